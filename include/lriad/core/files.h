@@ -1,0 +1,60 @@
+#pragma once
+
+#include <filesystem>
+#include <functional>
+#include <ostream>
+#include <string>
+#include <string_view>
+
+namespace lriad {
+
+/// Whole file as bytes. Throws Error("[where] ...") naming the file if it is missing, a folder, unreadable, or larger
+/// than `max_bytes`.
+std::string read_file(std::string_view where, const std::filesystem::path& path, uint64_t max_bytes = 1ull << 30);
+
+/// Writes a temporary file beside `path` (name `.<name>.tmp`), flushes it to the disk, renames it and syncs the folder;
+/// on any failure (disk full, quota, read-only) removes the temporary file, leaves an older `path` as it was and
+/// throws Error naming the path and the reason of the system.
+void write_file_atomic(std::string_view where, const std::filesystem::path& path, std::string_view bytes);
+
+/// As above with the bytes produced piecewise: `produce` calls its argument once per piece.
+using ByteSink = std::function<void(std::string_view)>;
+void write_file_atomic(std::string_view where, const std::filesystem::path& path,
+                       const std::function<void(const ByteSink&)>& produce);
+
+/// Creates the folder and its parents; throws Error if that fails or a file stands in the way.
+void make_folder(std::string_view where, const std::filesystem::path& path);
+
+/// fsync of a folder, so that names created in it survive a crash.
+void sync_folder(std::string_view where, const std::filesystem::path& path);
+
+/// Appends whole lines to a file, each with one write(2); throws Error when the disk is full. Movable.
+class LineFile {
+ public:
+  enum class Mode { kAppend, kTruncate };
+  LineFile(std::string_view where, std::filesystem::path path, Mode mode);
+  ~LineFile();
+  LineFile(LineFile&&) noexcept;
+  LineFile& operator=(LineFile&&) noexcept;
+  void write_line(std::string_view line);  ///< adds the newline
+  void sync();                             ///< fsync
+  const std::filesystem::path& path() const { return path_; }
+
+ private:
+  std::string where_;
+  std::filesystem::path path_;
+  int descriptor_ = -1;
+};
+
+/// Lower-case hexadecimal SHA-256 of the bytes.
+std::string sha256_hex(std::string_view bytes);
+std::string sha256_file(std::string_view where, const std::filesystem::path& path);
+
+/// True if `text` is valid UTF-8 (no surrogates, no overlong forms).
+bool is_utf8(std::string_view text);
+
+/// True if `relative` joined to a folder stays inside it: not absolute, no `..`, no NUL, and not through a symbolic
+/// link that leaves `folder`.
+bool stays_inside(const std::filesystem::path& folder, const std::filesystem::path& relative);
+
+}  // namespace lriad

@@ -1,0 +1,47 @@
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <numeric>
+#include <utility>
+#include <vector>
+
+namespace lriad {
+
+/// What a random number is for; part of the key, so that no two uses ever share a stream.
+enum class RandomUse : uint32_t {
+  kToken = 1,
+  kShuffle = 2,
+  kBalance = 3,
+  kLoraInit = 4,
+  kDropout = 5,
+  kResponse = 6,
+  kModelInit = 7,
+  kMakeData = 8,
+  kBootstrap = 9,
+  kDeal = 10,
+};
+
+/// Four 32-bit random words of Philox4x32-10 (Salmon et al., SC 2011; the generator of Random123 and cuRAND).
+/// A pure function of counter and key: any number of any stream can be had in any order on any thread.
+std::array<uint32_t, 4> philox4x32(std::array<uint32_t, 4> counter, std::array<uint32_t, 2> key);
+
+/// A stateless generator keyed by (seed, use). Position (a, b, c, d) has its own four words, for ever.
+class CounterRandom {
+ public:
+  CounterRandom(uint64_t seed, RandomUse use);
+  std::array<uint32_t, 4> words(uint32_t a, uint32_t b = 0, uint32_t c = 0, uint32_t d = 0) const;
+  /// Uniform in [0, 1) with 53 random bits.
+  double uniform(uint32_t a, uint32_t b = 0, uint32_t c = 0, uint32_t d = 0) const;
+  /// Uniform integer in [0, n), n > 0.
+  uint64_t below(uint64_t n, uint32_t a, uint32_t b = 0, uint32_t c = 0, uint32_t d = 0) const;
+  /// Standard normal by Box-Muller.
+  double normal(uint32_t a, uint32_t b = 0, uint32_t c = 0, uint32_t d = 0) const;
+  /// 0..n-1 in the order of stream (a, b): Fisher-Yates.
+  std::vector<int64_t> permutation(int64_t n, uint32_t a, uint32_t b = 0) const;
+
+ private:
+  std::array<uint32_t, 2> key_;
+};
+
+}  // namespace lriad

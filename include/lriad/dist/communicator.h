@@ -1,0 +1,42 @@
+#pragma once
+
+#include <ATen/core/Tensor.h>
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <vector>
+
+namespace lriad {
+
+/// Which processes take part and how they find each other.
+struct World {
+  int64_t rank = 0;
+  int64_t size = 1;
+  int64_t local_rank = 0;
+  std::string master_addr = "127.0.0.1";
+  int64_t master_port = 0;
+};
+
+/// A small set of collective verbs with a single-process twin, so that no other code asks how many ranks there are. Every
+/// rank must call the same verbs in the same order. A rank that is lost or late makes each call throw Error naming
+/// rank, host and collective within `timeout_s`.
+class Communicator {
+ public:
+  virtual ~Communicator() = default;
+  virtual int64_t rank() const = 0;
+  virtual int64_t size() const = 0;
+  bool is_main() const { return rank() == 0; }
+  /// Adds `flat` (contiguous, float32 or float64, any device) over all ranks in place, in rank order on the host backend.
+  virtual void sum(at::Tensor& flat, const std::string& what) = 0;
+  /// Copies rank 0's `flat` to all.
+  virtual void broadcast(at::Tensor& flat, const std::string& what) = 0;
+  /// Every rank's bytes, by rank, on every rank.
+  virtual std::vector<std::string> gather(const std::string& bytes, const std::string& what) = 0;
+  virtual void barrier(const std::string& what) = 0;
+};
+
+/// NCCL when `device` is a GPU, the host backend (TCP, rank-ordered sums) on CPUs, the single twin for size 1.
+std::unique_ptr<Communicator> make_communicator(const World& world, const at::Device& device, double timeout_s);
+
+}  // namespace lriad

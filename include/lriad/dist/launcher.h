@@ -1,0 +1,30 @@
+#pragma once
+
+#include <ATen/core/Tensor.h>
+
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "lriad/dist/communicator.h"
+
+namespace lriad {
+
+/// The world this process was started into by torchrun (RANK, WORLD_SIZE, LOCAL_RANK, MASTER_ADDR, MASTER_PORT), Slurm
+/// (SLURM_PROCID, SLURM_NTASKS, SLURM_LOCALID) or our own launcher; null: nothing of that is set. Throws Error when
+/// only part of it is set or values make no sense.
+std::optional<World> world_from_environment();
+
+/// Device of each process to start, from `distributed.devices` or --devices: auto | cpu | N | 0,1,3. No GPU visible: N
+/// processes on the CPU, one for auto and cpu. Throws Error for a bad list or a GPU that is not there.
+std::vector<at::Device> choose_devices(const std::string& devices);
+
+/// The device of this rank in a world started by torchrun or Slurm.
+at::Device device_of_rank(const std::string& devices, const World& world);
+
+/// Starts one copy of this program per device with the world in its environment, waits, and returns the exit code of
+/// the first that failed (0 if none). Children die with the parent; the first failure stops all others; signals
+/// SIGINT and SIGTERM are passed on.
+int launch(const std::vector<at::Device>& devices, const std::vector<std::string>& arguments);
+
+}  // namespace lriad

@@ -1,0 +1,55 @@
+#pragma once
+
+#include <ATen/core/Tensor.h>
+
+#include <cstdint>
+#include <filesystem>
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "lriad/model/model_config.h"
+#include "lriad/model/safetensors.h"
+
+namespace lriad {
+
+/// All tensors of a model folder by canonical name: the names of TF >= 4.52 (`model.visual.…`, `model.language_model.…`,
+/// `lm_head.weight`), whatever layout the files use; one file or shards by index.
+class ModelFiles {
+ public:
+  explicit ModelFiles(const std::filesystem::path& model_dir);
+  std::vector<std::string> names() const;
+  const TensorEntry* find(const std::string& canonical) const;
+  at::Tensor tensor(const std::string& canonical) const;  ///< view of the map
+  /// As spelled in the files, for merged export in the same style.
+  std::string stored_name(const std::string& canonical) const;
+
+ private:
+  std::vector<std::shared_ptr<SafetensorsFile>> files_;
+  struct Place {
+    std::size_t file = 0;
+    std::string stored_name;
+  };
+  std::map<std::string, Place> places_;
+};
+
+/// Canonical (TF >= 4.52) form of a tensor or module name of either layout.
+std::string canonical_name(const std::string& name);
+
+/// Name and shape of every tensor of a model, in canonical names; a tied model has no lm_head.weight.
+std::map<std::string, std::vector<int64_t>> expected_tensors(const ModelConfig& config);
+
+/// Copies every expected tensor into `parameters` (canonical name -> parameter; dtype and device of the parameter), or, where
+/// dtype and device already agree (CPU), lets the parameter be the mapped file itself when `share` is set. Throws one Error
+/// that lists all missing, misshapen and (first ten) surplus tensors. A surplus lm_head.weight of a tied model passes.
+void load_weights(const std::filesystem::path& model_dir, const ModelConfig& config,
+                  std::map<std::string, at::Tensor>& parameters, bool share);
+
+/// Writes a complete HF folder (model.safetensors or shards of 5 GB with index, new key style) with the given tensors, and
+/// copies config, tokenizer, preprocessor, template and generation files from `source_dir`; `dtype` in config.json is updated.
+void write_model_folder(const std::filesystem::path& source_dir, const std::filesystem::path& output_dir,
+                        const std::map<std::string, at::Tensor>& tensors);
+
+}  // namespace lriad
