@@ -1,0 +1,36 @@
+#pragma once
+
+#include <filesystem>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "lriad/data/dataset.h"
+#include "lriad/eval/metrics.h"
+
+namespace lriad {
+
+/// A comma-separated table (RFC 4180): quoted fields may hold commas, doubled quotes and line ends; CRLF and a byte
+/// order mark are taken.
+struct CsvTable {
+  struct Row {
+    int64_t line = 0;  ///< line of the file on which the row starts, from 1
+    std::vector<std::string> fields;
+  };
+  std::vector<Row> rows;  ///< the header is the first; blank lines are left out
+};
+
+/// Throws Error naming file and line for an open quote or text after a closing one.
+CsvTable parse_csv(std::string_view text, const std::filesystem::path& path);
+
+/// Somebody else's predictions (CSV with a header, or JSONL such as predictions.jsonl), joined by `image` to the samples of
+/// `dataset`, whose labels count. `image` may be absolute or relative to the data root or the working folder. Needs a
+/// `verdict` (defect | normal | invalid) or a finite `score` on each line; `text` is kept for the report. With a
+/// threshold, score >= threshold is a defect, also against the verdict; without one, a score that has no verdict beside it must
+/// be a probability and is judged at 0.5. Pictures without a line are left out with a warning. Throws Error naming file and line
+/// for anything else, for unknown pictures and for pictures that come twice.
+std::vector<Prediction> import_predictions(const std::filesystem::path& path, const Dataset& dataset,
+                                           const std::optional<double>& threshold);
+
+}  // namespace lriad

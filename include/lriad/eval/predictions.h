@@ -1,0 +1,28 @@
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <string>
+#include <vector>
+
+#include "lriad/eval/metrics.h"
+
+namespace lriad {
+
+const char* verdict_name(Verdict verdict);  ///< "normal" | "defect" | "invalid"
+
+/// One line of predictions.jsonl without its newline. prompt_ids, completion_ids and logprobs are written only if not
+/// empty; a score or log-probability that is not finite becomes null.
+std::string prediction_line(const Prediction& prediction);
+
+/// What a predictions.jsonl holds, perhaps of a run that was killed.
+struct PredictionLog {
+  std::vector<Prediction> predictions;
+  uint64_t complete_bytes = 0;  ///< size up to the end of the last good line; what follows is half a line
+};
+
+/// Reads predictions.jsonl back. Half a line at the end is left out; any other bad line, or a sample that comes twice,
+/// throws Error naming file and line.
+PredictionLog read_predictions(const std::filesystem::path& path);
+
+}  // namespace lriad

@@ -1,0 +1,199 @@
+#include "lriad/eval/import.h"
+
+#include <charconv>
+#include <cmath>
+#include <nlohmann/json.hpp>
+#include <system_error>
+#include <unordered_map>
+
+#include "lriad/core/error.h"
+#include "lriad/core/files.h"
+#include "lriad/core/log.h"
+
+namespace lriad {
+namespace {
+
+namespace fs = std::filesystem;
+using Json = nlohmann::json;
+
+/// One line of somebody else's file, not yet joined to a sample.
+struct ImportedLine {
+  int64_t line = 0;
+  std::string image;
+  std::string verdict;  ///< empty: none
+  std::string text;
+  std::optional<double> score;
+};
+
+class Importer {
+ public:
+  Importer(const fs::path& path, const Dataset& dataset, const std::optional<double>& threshold)
+      : path_(path), dataset_(dataset), threshold_(threshold), taken_(dataset.samples.size(), 0) {
+    for (size_t i = 0; i < dataset.samples.size(); ++i) {
+      by_name_.emplace(dataset.samples[i].image, i);
+      by_name_.emplace(dataset.samples[i].path.lexically_normal().string(), i);
+    }
+  }
+
+  std::vector<Prediction> run() {
+    const std::string bytes = read_file("eval", path_);
+    if (!is_utf8(bytes)) fail("eval", path_.string(), " is not UTF-8 text");
+    const size_t first = bytes.find_first_not_of(" \t\r\n");
+    const std::vector<ImportedLine> lines = first != std::string::npos && bytes[first] == '{' ? read_jsonl(bytes)
+                                                                                             : read_table(bytes);
+    if (lines.empty()) fail("eval", path_.string(), " holds no predictions");
+    std::vector<Prediction> predictions;
+    for (const ImportedLine& line : lines) predictions.push_back(join(line));
+    if (predictions.size() < dataset_.samples.size()) {
+      log_warning(concat(path_.string(), " covers ", predictions.size(), " of ", dataset_.samples.size(),
+                         " pictures; the others are left out of the figures"));
+    }
+    return predictions;
+  }
+
+ private:
+  template <class... Parts>
+  [[noreturn]] void fail_at(int64_t line, const Parts&... parts) const {
+    fail("eval", path_.string(), " line ", line, ": ", parts...);
+  }
+
+  double parse_score(int64_t line, const std::string& text) const {
+    double value = 0;
+    const char* end = text.data() + text.size();
+    const auto result = std::from_chars(text.data(), end, value);
+    if (result.ec != std::errc() || result.ptr != end || !std::isfinite(value)) {
+      fail_at(line, "score is ", text, ", expected a number");
+    }
+    return value;
+  }
+
+  std::vector<ImportedLine> read_table(const std::string& bytes) const {
+    const CsvTable table = parse_csv(bytes, path_);
+    if (table.rows.empty()) fail("eval", path_.string(), " is empty");
+    std::map<std::string, size_t> columns;
+    const std::vector<std::string>& header = table.rows[0].fields;
+    for (size_t i = 0; i < header.size(); ++i) columns.emplace(header[i], i);
+    if (!columns.contains("image") || !(columns.contains("verdict") || columns.contains("score"))) {
+      fail_at(table.rows[0].line, "expected a header with image and verdict or score");
+    }
+    std::vector<ImportedLine> lines;
+    for (size_t r = 1; r < table.rows.size(); ++r) {
+      const CsvTable::Row& row = table.rows[r];
+      if (row.fields.size() != header.size()) {
+        fail_at(row.line, "has ", row.fields.size(), " fields, the header ", header.size());
+      }
+      const auto field = [&](const char* name) {
+        const auto column = columns.find(name);
+        return column == columns.end() ? std::string() : row.fields[column->second];
+      };
+      ImportedLine line{row.line, field("image"), field("verdict"), field("text"), std::nullopt};
+      if (const std::string score = field("score"); !score.empty()) line.score = parse_score(row.line, score);
+      lines.push_back(std::move(line));
+    }
+    return lines;
+  }
+
+  std::string json_text(const Json& object, const char* name, int64_t line) const {
+    const auto it = object.find(name);
+    if (it == object.end() || it->is_null()) return "";
+    if (!it->is_string()) fail_at(line, name, " is ", it->type_name(), ", expected text");
+    return it->get<std::string>();
+  }
+
+  ImportedLine read_object(const std::string& text, int64_t number) const {
+    const Json object = Json::parse(text, nullptr, /*allow_exceptions=*/false);
+    if (!object.is_object()) fail_at(number, "is not a JSON object");
+    ImportedLine line{number, json_text(object, "image", number), json_text(object, "verdict", number),
+                      json_text(object, "text", number), std::nullopt};
+    const auto score = object.find("score");
+    if (score != object.end() && !score->is_null()) {
+      if (!score->is_number()) fail_at(number, "score is ", score->dump(), ", expected a number");
+      line.score = score->get<double>();
+    }
+    return line;
+  }
+
+  std::vector<ImportedLine> read_jsonl(const std::string& bytes) const {
+    std::vector<ImportedLine> lines;
+    int64_t number = 0;
+    for (size_t begin = 0; begin < bytes.size();) {
+      const size_t end = std::min(bytes.find('\n', begin), bytes.size());
+      const std::string text = bytes.substr(begin, end - begin);
+      ++number;
+      begin = end + 1;
+      if (text.find_first_not_of(" \t\r") != std::string::npos) lines.push_back(read_object(text, number));
+    }
+    return lines;
+  }
+
+  std::optional<size_t> find(const std::string& image) {
+    for (const fs::path& name : {fs::path(image), fs::path(image).lexically_normal(),
+                                 (dataset_.root / image).lexically_normal(),
+                                 fs::absolute(image).lexically_normal()}) {
+      if (const auto it = by_name_.find(name.string()); it != by_name_.end()) return it->second;
+    }
+    return find_canonical(image);
+  }
+
+  /// The same file under another name (links); slower, so only when the names do not tell.
+  std::optional<size_t> find_canonical(const std::string& image) {
+    std::error_code error;
+    const fs::path wanted = fs::canonical(image, error);
+    if (error) return std::nullopt;
+    if (by_canonical_.empty()) {
+      for (size_t i = 0; i < dataset_.samples.size(); ++i) {
+        const fs::path path = fs::canonical(dataset_.samples[i].path, error);
+        if (!error) by_canonical_.emplace(path.string(), i);
+      }
+    }
+    const auto it = by_canonical_.find(wanted.string());
+    return it == by_canonical_.end() ? std::nullopt : std::optional(it->second);
+  }
+
+  Verdict judge(const ImportedLine& line) const {
+    if (line.score && threshold_) return *line.score >= *threshold_ ? Verdict::kDefect : Verdict::kNormal;
+    if (line.verdict == "defect") return Verdict::kDefect;
+    if (line.verdict == "normal") return Verdict::kNormal;
+    if (line.verdict == "invalid") return Verdict::kInvalid;
+    if (!line.verdict.empty()) fail_at(line.line, "verdict is ", line.verdict, ", expected defect, normal or invalid");
+    if (!line.score) fail_at(line.line, "has neither a verdict nor a score");
+    if (*line.score < 0 || *line.score > 1) {
+      fail_at(line.line, "score is ", *line.score, ", not a probability: give --threshold");
+    }
+    return *line.score >= 0.5 ? Verdict::kDefect : Verdict::kNormal;
+  }
+
+  Prediction join(const ImportedLine& line) {
+    if (line.image.empty()) fail_at(line.line, "has no image");
+    const std::optional<size_t> index = find(line.image);
+    if (!index) fail_at(line.line, "picture ", line.image, " is not in the data set ", dataset_.root.string());
+    if (taken_[*index] != 0) fail_at(line.line, "picture ", line.image, " was already on line ", taken_[*index]);
+    taken_[*index] = line.line;
+    const Sample& sample = dataset_.samples[*index];
+    Prediction prediction;
+    prediction.sample_id = sample.id;
+    prediction.image = sample.image;
+    prediction.object = sample.object;
+    prediction.defect_type = sample.defect_type;
+    prediction.label = sample.label;
+    prediction.text = line.text;
+    prediction.verdict = judge(line);
+    prediction.score = line.score;
+    return prediction;
+  }
+
+  const fs::path& path_;
+  const Dataset& dataset_;
+  const std::optional<double>& threshold_;
+  std::vector<int64_t> taken_;  ///< line that a sample was on, 0: none yet
+  std::unordered_map<std::string, size_t> by_name_, by_canonical_;
+};
+
+}  // namespace
+
+std::vector<Prediction> import_predictions(const std::filesystem::path& path, const Dataset& dataset,
+                                           const std::optional<double>& threshold) {
+  return Importer(path, dataset, threshold).run();
+}
+
+}  // namespace lriad
