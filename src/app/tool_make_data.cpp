@@ -1,0 +1,213 @@
+#include "tool_make_data.h"
+
+#include <CLI/CLI.hpp>
+#include <algorithm>
+#include <cmath>
+#include <filesystem>
+#include <iostream>
+#include <memory>
+#include <nlohmann/json.hpp>
+#include <system_error>
+
+#include "lriad/core/error.h"
+#include "lriad/core/files.h"
+#include "lriad/vision/write_png.h"
+#include "tool_make_data_parts.h"
+
+namespace lriad {
+namespace {
+
+namespace fs = std::filesystem;
+using Json = nlohmann::ordered_json;
+
+constexpr int64_t kMostImages = 1000000;
+constexpr int64_t kDefaultObjects = 8;
+constexpr const char* kManifest = "make_data.json";
+
+struct MakeDataOptions {
+  std::string output;
+  std::string format = "mvtec";
+  std::vector<std::string> objects;
+  int64_t images = 100;
+  double defect_rate = 0.1;
+  int64_t size = 56;
+  uint64_t seed = 0;
+  double contrast_min = 0.3;
+  double contrast_max = 1.0;
+};
+
+std::string listed(const std::vector<std::string>& names) {
+  std::string text;
+  for (const std::string& name : names) text += (text.empty() ? "" : ", ") + name;
+  return text;
+}
+
+void check_rate(const char* option, double value) {
+  if (!(value >= 0 && value <= 1)) fail("app", option, " is ", value, ", expected 0 to 1");
+}
+
+void check_objects(const std::vector<std::string>& objects) {
+  const auto& known = part_names();
+  for (auto name = objects.begin(); name != objects.end(); ++name) {
+    if (std::find(known.begin(), known.end(), *name) == known.end()) {
+      fail("app", "--objects: ", *name, " is not known, expected some of ", listed(known));
+    }
+    if (std::find(objects.begin(), name, *name) != name) fail("app", "--objects: ", *name, " is given twice");
+  }
+}
+
+void check(const MakeDataOptions& options) {
+  if (options.format != "mvtec" && options.format != "jsonl") {
+    fail("app", "--format is ", options.format, ", expected mvtec or jsonl");
+  }
+  if (options.images < 1 || options.images > kMostImages) {
+    fail("app", "--images is ", options.images, ", expected 1 to ", kMostImages);
+  }
+  if (options.size < 8 || options.size > 4096) fail("app", "--size is ", options.size, ", expected 8 to 4096 pixels");
+  check_rate("--defect-rate", options.defect_rate);
+  check_rate("--contrast-min", options.contrast_min);
+  check_rate("--contrast-max", options.contrast_max);
+  if (options.contrast_min > options.contrast_max) {
+    fail("app", "--contrast-min is ", options.contrast_min, ", above --contrast-max, ", options.contrast_max);
+  }
+  check_objects(options.objects);
+}
+
+/// What the pictures depend on; equal manifests mean equal data.
+std::string manifest_of(const MakeDataOptions& options) {
+  const Json manifest = {{"version", 1},
+                         {"format", options.format},
+                         {"objects", options.objects},
+                         {"images", options.images},
+                         {"defect_rate", options.defect_rate},
+                         {"size", options.size},
+                         {"seed", options.seed},
+                         {"contrast_min", options.contrast_min},
+                         {"contrast_max", options.contrast_max}};
+  return manifest.dump(1) + "\n";
+}
+
+/// Defects of one object: the rate, but both classes wherever 0 < rate < 1 and there are two pictures.
+int64_t num_defects(const MakeDataOptions& options) {
+  const auto wanted = static_cast<int64_t>(std::llround(static_cast<double>(options.images) * options.defect_rate));
+  if (options.images < 2 || options.defect_rate == 0 || options.defect_rate == 1) return wanted;
+  return std::clamp<int64_t>(wanted, 1, options.images - 1);
+}
+
+std::string file_name(int64_t number) {
+  const std::string digits = std::to_string(number);
+  return std::string(digits.size() < 3 ? 3 - digits.size() : 0, '0') + digits + ".png";
+}
+
+/// What a careful answer to the picture reads like; half of them do not name what was seen, so that sampling has a choice.
+std::string response_of(const PartRequest& request, const PartPicture& picture) {
+  const bool defect = !request.defect.empty();
+  const std::string state = defect ? " with a " + request.defect : " without defect";
+  return concat("<think> ", picture.tint, " ", request.part, picture.names_state ? state : "", " </think> <answer>",
+                defect ? "A" : "B", "</answer>");
+}
+
+class DataMaker {
+ public:
+  DataMaker(const MakeDataOptions& options, fs::path folder) : options_(options), folder_(std::move(folder)) {}
+
+  void run() {
+    make_folder("app", folder_);
+    for (const std::string& object : options_.objects) make_object(object);
+    if (options_.format == "jsonl") write_file_atomic("app", folder_ / "data.jsonl", lines_);
+    write_file_atomic("app", folder_ / kManifest, manifest_of(options_));
+  }
+
+ private:
+  void make_object(const std::string& object) {
+    const int64_t defects = num_defects(options_);
+    const int64_t normals = options_.images - defects;
+    const int64_t train = normals - normals / 3;  // two of three, as about in MVTec AD
+    for (int64_t i = 0; i < normals; ++i) {
+      make_picture(object, "", i, i < train ? concat("train/good/", file_name(i)) : concat("test/good/", file_name(i - train)));
+    }
+    const auto kinds = static_cast<int64_t>(part_defects().size());
+    for (int64_t i = 0; i < defects; ++i) {
+      const std::string& kind = part_defects()[static_cast<size_t>(i % kinds)];
+      make_picture(object, kind, i, concat("test/", kind, "/", file_name(i / kinds)));
+    }
+  }
+
+  void make_picture(const std::string& object, const std::string& defect, int64_t number, const std::string& place) {
+    const PartRequest request{object, defect, number, options_.size, options_.contrast_min, options_.contrast_max,
+                              options_.seed};
+    const PartPicture picture = draw_part(request);
+    const fs::path name = fs::path(options_.format == "jsonl" ? "images" : "") / object / place;
+    make_folder("app", (folder_ / name).parent_path());
+    write_png(folder_ / name, picture.image);
+    const Json line = {{"image", name.generic_string()},
+                       {"object", object},
+                       {"label", defect.empty() ? "normal" : "defect"},
+                       {"defect_type", defect},
+                       {"response", response_of(request, picture)}};
+    lines_ += line.dump() + "\n";
+  }
+
+  const MakeDataOptions& options_;
+  fs::path folder_;
+  std::string lines_;
+};
+
+/// True if the folder already holds just this data. Throws Error if something else is there.
+bool already_made(const fs::path& output, const MakeDataOptions& options) {
+  std::error_code error;
+  if (!fs::exists(fs::symlink_status(output, error))) return false;
+  if (!fs::is_directory(output, error)) fail("app", "--output ", output.string(), " is not a folder");
+  if (fs::is_empty(output, error) && !error) return false;
+  const fs::path manifest = output / kManifest;
+  if (fs::is_regular_file(manifest, error) && read_file("app", manifest) == manifest_of(options)) return true;
+  fail("app", "--output ", output.string(), " is not empty and was not made with these options; remove it or name another");
+}
+
+/// Makes everything beside the output folder and renames it at the end, so that half a data set is never mistaken for one.
+void make_data(MakeDataOptions options) {
+  if (options.objects.empty()) options.objects.assign(part_names().begin(), part_names().begin() + kDefaultObjects);
+  check(options);
+  const fs::path output = fs::absolute(options.output).lexically_normal() / "";
+  const fs::path target = output.parent_path();
+  const auto pictures = static_cast<int64_t>(options.objects.size()) * options.images;
+  if (already_made(target, options)) {
+    std::cout << target.string() << " already holds these " << pictures << " pictures\n";
+    return;
+  }
+  const fs::path making = target.parent_path() / concat(".", target.filename().string(), ".making");
+  std::error_code error;
+  fs::remove_all(making, error);
+  try {
+    DataMaker(options, making).run();
+    fs::rename(making, target, error);
+    if (error) fail("app", "cannot create ", target.string(), ": ", error.message());
+  } catch (...) {
+    fs::remove_all(making, error);
+    throw;
+  }
+  const int64_t defects = static_cast<int64_t>(options.objects.size()) * num_defects(options);
+  std::cout << pictures << " pictures of " << options.objects.size() << " objects, " << defects << " with a defect: "
+            << (options.format == "jsonl" ? target / "data.jsonl" : target).string() << "\n";
+}
+
+}  // namespace
+
+void add_make_data_command(CLI::App& app) {
+  const auto options = std::make_shared<MakeDataOptions>();
+  CLI::App* command = app.add_subcommand("make-data", "Draws a synthetic data set of parts with small defects");
+  command->add_option("--output", options->output, "folder to make")->required();
+  command->add_option("--format", options->format, "mvtec, or jsonl with a target text per picture")->capture_default_str();
+  command->add_option("--objects", options->objects,
+                      "parts, of " + listed(part_names()) + " (default: the first eight)")->delimiter(',');
+  command->add_option("--images", options->images, "pictures per object, both classes together")->capture_default_str();
+  command->add_option("--defect-rate", options->defect_rate, "share of pictures with a defect, 0 to 1")->capture_default_str();
+  command->add_option("--size", options->size, "pixels of each side")->capture_default_str();
+  command->add_option("--seed", options->seed, "equal seeds give equal bytes")->capture_default_str();
+  command->add_option("--contrast-min", options->contrast_min, "faintest defect, 0 (not to be seen) to 1")
+      ->capture_default_str();
+  command->add_option("--contrast-max", options->contrast_max, "clearest defect, 0 to 1")->capture_default_str();
+  command->callback([options] { make_data(*options); });
+}
+
+}  // namespace lriad
