@@ -37,11 +37,12 @@ struct Figure {
   std::optional<double> value;
   std::string note;
   ClassMetrics::Interval interval;
+  const char* kind = "figure";
 };
 
 std::string figure_html(const Figure& figure) {
   const std::string unit = figure.value ? " <small>%</small>" : "";
-  return concat("<div class=figure><div class=name>", figure.name, "</div><div class=value>", percent(figure.value), unit,
+  return concat("<div class=\"", figure.kind, "\"><div class=name>", figure.name, "</div><div class=value>", percent(figure.value), unit,
                 "</div>", bar(figure.value, figure.interval), "<div class=note>", figure.note, "</div></div>\n");
 }
 
@@ -66,7 +67,7 @@ std::string confusion_row(const std::vector<Prediction>& predictions, Label labe
 
 std::string confusion_html(const std::vector<Prediction>& predictions) {
   return concat(
-      "<div class=\"scroll matrix\"><table><thead><tr><th>label \\ answer</th><th>defect</th><th>normal</th><th>invalid</th>"
+      "<div class=\"figure matrix\"><table><thead><tr><th>label \\ answer</th><th>defect</th><th>normal</th><th>invalid</th>"
       "</tr></thead><tbody>",
       confusion_row(predictions, Label::kDefect), confusion_row(predictions, Label::kNormal), "</tbody></table></div>\n");
 }
@@ -99,7 +100,8 @@ std::string figures_html(const ReportInput& input) {
       concat("always “normal” would reach ", percent(input.metrics.always_normal.accuracy), "; ", range_note(m.ci95_accuracy));
   const std::string by_answer = concat("normal ", percent(m.f1_normal), ", defect ", percent(m.f1_defect));
   std::string html = "<div class=figures>\n";
-  html += figure_html({"Balanced accuracy", m.balanced_accuracy, "mean of the next two; a constant answer reaches 50", {}});
+  html += figure_html({"Balanced accuracy", m.balanced_accuracy, "mean of the next two; a constant answer reaches 50", {},
+                       "figure first"});
   html += figure_html({"Recall", m.recall, concat(m.tp, " of ", m.n_defect, " defects found; ", range_note(m.ci95_recall)),
                        m.ci95_recall});
   html += figure_html({"Specificity", m.specificity,
@@ -110,7 +112,7 @@ std::string figures_html(const ReportInput& input) {
   html += figure_html({"AUROC", m.auroc, "of the score, without a threshold", {}});
   html += figure_html({"Invalid answers", m.invalid_rate,
                        concat(m.invalid_defect + m.invalid_normal, " of ", m.n, " not in the asked format"), {}});
-  return html + "</div>\n" + confusion_html(input.predictions);
+  return html + confusion_html(input.predictions) + "</div>\n";
 }
 
 std::string objects_html(const MetricsReport& metrics) {

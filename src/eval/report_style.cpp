@@ -14,7 +14,9 @@ main { max-width: 1360px; margin: 0 auto; padding: 28px clamp(14px, 3vw, 40px) 6
 h1 { font-size: clamp(22px, 3vw, 30px); line-height: 1.2; margin: 0 0 4px; overflow-wrap: anywhere; }
 h2 { font-size: 18px; margin: 38px 0 12px; }
 .lead { color: var(--soft); margin: 0 0 22px; overflow-wrap: anywhere; }
-.figures { display: grid; grid-template-columns: repeat(auto-fill, minmax(190px, 1fr)); gap: 12px; }
+.figures { display: grid; grid-template-columns: repeat(4, 1fr); gap: 12px; }
+@media (max-width: 900px) { .figures { grid-template-columns: 1fr 1fr; }
+  .figure.first, .figure.matrix { grid-column: 1 / -1; } }
 .figure { background: var(--sheet); border: 1px solid var(--line); border-radius: 12px; padding: 14px 16px; }
 .figure .name { color: var(--soft); font-size: 13px; }
 .figure .value { font-size: 30px; font-weight: 650; letter-spacing: -.02em; font-variant-numeric: tabular-nums; }
@@ -31,11 +33,12 @@ th { color: var(--soft); font-weight: 500; font-size: 13px; }
 tbody tr:last-child td { border-bottom: 0; }
 tr.total td { font-weight: 650; }
 tr.aside td { color: var(--soft); }
-.matrix { max-width: 460px; margin-top: 14px; }
+.matrix { padding: 6px 4px; display: flex; align-items: center; }
+.matrix th, .matrix td, .matrix th:first-child, .matrix td:first-child { padding: 5px 8px; position: static; }
 .matrix .hit { color: var(--good); font-weight: 650; }
 .matrix .fault { color: var(--bad); font-weight: 650; }
-.filters { position: sticky; top: 0; z-index: 2; display: flex; flex-wrap: wrap; gap: 8px; padding: 10px 0;
-  background: var(--ground); }
+.filters { display: flex; flex-wrap: wrap; gap: 8px; padding: 10px 0; background: var(--ground); }
+@media (min-width: 700px) { .filters { position: sticky; top: 0; z-index: 2; } }
 .filters button, .filters select, .filters input { font: inherit; font-size: 14px; color: inherit; background: var(--sheet);
   border: 1px solid var(--line); border-radius: 999px; padding: 6px 14px; }
 .filters select { max-width: 100%; }
