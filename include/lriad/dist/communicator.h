@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <memory>
 #include <string>
+#include <utility>
 #include <vector>
 
 namespace lriad {
@@ -16,6 +17,9 @@ struct World {
   int64_t local_rank = 0;
   std::string master_addr = "127.0.0.1";
   int64_t master_port = 0;
+  std::string token;             ///< shared secret of this world: a stranger or a rank of another run is refused
+  int listen_fd = -1;            ///< rank 0, own launcher: the socket that already listens on master_port
+  bool port_from_store = false;  ///< torchrun: a key-value store owns master_port and tells the others rank 0's own port
 };
 
 /// A small set of collective verbs with a single-process twin, so that no other code asks how many ranks there are. Every
@@ -34,9 +38,17 @@ class Communicator {
   /// Every rank's bytes, by rank, on every rank.
   virtual std::vector<std::string> gather(const std::string& bytes, const std::string& what) = 0;
   virtual void barrier(const std::string& what) = 0;
+  /// Says where this rank is ("step 5, rollout"); other ranks name it when they miss this one.
+  virtual void set_place(const std::string& place) = 0;
+  /// Throws Error if another rank is known to be lost: for long phases without a collective. Costs a mutex.
+  virtual void check() = 0;
 };
 
 /// NCCL when `device` is a GPU, the host backend (TCP, rank-ordered sums) on CPUs, the single twin for size 1.
 std::unique_ptr<Communicator> make_communicator(const World& world, const at::Device& device, double timeout_s);
+
+/// Compares (name, value) pairs, the same names on every rank: config hash, data listing hash, model hash, code version.
+/// Throws Error on every rank naming the first item that differs, its values, and the ranks that have them.
+void require_agreement(Communicator& communicator, const std::vector<std::pair<std::string, std::string>>& items);
 
 }  // namespace lriad
