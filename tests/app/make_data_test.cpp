@@ -1,0 +1,129 @@
+#include <CLI/CLI.hpp>
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <filesystem>
+#include <fstream>
+#include <map>
+
+#include "lriad/core/error.h"
+#include "src/app/tool_make_data.h"
+#include "src/app/tool_make_data_parts.h"
+
+namespace lriad {
+namespace {
+
+namespace fs = std::filesystem;
+using ::testing::HasSubstr;
+using Files = std::map<std::string, std::string>;
+
+class MakeData : public ::testing::Test {
+ protected:
+  MakeData() : folder_(fs::path(::testing::TempDir()) / "lriad_make_data") {
+    fs::remove_all(folder_);
+    fs::create_directories(folder_);
+  }
+  ~MakeData() override { fs::remove_all(folder_); }
+
+  void run(const std::string& name, const std::string& options) const {
+    CLI::App app;
+    add_make_data_command(app);
+    app.parse("make-data --output " + (folder_ / name).string() + " " + options);
+  }
+
+  std::string error_of(const std::string& name, const std::string& options) const {
+    try {
+      run(name, options);
+    } catch (const Error& error) {
+      return error.what();
+    }
+    return "";
+  }
+
+  Files files(const std::string& name) const {
+    Files found;
+    for (const auto& entry : fs::recursive_directory_iterator(folder_ / name)) {
+      if (!entry.is_regular_file()) continue;
+      std::ifstream file(entry.path(), std::ios::binary);
+      found[entry.path().lexically_relative(folder_ / name).generic_string()] =
+          std::string((std::istreambuf_iterator<char>(file)), std::istreambuf_iterator<char>());
+    }
+    return found;
+  }
+
+  fs::path folder_;
+};
+
+TEST_F(MakeData, GivesTheSameBytesForASeedAndOthersForAnother) {
+  run("a", "--images 8 --objects gear,nut --defect-rate 0.5 --size 20 --seed 3");
+  run("b", "--images 8 --objects gear,nut --defect-rate 0.5 --size 20 --seed 3");
+  run("c", "--images 8 --objects gear,nut --defect-rate 0.5 --size 20 --seed 4");
+  const Files a = files("a"), b = files("b"), c = files("c");
+  EXPECT_EQ(a, b);
+  ASSERT_EQ(a.size(), 17u);
+  for (const auto& [name, bytes] : c) EXPECT_NE(bytes, a.at(name)) << name;
+}
+
+TEST_F(MakeData, LaysFilesOutAsMvtecDoes) {
+  run("a", "--images 9 --objects ring --defect-rate 0.01 --size 16");
+  const Files found = files("a");
+  EXPECT_TRUE(found.contains("ring/train/good/005.png"));
+  EXPECT_TRUE(found.contains("ring/test/good/001.png"));
+  EXPECT_TRUE(found.contains("ring/test/scratch/000.png"));
+  EXPECT_EQ(found.size(), 10u);
+  EXPECT_FALSE(fs::exists(folder_ / ".a.making"));
+}
+
+TEST_F(MakeData, WritesTargetTextsAsJsonLines) {
+  run("a", "--images 40 --objects ring --defect-rate 0.5 --size 8 --format jsonl");
+  const std::string lines = files("a").at("data.jsonl");
+  EXPECT_EQ(std::count(lines.begin(), lines.end(), '\n'), 40);
+  EXPECT_THAT(lines, HasSubstr("\"image\":\"images/ring/train/good/000.png\""));
+  EXPECT_THAT(lines, HasSubstr("ring with a dent </think> <answer>A</answer>"));
+  EXPECT_THAT(lines, HasSubstr("ring </think> <answer>B</answer>"));
+}
+
+TEST_F(MakeData, LeavesEqualDataAloneAndRefusesOther) {
+  run("a", "--images 3 --objects ring --size 8");
+  const auto written = fs::last_write_time(folder_ / "a" / "make_data.json");
+  run("a/", "--images 3 --objects ring --size 8");
+  EXPECT_EQ(fs::last_write_time(folder_ / "a" / "make_data.json"), written);
+  EXPECT_THAT(error_of("a", "--images 4 --objects ring --size 8"), HasSubstr("is not empty"));
+  std::ofstream(folder_ / "file") << "x";
+  EXPECT_THAT(error_of("file", "--images 3"), HasSubstr("is not a folder"));
+}
+
+TEST_F(MakeData, RefusesBadOptionsByName) {
+  EXPECT_THAT(error_of("x", "--images=-3"), HasSubstr("--images is -3"));
+  EXPECT_THAT(error_of("x", "--defect-rate 1.5"), HasSubstr("--defect-rate is 1.5"));
+  EXPECT_THAT(error_of("x", "--size 100000"), HasSubstr("--size"));
+  EXPECT_THAT(error_of("x", "--format visa"), HasSubstr("--format is visa"));
+  EXPECT_THAT(error_of("x", "--objects geer"), HasSubstr("geer"));
+  EXPECT_THAT(error_of("x", "--objects gear,gear"), HasSubstr("twice"));
+  EXPECT_THAT(error_of("x", "--contrast-min 0.8 --contrast-max 0.2"), HasSubstr("--contrast-min"));
+  EXPECT_FALSE(fs::exists(folder_ / "x"));
+}
+
+int64_t orange_pixels(const PartPicture& picture) {
+  int64_t count = 0;
+  for (size_t i = 0; i < picture.image.rgb.size(); i += 3) {
+    if (picture.image.rgb[i] > picture.image.rgb[i + 2] + 90) ++count;
+  }
+  return count;
+}
+
+TEST(DrawPart, ShowsEveryDefectOnEveryPart) {
+  for (const std::string& part : part_names()) {
+    EXPECT_EQ(orange_pixels(draw_part({part, "", 1, 56, 1, 1, 5})), 0) << part;
+    for (const std::string& defect : part_defects()) {
+      EXPECT_GE(orange_pixels(draw_part({part, defect, 1, 56, 1, 1, 5})), 12) << part << " " << defect;
+    }
+  }
+}
+
+TEST(DrawPart, HidesDefectsOfContrastZero) {
+  EXPECT_EQ(orange_pixels(draw_part({"tile", "stain", 2, 56, 0, 0, 5})), 0);
+}
+
+}  // namespace
+}  // namespace lriad
