@@ -1,0 +1,53 @@
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <optional>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "lriad/config/config.h"
+#include "lriad/data/dataset.h"
+#include "lriad/data/prepare.h"
+#include "lriad/eval/metrics.h"
+#include "lriad/text/tokenizer.h"
+
+namespace lriad {
+
+/// What the model wrote for one prompt.
+struct RawAnswer {
+  std::vector<int64_t> ids;      ///< end token included if it was reached
+  std::vector<double> logprobs;  ///< of each id, natural log, over the whole vocabulary at temperature 1
+  std::optional<double> score;   ///< probability of A against B at the answer position
+  bool truncated = false;        ///< no end token within the limit
+};
+
+/// Answers for a batch of prompts, in their order; `model_answers()` in eval/model_answers.h makes one from a model.
+using AnswerFunction = std::function<std::vector<RawAnswer>(std::span<const PreparedSample>)>;
+
+struct EvaluateOptions {
+  int64_t batch_size = 0;       ///< prompts at once; 0: as many as fit a token budget, at most 64
+  int64_t max_new_tokens = 256;  ///< counts towards the budget
+  BadImage bad_image = BadImage::kSkip;
+  bool keep_token_ids = false;  ///< fill prompt_ids and completion_ids
+  bool keep_logprobs = false;   ///< fill logprobs
+  bool show_progress = true;    ///< status line on a terminal, else a log line now and then
+  int64_t num_threads = 2;      ///< that decode pictures ahead of the model
+};
+
+struct Evaluation {
+  std::vector<Prediction> predictions;  ///< in the order asked for, skipped ones left out
+  std::vector<std::string> skipped;     ///< `image` of samples whose picture was bad (bad_image: skip)
+};
+
+/// Called with each prediction as soon as it is there, in order.
+using PredictionSink = std::function<void(const Prediction&)>;
+
+/// Answers for dataset.samples[i] of all i in `indices`. A bad picture is logged by name and skipped, or throws Error
+/// (bad_image: fail).
+Evaluation evaluate(const Dataset& dataset, const std::vector<int64_t>& indices, const SamplePreparer& preparer,
+                    const Tokenizer& tokenizer, const AnswerFunction& answer, const EvaluateOptions& options,
+                    const PredictionSink& sink = {});
+
+}  // namespace lriad
