@@ -1,0 +1,12 @@
+# Programs: src/app/lriad_<name>.cpp, with src/app/<name>_*.cpp and the shared src/app/common*.cpp.
+file(GLOB common_sources CONFIGURE_DEPENDS src/app/common*.cpp)
+foreach(name IN ITEMS train eval tool)
+  if(EXISTS "${CMAKE_SOURCE_DIR}/src/app/lriad_${name}.cpp")
+    file(GLOB sources CONFIGURE_DEPENDS src/app/lriad_${name}.cpp src/app/${name}_*.cpp)
+    add_executable(lriad-${name} ${sources} ${common_sources})
+    target_include_directories(lriad-${name} PRIVATE src)
+    target_link_libraries(lriad-${name} PRIVATE lriad_train CLI11::CLI11 lriad_warnings)
+    install(TARGETS lriad-${name})
+  endif()
+endforeach()
+install(DIRECTORY configs/ DESTINATION share/lriad/configs)

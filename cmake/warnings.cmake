@@ -1,0 +1,9 @@
+# Warnings of our own targets only; LRIAD_SANITIZE=address,undefined builds everything of ours under those sanitizers.
+add_library(lriad_warnings INTERFACE)
+target_compile_options(lriad_warnings INTERFACE
+  $<$<COMPILE_LANGUAGE:CXX>:-Wall;-Wextra;-Wshadow;-Wconversion;-Werror>)
+set(LRIAD_SANITIZE "" CACHE STRING "Sanitizers, for example address,undefined or thread")
+if(LRIAD_SANITIZE)
+  target_compile_options(lriad_warnings INTERFACE -fsanitize=${LRIAD_SANITIZE} -fno-omit-frame-pointer)
+  target_link_options(lriad_warnings INTERFACE -fsanitize=${LRIAD_SANITIZE})
+endif()

@@ -1,0 +1,167 @@
+#include "lriad/core/files.h"
+
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstring>
+#include <utility>
+
+#include "lriad/core/error.h"
+
+namespace lriad {
+namespace {
+
+namespace fs = std::filesystem;
+
+std::string reason() { return std::strerror(errno); }
+
+/// Owns a file descriptor.
+class Descriptor {
+ public:
+  explicit Descriptor(int value) : value_(value) {}
+  ~Descriptor() {
+    if (value_ >= 0) ::close(value_);
+  }
+  Descriptor(const Descriptor&) = delete;
+  Descriptor& operator=(const Descriptor&) = delete;
+  int get() const { return value_; }
+  bool close() { return ::close(std::exchange(value_, -1)) == 0; }
+
+ private:
+  int value_;
+};
+
+bool write_all(int descriptor, std::string_view bytes) {
+  while (!bytes.empty()) {
+    const ssize_t written = ::write(descriptor, bytes.data(), bytes.size());
+    if (written < 0 && errno == EINTR) continue;
+    if (written <= 0) return false;
+    bytes.remove_prefix(static_cast<std::size_t>(written));
+  }
+  return true;
+}
+
+/// Removes the temporary file unless it was renamed.
+class TemporaryFile {
+ public:
+  explicit TemporaryFile(fs::path path) : path_(std::move(path)) {}
+  ~TemporaryFile() {
+    if (!kept_) ::unlink(path_.c_str());
+  }
+  TemporaryFile(const TemporaryFile&) = delete;
+  TemporaryFile& operator=(const TemporaryFile&) = delete;
+  const fs::path& path() const { return path_; }
+  void keep() { kept_ = true; }
+
+ private:
+  fs::path path_;
+  bool kept_ = false;
+};
+
+}  // namespace
+
+std::string read_file(std::string_view where, const fs::path& path, uint64_t max_bytes) {
+  const Descriptor file(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK));
+  struct stat info {};
+  if (file.get() < 0 || ::fstat(file.get(), &info) != 0) fail(where, "cannot read ", path.string(), ": ", reason());
+  if (!S_ISREG(info.st_mode)) fail(where, path.string(), " is not a regular file");
+  const auto size = static_cast<uint64_t>(info.st_size);
+  if (size > max_bytes) fail(where, path.string(), " has ", size, " bytes, more than the ", max_bytes, " that are read");
+  std::string bytes(size, '\0');
+  std::size_t done = 0;
+  while (done < bytes.size()) {
+    const ssize_t got = ::read(file.get(), bytes.data() + done, bytes.size() - done);
+    if (got < 0 && errno == EINTR) continue;
+    if (got < 0) fail(where, "cannot read ", path.string(), ": ", reason());
+    if (got == 0) break;
+    done += static_cast<std::size_t>(got);
+  }
+  bytes.resize(done);
+  return bytes;
+}
+
+void write_file_atomic(std::string_view where, const fs::path& path, std::string_view bytes) {
+  write_file_atomic(where, path, [bytes](const ByteSink& sink) { sink(bytes); });
+}
+
+void write_file_atomic(std::string_view where, const fs::path& path, const std::function<void(const ByteSink&)>& produce) {
+  TemporaryFile temporary(path.parent_path() / ("." + path.filename().string() + ".tmp"));
+  const auto refuse = [&](const char* verb) { fail(where, "cannot ", verb, " ", path.string(), ": ", reason()); };
+  Descriptor file(::open(temporary.path().c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644));
+  if (file.get() < 0) {
+    temporary.keep();
+    refuse("create");
+  }
+  produce([&](std::string_view bytes) {
+    if (!write_all(file.get(), bytes)) refuse("write");
+  });
+  if (::fsync(file.get()) != 0 || !file.close()) refuse("write");
+  if (::rename(temporary.path().c_str(), path.c_str()) != 0) refuse("rename the new");
+  temporary.keep();
+  sync_folder(where, path.parent_path());
+}
+
+void make_folder(std::string_view where, const fs::path& path) {
+  std::error_code error;
+  fs::create_directories(path, error);
+  if (error || !fs::is_directory(path)) {
+    fail(where, "cannot create the folder ", path.string(), ": ", error ? error.message() : "a file stands there");
+  }
+}
+
+void sync_folder(std::string_view where, const fs::path& path) {
+  const fs::path folder = path.empty() ? fs::path(".") : path;
+  const Descriptor handle(::open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+  // Some file systems cannot flush a folder and say EINVAL; nothing is lost by going on.
+  if (handle.get() < 0 || (::fsync(handle.get()) != 0 && errno != EINVAL)) {
+    fail(where, "cannot flush the folder ", folder.string(), ": ", reason());
+  }
+}
+
+LineFile::LineFile(std::string_view where, fs::path path, Mode mode) : where_(where), path_(std::move(path)) {
+  const int truncate = mode == Mode::kTruncate ? O_TRUNC : 0;
+  descriptor_ = ::open(path_.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC | truncate, 0644);
+  if (descriptor_ < 0) fail(where_, "cannot open ", path_.string(), " for writing: ", reason());
+}
+
+LineFile::~LineFile() {
+  if (descriptor_ >= 0) ::close(descriptor_);
+}
+
+LineFile::LineFile(LineFile&& other) noexcept
+    : where_(std::move(other.where_)), path_(std::move(other.path_)), descriptor_(std::exchange(other.descriptor_, -1)) {}
+
+LineFile& LineFile::operator=(LineFile&& other) noexcept {
+  std::swap(where_, other.where_);
+  std::swap(path_, other.path_);
+  std::swap(descriptor_, other.descriptor_);
+  return *this;
+}
+
+void LineFile::write_line(std::string_view line) {
+  std::string whole(line);
+  whole += '\n';
+  if (!write_all(descriptor_, whole)) fail(where_, "cannot write ", path_.string(), ": ", reason());
+}
+
+void LineFile::sync() {
+  if (::fsync(descriptor_) != 0 && errno != EINVAL) fail(where_, "cannot flush ", path_.string(), ": ", reason());
+}
+
+bool stays_inside(const fs::path& folder, const fs::path& relative) {
+  if (relative.empty() || relative.is_absolute() || relative.native().find('\0') != std::string::npos) return false;
+  for (const fs::path& part : relative) {
+    if (part == "..") return false;
+  }
+  std::error_code error;
+  const fs::path root = fs::weakly_canonical(folder, error);
+  if (error) return false;
+  const fs::path target = fs::weakly_canonical(folder / relative, error);
+  if (error) return false;
+  const auto [root_end, ignored] = std::mismatch(root.begin(), root.end(), target.begin(), target.end());
+  return root_end == root.end();
+}
+
+}  // namespace lriad
