@@ -23,7 +23,7 @@ set(LRIAD_DEPS "${deps}" CACHE PATH "Folder of the pinned dependencies (scripts/
 
 file(GLOB torch_candidates "${LRIAD_DEPS}/torch-2.11.0/lib/python3*/site-packages")
 list(APPEND torch_candidates ${CMAKE_PREFIX_PATH})
-find_path(LRIAD_TORCH_SITE torch/include/torch/version.h PATHS ${torch_candidates} NO_DEFAULT_PATH)
+find_path(LRIAD_TORCH_SITE torch/lib/libtorch_cpu.so PATHS ${torch_candidates} NO_DEFAULT_PATH)
 if(NOT LRIAD_TORCH_SITE)
   message(FATAL_ERROR "libtorch 2.11.0 is not below ${LRIAD_DEPS}. Run scripts/setup.sh, or set LRIAD_DEPS.")
 endif()
