@@ -1,0 +1,93 @@
+#pragma once
+
+#include <torch/nn/module.h>
+#include <torch/nn/pimpl.h>
+
+#include <cstdint>
+#include <functional>
+#include <string>
+
+#include "lriad/model/model_config.h"
+#include "lriad/model/rope.h"
+
+namespace lriad {
+
+/// Frozen weights of a linear layer with an optional LoRA branch: y = x W^T + b + s B(A(dropout(x))), as PEFT computes it:
+/// the branch in float32 (the adapter's dtype), the sum rounded once to the dtype of x. Source: peft tuners/lora/layer.py.
+class LinearImpl : public torch::nn::Module {
+ public:
+  LinearImpl(int64_t in, int64_t out, bool bias);
+  at::Tensor forward(const at::Tensor& x) const;  ///< [..., in] -> [..., out]
+  /// Adds a branch with A = 0 and B = 0; weights are set by name afterwards.
+  void add_lora(int64_t r, double scaling, double dropout, at::ScalarType dtype);
+  void enable_lora(bool on) { lora_on_ = on; }
+
+  at::Tensor weight, bias, lora_A, lora_B;
+
+ private:
+  double scaling_ = 0, dropout_ = 0;
+  bool lora_on_ = true;
+};
+TORCH_MODULE(Linear);
+
+/// x rsqrt(mean x^2 + eps) in float32, cast back, then times the weight: two roundings in bf16. Source: Qwen2RMSNorm.
+class RmsNormImpl : public torch::nn::Module {
+ public:
+  RmsNormImpl(int64_t size, double eps);
+  at::Tensor forward(const at::Tensor& x) const;
+  at::Tensor weight;
+
+ private:
+  double eps_;
+};
+TORCH_MODULE(RmsNorm);
+
+class LayerNormImpl : public torch::nn::Module {
+ public:
+  explicit LayerNormImpl(int64_t size);
+  at::Tensor forward(const at::Tensor& x) const;  ///< eps 1e-6
+  at::Tensor weight, bias;
+};
+TORCH_MODULE(LayerNorm);
+
+/// Attention over rotated q [T, heads, D], k and v [T, kv heads, D] of one layer -> [T, heads, D]: over packed spans, or
+/// over a cache.
+using Attend = std::function<at::Tensor(int64_t layer, const at::Tensor&, const at::Tensor&, const at::Tensor&)>;
+
+class SelfAttentionImpl : public torch::nn::Module {
+ public:
+  SelfAttentionImpl(const TextConfig& config, int64_t layer);
+  at::Tensor forward(const at::Tensor& x_TD, const Rotary& rotary, const Attend& attend);
+
+ private:
+  int64_t layer_, head_dim_;
+  Linear q_proj_, k_proj_, v_proj_, o_proj_;
+};
+TORCH_MODULE(SelfAttention);
+
+/// down(silu(gate(x)) * up(x)). Source: Qwen2MLP.
+class MlpImpl : public torch::nn::Module {
+ public:
+  explicit MlpImpl(const TextConfig& config);
+  at::Tensor forward(const at::Tensor& x_TD);
+
+ private:
+  Linear gate_proj_, up_proj_, down_proj_;
+};
+TORCH_MODULE(Mlp);
+
+/// h = x + attn(rms(x)); h + mlp(rms(h)). Source: Qwen2VLDecoderLayer.
+class DecoderLayerImpl : public torch::nn::Module {
+ public:
+  DecoderLayerImpl(const TextConfig& config, int64_t layer);
+  at::Tensor forward(const at::Tensor& x_TD, const Rotary& rotary, const Attend& attend);
+
+ private:
+  RmsNorm input_layernorm_;
+  SelfAttention self_attn_;
+  RmsNorm post_attention_layernorm_;
+  Mlp mlp_;
+};
+TORCH_MODULE(DecoderLayer);
+
+}  // namespace lriad

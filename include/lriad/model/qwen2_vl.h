@@ -1,0 +1,57 @@
+#pragma once
+
+#include <map>
+#include <memory>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "lriad/model/attention.h"
+#include "lriad/model/layers.h"
+#include "lriad/model/vision_tower.h"
+
+namespace lriad {
+
+/// Rows of several token sequences one after another, without padding: T rows in all.
+struct PackedTokens {
+  at::Tensor ids_T;         ///< int64
+  at::Tensor positions_3T;  ///< int64: t, h, w
+  std::vector<RowSpan> spans;
+  at::Tensor features_MD;   ///< rows of image_token_id get these, in order; may be undefined
+};
+
+/// Qwen2-VL: vision tower, decoder, head. Children carry the checkpoint's names (transformers >= 4.52), so that
+/// named_parameters() is the list of tensors to load. All weights are frozen until asked otherwise.
+class Qwen2VlImpl : public torch::nn::Module {
+ public:
+  explicit Qwen2VlImpl(const ModelConfig& config);
+
+  /// patches [N, patch_dim] of all pictures -> [sum of image tokens, hidden_size]
+  at::Tensor image_features(const at::Tensor& patches_NP, std::span<const Grid> grids);
+
+  /// Final normalised hidden states [T, hidden_size]. Throws Error if features and image tokens do not match.
+  at::Tensor hidden(const PackedTokens& tokens);
+  /// The same with another attention (a cache).
+  at::Tensor hidden(const PackedTokens& tokens, const Attend& attend);
+
+  at::Tensor logits(const at::Tensor& hidden_TD) const;  ///< [T, vocab], in the model's dtype
+
+  /// Adds LoRA branches (zero) to all decoder linears named in `target_modules`; throws Error for a name that fits none.
+  void add_lora(const std::vector<std::string>& target_modules, int64_t r, double scaling, double dropout);
+  void enable_lora(bool on);  ///< off: the base model, PEFT's disable_adapter
+  /// Adapter tensors by PEFT's canonical name, `model.language_model.layers.0.self_attn.q_proj.lora_A.weight`.
+  std::map<std::string, at::Tensor> lora_parameters() const;
+
+  const ModelConfig& config() const { return config_; }
+
+ private:
+  at::Tensor embed(const PackedTokens& tokens) const;
+  ModelConfig config_;
+  at::Tensor embedding_, head_;
+  VisionTower visual_;
+  std::vector<DecoderLayer> layers_;
+  RmsNorm norm_;
+};
+TORCH_MODULE(Qwen2Vl);
+
+}  // namespace lriad

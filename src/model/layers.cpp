@@ -1,0 +1,88 @@
+#include "lriad/model/layers.h"
+
+#include <ATen/ATen.h>
+
+#include <cmath>
+
+// Shape letters: T tokens, D hidden size, H query heads, K key heads.
+namespace lriad {
+namespace {
+
+at::ScalarType at_least_float(at::ScalarType dtype) { return dtype == at::kDouble ? at::kDouble : at::kFloat; }
+
+}  // namespace
+
+LinearImpl::LinearImpl(int64_t in, int64_t out, bool with_bias) {
+  weight = register_parameter("weight", at::empty({out, in}), /*requires_grad=*/false);
+  if (with_bias) bias = register_parameter("bias", at::empty({out}), /*requires_grad=*/false);
+}
+
+at::Tensor LinearImpl::forward(const at::Tensor& x) const {
+  const at::Tensor y = at::linear(x, weight, bias);
+  if (!lora_A.defined() || !lora_on_) return y;
+  const at::Tensor dropped = at::dropout(x.to(lora_A.scalar_type()), dropout_, is_training());
+  return (y + at::linear(at::linear(dropped, lora_A), lora_B) * scaling_).to(x.scalar_type());
+}
+
+void LinearImpl::add_lora(int64_t r, double scaling, double dropout, at::ScalarType dtype) {
+  const auto options = weight.options().dtype(dtype);
+  lora_A = register_parameter("lora_A", at::zeros({r, weight.size(1)}, options));
+  lora_B = register_parameter("lora_B", at::zeros({weight.size(0), r}, options));
+  scaling_ = scaling;
+  dropout_ = dropout;
+}
+
+RmsNormImpl::RmsNormImpl(int64_t size, double eps)
+    : weight(register_parameter("weight", at::empty({size}), /*requires_grad=*/false)), eps_(eps) {}
+
+at::Tensor RmsNormImpl::forward(const at::Tensor& x) const {
+  const at::Tensor wide = x.to(at_least_float(x.scalar_type()));
+  const at::Tensor scale = at::rsqrt(wide.square().mean(-1, /*keepdim=*/true) + eps_);
+  return weight * (wide * scale).to(x.scalar_type());
+}
+
+LayerNormImpl::LayerNormImpl(int64_t size)
+    : weight(register_parameter("weight", at::empty({size}), /*requires_grad=*/false)),
+      bias(register_parameter("bias", at::empty({size}), /*requires_grad=*/false)) {}
+
+at::Tensor LayerNormImpl::forward(const at::Tensor& x) const {
+  return at::layer_norm(x, {weight.size(0)}, weight, bias, /*eps=*/1e-6);
+}
+
+SelfAttentionImpl::SelfAttentionImpl(const TextConfig& config, int64_t layer)
+    : layer_(layer),
+      head_dim_(config.head_dim),
+      q_proj_(register_module("q_proj", Linear(config.hidden_size, config.num_attention_heads * head_dim_, true))),
+      k_proj_(register_module("k_proj", Linear(config.hidden_size, config.num_key_value_heads * head_dim_, true))),
+      v_proj_(register_module("v_proj", Linear(config.hidden_size, config.num_key_value_heads * head_dim_, true))),
+      o_proj_(register_module("o_proj", Linear(config.num_attention_heads * head_dim_, config.hidden_size, false))) {}
+
+at::Tensor SelfAttentionImpl::forward(const at::Tensor& x_TD, const Rotary& rotary, const Attend& attend) {
+  const auto heads = [this](const at::Tensor& x) { return x.unflatten(-1, {-1, head_dim_}); };
+  const at::Tensor q_THD = rotate(heads(q_proj_(x_TD)), rotary);
+  const at::Tensor k_TKD = rotate(heads(k_proj_(x_TD)), rotary);
+  return o_proj_(attend(layer_, q_THD, k_TKD, heads(v_proj_(x_TD))).flatten(-2));
+}
+
+MlpImpl::MlpImpl(const TextConfig& config)
+    : gate_proj_(register_module("gate_proj", Linear(config.hidden_size, config.intermediate_size, false))),
+      up_proj_(register_module("up_proj", Linear(config.hidden_size, config.intermediate_size, false))),
+      down_proj_(register_module("down_proj", Linear(config.intermediate_size, config.hidden_size, false))) {}
+
+at::Tensor MlpImpl::forward(const at::Tensor& x_TD) {
+  return down_proj_(at::silu(gate_proj_(x_TD)) * up_proj_(x_TD));
+}
+
+DecoderLayerImpl::DecoderLayerImpl(const TextConfig& config, int64_t layer)
+    : input_layernorm_(register_module("input_layernorm", RmsNorm(config.hidden_size, config.rms_norm_eps))),
+      self_attn_(register_module("self_attn", SelfAttention(config, layer))),
+      post_attention_layernorm_(
+          register_module("post_attention_layernorm", RmsNorm(config.hidden_size, config.rms_norm_eps))),
+      mlp_(register_module("mlp", Mlp(config))) {}
+
+at::Tensor DecoderLayerImpl::forward(const at::Tensor& x_TD, const Rotary& rotary, const Attend& attend) {
+  const at::Tensor h_TD = x_TD + self_attn_(input_layernorm_(x_TD), rotary, attend);
+  return h_TD + mlp_(post_attention_layernorm_(h_TD));
+}
+
+}  // namespace lriad

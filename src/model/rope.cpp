@@ -1,0 +1,92 @@
+#include "lriad/model/rope.h"
+
+#include <ATen/ATen.h>
+
+#include <algorithm>
+
+#include "lriad/core/error.h"
+
+// Shape letters: T tokens or patches, H heads, D head size.
+namespace lriad {
+namespace {
+
+/// float64 models compute angles in float64, so that a run in float64 is one throughout; all others in float32 as HF.
+at::ScalarType angle_dtype(at::ScalarType dtype) { return dtype == at::kDouble ? at::kDouble : at::kFloat; }
+
+at::Tensor inverse_frequencies(double theta, int64_t dim, const at::TensorOptions& options) {
+  return 1.0 / at::pow(theta, at::arange(0, dim, 2, options) / static_cast<double>(dim));
+}
+
+}  // namespace
+
+at::Tensor mrope_positions(std::span<const int64_t> ids, std::span<const std::array<int64_t, 3>> grids,
+                           int64_t image_token_id, int64_t merge_size) {
+  const auto length = static_cast<int64_t>(ids.size());
+  at::Tensor positions_3T = at::empty({3, length}, at::kLong);
+  auto at_axis = positions_3T.accessor<int64_t, 2>();
+  int64_t row = 0, current = 0;
+  std::size_t picture = 0;
+  while (row < length) {
+    if (ids[static_cast<std::size_t>(row)] != image_token_id) {
+      for (int64_t axis = 0; axis < 3; ++axis) at_axis[axis][row] = current;
+      ++row, ++current;
+      continue;
+    }
+    if (picture == grids.size()) fail("model", "the prompt has image tokens for more than ", grids.size(), " pictures");
+    const auto [t, h, w] = grids[picture++];
+    const int64_t rows = h / merge_size, columns = w / merge_size;
+    if (row + t * rows * columns > length) fail("model", "the prompt ends inside the tokens of a picture");
+    for (int64_t k = 0; k < t * rows * columns; ++k, ++row) {
+      if (ids[static_cast<std::size_t>(row)] != image_token_id) fail("model", "a picture has too few image tokens");
+      at_axis[0][row] = current + k / (rows * columns);
+      at_axis[1][row] = current + k / columns % rows;
+      at_axis[2][row] = current + k % columns;
+    }
+    current += std::max(rows, columns);
+  }
+  if (picture != grids.size()) fail("model", "got ", grids.size(), " pictures, but the prompt has tokens of ", picture);
+  return positions_3T;
+}
+
+Rotary mrope(const at::Tensor& positions_3T, const TextConfig& config, at::ScalarType dtype) {
+  const auto options = at::TensorOptions().dtype(angle_dtype(dtype)).device(positions_3T.device());
+  const at::Tensor frequencies = inverse_frequencies(config.rope_theta, config.head_dim, options);
+  const at::Tensor angles_3TF = positions_3T.to(options.dtype().toScalarType()).unsqueeze(-1) * frequencies;
+  std::vector<at::Tensor> parts;
+  int64_t begin = 0;
+  for (std::size_t axis = 0; axis < 3; ++axis) {
+    const int64_t end = begin + config.mrope_section[axis];
+    parts.push_back(angles_3TF[static_cast<int64_t>(axis)].slice(-1, begin, end));
+    begin = end;
+  }
+  const at::Tensor half_TF = at::cat(parts, -1);
+  const at::Tensor angles_TD = at::cat({half_TF, half_TF}, -1);
+  return {angles_TD.cos().to(dtype), angles_TD.sin().to(dtype)};
+}
+
+Rotary vision_rope(std::span<const std::array<int64_t, 3>> grids, const VisionConfig& config, at::ScalarType dtype,
+                   const at::Device& device) {
+  const auto options = at::TensorOptions().dtype(angle_dtype(dtype)).device(device);
+  const int64_t merge = config.spatial_merge_size;
+  const at::Tensor frequencies = inverse_frequencies(10000.0, config.embed_dim / config.num_heads / 2, options);
+  std::vector<at::Tensor> parts;
+  for (const auto& [t, h, w] : grids) {
+    const auto block_order = [&, height = h, width = w, frames = t](const at::Tensor& grid) {
+      return grid.reshape({height / merge, merge, width / merge, merge}).transpose(1, 2).reshape({-1}).repeat({frames});
+    };
+    const at::Tensor row = block_order(at::arange(h, options).unsqueeze(1).expand({h, w}));
+    const at::Tensor column = block_order(at::arange(w, options).unsqueeze(0).expand({h, w}));
+    parts.push_back(at::cat({row.unsqueeze(1) * frequencies, column.unsqueeze(1) * frequencies}, -1));
+  }
+  const at::Tensor half_TF = at::cat(parts);
+  const at::Tensor angles_TD = at::cat({half_TF, half_TF}, -1);
+  return {angles_TD.cos(), angles_TD.sin()};
+}
+
+at::Tensor rotate(const at::Tensor& x_THD, const Rotary& rotary) {
+  const int64_t half = x_THD.size(-1) / 2;
+  const at::Tensor turned = at::cat({-x_THD.slice(-1, half), x_THD.slice(-1, 0, half)}, -1);
+  return x_THD * rotary.cos_TD.unsqueeze(1) + turned * rotary.sin_TD.unsqueeze(1);
+}
+
+}  // namespace lriad
