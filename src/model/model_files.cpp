@@ -1,0 +1,172 @@
+#include "lriad/model/model_files.h"
+
+#include <ATen/ATen.h>
+#include <ATen/core/grad_mode.h>
+
+#include <nlohmann/json.hpp>
+
+#include "lriad/core/error.h"
+#include "lriad/core/files.h"
+
+namespace lriad {
+namespace {
+
+namespace fs = std::filesystem;
+using Shapes = std::map<std::string, std::vector<int64_t>>;
+
+/// File names of the folder's shards, each once, checked to be plain names.
+std::vector<std::string> shard_names(const fs::path& model_dir) {
+  const fs::path index = model_dir / "model.safetensors.index.json";
+  if (!fs::exists(index)) return {"model.safetensors"};
+  const nlohmann::json root = nlohmann::json::parse(read_file("model", index, 256 << 20), nullptr, /*allow_exceptions=*/false);
+  if (!root.is_object() || !root.contains("weight_map") || !root["weight_map"].is_object()) {
+    fail("model", index.string(), " has no weight_map");
+  }
+  std::map<std::string, bool> names;
+  for (const auto& [tensor, file] : root["weight_map"].items()) {
+    const std::string name = file.is_string() ? file.get<std::string>() : "";
+    if (name.empty() || name.find('/') != std::string::npos || name.find('\\') != std::string::npos || name == "..") {
+      fail("model", index.string(), ": tensor ", tensor, " lies in ", file.dump(), ", expected the name of a file in this folder");
+    }
+    names[name] = true;
+  }
+  std::vector<std::string> result;
+  for (const auto& [name, seen] : names) result.push_back(name);
+  return result;
+}
+
+void add_vision(const ModelConfig& config, Shapes& shapes) {
+  const VisionConfig& v = config.vision;
+  const std::string root = "model.visual.";
+  const auto linear = [&](const std::string& name, int64_t out, int64_t in) {
+    shapes[root + name + ".weight"] = {out, in};
+    shapes[root + name + ".bias"] = {out};
+  };
+  const auto norm = [&](const std::string& name) {
+    shapes[root + name + ".weight"] = {v.embed_dim};
+    shapes[root + name + ".bias"] = {v.embed_dim};
+  };
+  shapes[root + "patch_embed.proj.weight"] = {v.embed_dim, v.in_channels, v.temporal_patch_size, v.patch_size, v.patch_size};
+  for (int64_t j = 0; j < v.depth; ++j) {
+    const std::string block = concat("blocks.", j, ".");
+    norm(block + "norm1");
+    norm(block + "norm2");
+    linear(block + "attn.qkv", 3 * v.embed_dim, v.embed_dim);
+    linear(block + "attn.proj", v.embed_dim, v.embed_dim);
+    linear(block + "mlp.fc1", v.mlp_ratio * v.embed_dim, v.embed_dim);
+    linear(block + "mlp.fc2", v.embed_dim, v.mlp_ratio * v.embed_dim);
+  }
+  const int64_t wide = v.embed_dim * v.spatial_merge_size * v.spatial_merge_size;
+  norm("merger.ln_q");
+  linear("merger.mlp.0", wide, wide);
+  linear("merger.mlp.2", config.text.hidden_size, wide);
+}
+
+void add_layer(const TextConfig& t, const std::string& layer, Shapes& shapes) {
+  const int64_t q = t.num_attention_heads * t.head_dim, kv = t.num_key_value_heads * t.head_dim;
+  shapes[layer + "input_layernorm.weight"] = {t.hidden_size};
+  shapes[layer + "post_attention_layernorm.weight"] = {t.hidden_size};
+  for (const auto& [name, out] : {std::pair{"q_proj", q}, {"k_proj", kv}, {"v_proj", kv}}) {
+    shapes[layer + "self_attn." + name + ".weight"] = {out, t.hidden_size};
+    shapes[layer + "self_attn." + name + ".bias"] = {out};
+  }
+  shapes[layer + "self_attn.o_proj.weight"] = {t.hidden_size, q};
+  shapes[layer + "mlp.gate_proj.weight"] = {t.intermediate_size, t.hidden_size};
+  shapes[layer + "mlp.up_proj.weight"] = {t.intermediate_size, t.hidden_size};
+  shapes[layer + "mlp.down_proj.weight"] = {t.hidden_size, t.intermediate_size};
+}
+
+/// One line that names every missing and misshapen tensor and the first ten that are too many; empty if all fits.
+std::string misfits(const ModelFiles& files, const ModelConfig& config) {
+  const Shapes expected = expected_tensors(config);
+  std::string text;
+  for (const auto& [name, shape] : expected) {
+    const TensorEntry* entry = files.find(name);
+    if (entry == nullptr) {
+      text += "; missing " + name;
+    } else if (entry->shape != shape) {
+      text += concat("; ", name, " is ", at::IntArrayRef(entry->shape), ", expected ", at::IntArrayRef(shape));
+    }
+  }
+  int64_t surplus = 0;
+  for (const std::string& name : files.names()) {
+    const bool known = expected.contains(name) || (name == "lm_head.weight" && config.tie_word_embeddings);
+    if (!known && ++surplus <= 10) text += "; not expected " + name;
+  }
+  if (surplus > 10) text += concat("; ", surplus - 10, " more not expected");
+  return text;
+}
+
+}  // namespace
+
+std::string canonical_name(const std::string& name) {
+  if (name.starts_with("visual.")) return "model." + name;
+  if (name.starts_with("model.") && !name.starts_with("model.language_model.") && !name.starts_with("model.visual.")) {
+    return "model.language_model." + name.substr(6);
+  }
+  return name;
+}
+
+std::map<std::string, std::vector<int64_t>> expected_tensors(const ModelConfig& config) {
+  Shapes shapes;
+  const TextConfig& text = config.text;
+  add_vision(config, shapes);
+  shapes["model.language_model.embed_tokens.weight"] = {text.vocab_size, text.hidden_size};
+  for (int64_t i = 0; i < text.num_hidden_layers; ++i) {
+    add_layer(text, concat("model.language_model.layers.", i, "."), shapes);
+  }
+  shapes["model.language_model.norm.weight"] = {text.hidden_size};
+  if (!config.tie_word_embeddings) shapes["lm_head.weight"] = {text.vocab_size, text.hidden_size};
+  return shapes;
+}
+
+ModelFiles::ModelFiles(const fs::path& model_dir) {
+  for (const std::string& name : shard_names(model_dir)) {
+    files_.push_back(std::make_shared<SafetensorsFile>(model_dir / name));
+    for (const TensorEntry& entry : files_.back()->entries()) {
+      const bool added = places_.emplace(canonical_name(entry.name), Place{files_.size() - 1, entry.name}).second;
+      if (!added) fail("model", (model_dir / name).string(), ": tensor ", entry.name, " stands twice in the folder");
+    }
+  }
+}
+
+std::vector<std::string> ModelFiles::names() const {
+  std::vector<std::string> result;
+  for (const auto& [name, place] : places_) result.push_back(name);
+  return result;
+}
+
+const TensorEntry* ModelFiles::find(const std::string& canonical) const {
+  const auto found = places_.find(canonical);
+  return found == places_.end() ? nullptr : files_[found->second.file]->find(found->second.stored_name);
+}
+
+at::Tensor ModelFiles::tensor(const std::string& canonical) const {
+  const auto found = places_.find(canonical);
+  if (found == places_.end()) fail("model", "the model folder has no tensor ", canonical);
+  return files_[found->second.file]->tensor(found->second.stored_name);
+}
+
+std::string ModelFiles::stored_name(const std::string& canonical) const {
+  const auto found = places_.find(canonical);
+  return found == places_.end() ? canonical : found->second.stored_name;
+}
+
+void load_weights(const fs::path& model_dir, const ModelConfig& config, std::map<std::string, at::Tensor>& parameters,
+                  bool share) {
+  const ModelFiles files(model_dir);
+  const std::string problems = misfits(files, config);
+  if (!problems.empty()) fail("model", model_dir.string(), " does not hold the model of its config.json: ", problems.substr(2));
+  const at::NoGradGuard no_grad;
+  for (auto& [name, parameter] : parameters) {
+    const at::Tensor stored = files.tensor(name);
+    if (!stored.is_floating_point()) fail("model", model_dir.string(), ": tensor ", name, " is not of a float type");
+    if (share && parameter.is_cpu() && parameter.scalar_type() == stored.scalar_type()) {
+      parameter.set_data(stored);
+    } else {
+      parameter.copy_(stored);
+    }
+  }
+}
+
+}  // namespace lriad
