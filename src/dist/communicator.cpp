@@ -1,0 +1,83 @@
+#include "lriad/dist/communicator.h"
+
+#include <map>
+
+#include "communicator_host.h"
+#include "lriad/core/error.h"
+
+namespace lriad {
+namespace {
+
+/// A world of one: every verb is done already.
+class SingleCommunicator : public Communicator {
+ public:
+  int64_t rank() const override { return 0; }
+  int64_t size() const override { return 1; }
+  void sum(at::Tensor&, const std::string&) override {}
+  void broadcast(at::Tensor&, const std::string&) override {}
+  std::vector<std::string> gather(const std::string& bytes, const std::string&) override { return {bytes}; }
+  void barrier(const std::string&) override {}
+  void set_place(const std::string&) override {}
+  void check() override {}
+};
+
+using Items = std::vector<std::pair<std::string, std::string>>;
+
+/// Names and values as lengths and bytes: any text may stand in them.
+std::string pack(const Items& items) {
+  std::string bytes;
+  for (const auto& [name, value] : items) {
+    bytes += concat(name.size(), ' ', name, value.size(), ' ', value);
+  }
+  return bytes;
+}
+
+std::string take_text(const std::string& bytes, std::size_t& at) {
+  const std::size_t space = bytes.find(' ', at);
+  const std::size_t size = std::stoull(bytes.substr(at, space - at));
+  at = space + 1 + size;
+  return bytes.substr(space + 1, size);
+}
+
+Items unpack(const std::string& bytes) {
+  Items items;
+  for (std::size_t at = 0; at < bytes.size();) {
+    std::string name = take_text(bytes, at);
+    std::string value = take_text(bytes, at);
+    items.emplace_back(std::move(name), std::move(value));
+  }
+  return items;
+}
+
+}  // namespace
+
+std::unique_ptr<Communicator> make_communicator(const World& world, const at::Device& device, double timeout_s) {
+  if (world.size < 1 || world.rank < 0 || world.rank >= world.size) {
+    fail("dist", "rank ", world.rank, " of ", world.size, " makes no sense, expected 0 <= rank < size");
+  }
+  if (!(timeout_s > 0)) fail("dist", "distributed.timeout_s is ", timeout_s, ", expected more than 0");
+  if (world.size == 1) return std::make_unique<SingleCommunicator>();
+  auto host = std::make_unique<HostCommunicator>(world, timeout_s);
+  if (device.is_cuda()) return make_nccl_communicator(std::move(host), device);
+  return host;
+}
+
+void require_agreement(Communicator& communicator, const Items& items) {
+  std::vector<Items> all;
+  for (const std::string& bytes : communicator.gather(pack(items), "run description")) all.push_back(unpack(bytes));
+  for (std::size_t k = 0; k < items.size(); ++k) {
+    std::map<std::string, std::string> ranks_of;
+    for (std::size_t rank = 0; rank < all.size(); ++rank) {
+      const bool there = k < all[rank].size() && all[rank][k].first == items[k].first;
+      std::string& ranks = ranks_of[there ? all[rank][k].second : "(missing)"];
+      ranks += concat(ranks.empty() ? "" : ", ", rank);
+    }
+    if (ranks_of.size() == 1) continue;
+    std::string text;
+    for (const auto& [value, ranks] : ranks_of) text += concat(text.empty() ? "" : "; ", value, " on rank(s) ", ranks);
+    fail("dist", "ranks do not agree on ", items[k].first, ": ", text,
+         "; every machine needs the same program, config, data and model");
+  }
+}
+
+}  // namespace lriad

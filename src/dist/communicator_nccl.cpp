@@ -1,0 +1,149 @@
+#include <c10/cuda/CUDAException.h>
+#include <c10/cuda/CUDAGuard.h>
+#include <c10/cuda/CUDAStream.h>
+#include <nccl.h>
+
+#include <chrono>
+#include <cstring>
+#include <thread>
+
+#include "communicator_host.h"
+#include "lriad/core/error.h"
+
+namespace lriad {
+namespace {
+
+ncclDataType_t nccl_type(at::ScalarType type, const std::string& what) {
+  if (type == at::kFloat) return ncclFloat32;
+  if (type == at::kDouble) return ncclFloat64;
+  fail("dist", what, ": dtype ", c10::toString(type), ", expected float32 or float64");
+}
+
+/// Sums and broadcasts of GPU tensors by NCCL; all else over the host communicator, which also sees to it that every rank has come
+/// before NCCL starts, so that NCCL is never left waiting for a rank that is lost or elsewhere.
+class NcclCommunicator : public Communicator {
+ public:
+  NcclCommunicator(std::unique_ptr<HostCommunicator> host, const at::Device& device)
+      : host_(std::move(host)), device_(device) {
+    const c10::cuda::CUDAGuard guard(device_);
+    ncclUniqueId id;
+    if (host_->is_main()) require(ncclGetUniqueId(&id), "set-up");
+    const std::string own(host_->is_main() ? std::string(id.internal, sizeof id.internal) : std::string());
+    const std::vector<std::string> ids = host_->gather(own, "NCCL id");
+    if (ids.front().size() != sizeof id.internal) fail("dist", "rank 0 sent no NCCL id");
+    std::memcpy(id.internal, ids.front().data(), sizeof id.internal);
+    ncclConfig_t config = NCCL_CONFIG_INITIALIZER;
+    config.blocking = 0;
+    const ncclResult_t started = ncclCommInitRankConfig(&comm_, static_cast<int>(host_->size()), id,
+                                                        static_cast<int>(host_->rank()), &config);
+    if (started != ncclInProgress) require(started, "set-up");
+    wait_until_ready("set-up");
+  }
+
+  ~NcclCommunicator() override {
+    if (comm_ != nullptr) ncclCommAbort(comm_);
+  }
+  NcclCommunicator(const NcclCommunicator&) = delete;
+  NcclCommunicator& operator=(const NcclCommunicator&) = delete;
+
+  int64_t rank() const override { return host_->rank(); }
+  int64_t size() const override { return host_->size(); }
+  void set_place(const std::string& place) override { host_->set_place(place); }
+  void check() override { host_->check(); }
+  void barrier(const std::string& what) override { host_->barrier(what); }
+  std::vector<std::string> gather(const std::string& bytes, const std::string& what) override {
+    return host_->gather(bytes, what);
+  }
+
+  void sum(at::Tensor& flat, const std::string& what) override {
+    if (!flat.is_cuda()) return host_->sum(flat, what);
+    const ncclDataType_t type = nccl_type(flat.scalar_type(), what);
+    enter(flat, what);
+    const c10::cuda::CUDAGuard guard(device_);
+    const auto stream = c10::cuda::getCurrentCUDAStream(device_.index());
+    void* data = flat.data_ptr();
+    const auto count = static_cast<std::size_t>(flat.numel());
+    begun(ncclAllReduce(data, data, count, type, ncclSum, comm_, stream.stream()), what);
+    finish(stream, what);
+  }
+
+  void broadcast(at::Tensor& flat, const std::string& what) override {
+    if (!flat.is_cuda()) return host_->broadcast(flat, what);
+    enter(flat, what);
+    const c10::cuda::CUDAGuard guard(device_);
+    const auto stream = c10::cuda::getCurrentCUDAStream(device_.index());
+    void* data = flat.data_ptr();
+    begun(ncclBroadcast(data, data, flat.nbytes(), ncclUint8, 0, comm_, stream.stream()), what);
+    finish(stream, what);
+  }
+
+ private:
+  /// All ranks are here, for the same call on the same amount of data.
+  void enter(const at::Tensor& flat, const std::string& what) {
+    if (!flat.is_contiguous() || flat.device() != device_) fail("dist", what, ": the tensor must be contiguous, on ", device_.str());
+    host_->barrier(concat(what, " [", flat.numel(), "]"));
+  }
+
+  void require(ncclResult_t result, const std::string& what) {
+    if (result == ncclSuccess) return;
+    give_up(concat("NCCL failed in ", what, " on rank ", rank(), ", ", host_name(), ": ", ncclGetErrorString(result), ", ",
+                   ncclGetLastError(comm_)),
+            what);
+  }
+
+  void begun(ncclResult_t result, const std::string& what) {
+    if (result != ncclInProgress) require(result, what);
+    wait_until_ready(what);
+  }
+
+  void wait_until_ready(const std::string& what) {
+    poll(what, [this, &what] {
+      ncclResult_t state = ncclSuccess;
+      ncclCommGetAsyncError(comm_, &state);
+      if (state != ncclInProgress) require(state, what);
+      return state == ncclSuccess;
+    });
+  }
+
+  void finish(const c10::cuda::CUDAStream& stream, const std::string& what) {
+    poll(what, [this, &stream, &what] {
+      ncclResult_t state = ncclSuccess;
+      ncclCommGetAsyncError(comm_, &state);
+      if (state != ncclInProgress) require(state, what);
+      return stream.query();
+    });
+  }
+
+  /// Until `is_done`; a lost rank or the time limit ends it by abandoning NCCL's communicator.
+  template <class Test>
+  void poll(const std::string& what, const Test& is_done) {
+    const Clock::time_point start = Clock::now();
+    while (!is_done()) {
+      if (!host_->link().watchdog().failure().empty()) give_up("", what);
+      const double waited = seconds_since(start);
+      if (waited > host_->link().timeout_s()) {
+        give_up(concat("NCCL did not finish ", what, " within ", host_->link().timeout_s(), " s (distributed.timeout_s)"), what);
+      }
+      if (waited > 0.002) std::this_thread::sleep_for(std::chrono::microseconds(200));
+    }
+  }
+
+  [[noreturn]] void give_up(const std::string& failure, const std::string& what) {
+    if (comm_ != nullptr) ncclCommAbort(comm_);
+    comm_ = nullptr;
+    const std::string known = host_->link().watchdog().failure();
+    host_->link().stop(known.empty() ? failure : known, Operation{"NCCL call", what, Clock::now()});
+  }
+
+  std::unique_ptr<HostCommunicator> host_;
+  at::Device device_;
+  ncclComm_t comm_ = nullptr;
+};
+
+}  // namespace
+
+std::unique_ptr<Communicator> make_nccl_communicator(std::unique_ptr<HostCommunicator> host, const at::Device& device) {
+  return std::make_unique<NcclCommunicator>(std::move(host), device);
+}
+
+}  // namespace lriad

@@ -1,0 +1,81 @@
+#include <torch/cuda.h>
+
+#include <algorithm>
+#include <charconv>
+#include <set>
+
+#include "lriad/core/error.h"
+#include "lriad/dist/launcher.h"
+
+namespace lriad {
+namespace {
+
+constexpr int64_t kMaxProcesses = 256;
+
+int64_t num_gpus() { return static_cast<int64_t>(torch::cuda::device_count()); }
+
+[[noreturn]] void refuse(const std::string& devices) {
+  fail("dist", "distributed.devices is '", devices, "', expected auto, cpu, a number of processes, or a list of GPUs such as 0,1,3");
+}
+
+int64_t parse_number(const std::string& text, const std::string& devices) {
+  int64_t value = 0;
+  const auto [end, problem] = std::from_chars(text.data(), text.data() + text.size(), value);
+  if (text.empty() || problem != std::errc() || end != text.data() + text.size() || value < 0) refuse(devices);
+  return value;
+}
+
+at::Device gpu(int64_t index) { return {at::kCUDA, static_cast<c10::DeviceIndex>(index)}; }
+
+std::vector<at::Device> listed(const std::string& devices) {
+  std::vector<at::Device> chosen;
+  std::set<int64_t> seen;
+  for (std::size_t begin = 0; begin <= devices.size();) {
+    const std::size_t comma = std::min(devices.find(',', begin), devices.size());
+    const std::string part = devices.substr(begin, comma - begin);
+    begin = comma + 1;
+    if (part.empty() && begin > devices.size() && !chosen.empty()) break;  // "3," is the list of GPU 3 alone
+    const int64_t index = parse_number(part, devices);
+    if (!seen.insert(index).second) fail("dist", "distributed.devices is '", devices, "': GPU ", index, " stands there twice");
+    if (index >= num_gpus()) {
+      fail("dist", "distributed.devices is '", devices, "': GPU ", index, " is not there, ", num_gpus(), " GPU(s) visible");
+    }
+    chosen.push_back(gpu(index));
+  }
+  return chosen;
+}
+
+std::vector<at::Device> counted(int64_t count, const std::string& devices) {
+  if (count < 1 || count > kMaxProcesses) refuse(devices);
+  if (num_gpus() == 0) return std::vector<at::Device>(static_cast<std::size_t>(count), at::kCPU);
+  if (count > num_gpus()) {
+    fail("dist", "distributed.devices is ", count, ", but ", num_gpus(), " GPU(s) are visible; use fewer, or cpu");
+  }
+  std::vector<at::Device> chosen;
+  for (int64_t index = 0; index < count; ++index) chosen.push_back(gpu(index));
+  return chosen;
+}
+
+}  // namespace
+
+std::vector<at::Device> choose_devices(const std::string& devices) {
+  if (devices == "cpu") return {at::kCPU};
+  if (devices == "auto") return counted(std::max<int64_t>(1, num_gpus()), devices);
+  if (devices.find(',') != std::string::npos) return listed(devices);
+  return counted(parse_number(devices, devices), devices);
+}
+
+at::Device device_of_rank(const std::string& devices, const World& world) {
+  if (devices == "cpu" || num_gpus() == 0) return at::kCPU;
+  const bool is_list = devices.find(',') != std::string::npos;
+  const std::vector<at::Device> chosen = is_list ? listed(devices) : counted(num_gpus(), "auto");
+  // Slurm can show each task its own GPU only.
+  if (chosen.size() == 1) return chosen.front();
+  if (world.local_rank >= static_cast<int64_t>(chosen.size())) {
+    fail("dist", "local rank ", world.local_rank, " has no GPU of its own: ", chosen.size(),
+         " are visible; start at most one process per GPU");
+  }
+  return chosen[static_cast<std::size_t>(world.local_rank)];
+}
+
+}  // namespace lriad

@@ -1,0 +1,235 @@
+#include "lriad/dist/launcher.h"
+
+#include <fcntl.h>
+#include <sched.h>
+#include <signal.h>
+#include <sys/prctl.h>
+#include <sys/random.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+#include <cerrno>
+#include <cstdlib>
+#include <cstring>
+#include <filesystem>
+#include <thread>
+
+#include "lriad/core/error.h"
+#include "lriad/core/log.h"
+#include "socket.h"
+
+extern char** environ;
+
+namespace lriad {
+namespace {
+
+constexpr double kLeaveSeconds = 10;    // for the other ranks to notice, say why and leave
+constexpr double kSaveSeconds = 600;    // for ranks that were asked to stop, or agreed to, and may be saving
+constexpr int kGuardExit = 3;
+
+/// Arguments or environment in the form that execve wants, made before fork: nothing may be allocated after it.
+class CStrings {
+ public:
+  explicit CStrings(std::vector<std::string> texts) : texts_(std::move(texts)) {
+    for (std::string& text : texts_) pointers_.push_back(text.data());
+    pointers_.push_back(nullptr);
+  }
+  char* const* data() const { return pointers_.data(); }
+
+ private:
+  std::vector<std::string> texts_;
+  std::vector<char*> pointers_;
+};
+
+std::string random_token() {
+  std::array<unsigned char, 16> bytes{};
+  if (getrandom(bytes.data(), bytes.size(), 0) != static_cast<ssize_t>(bytes.size())) {
+    fail("dist", "the system gives no random bytes: ", std::strerror(errno));
+  }
+  std::string token;
+  for (const unsigned char byte : bytes) {
+    token += "0123456789abcdef"[byte >> 4];
+    token += "0123456789abcdef"[byte & 15];
+  }
+  return token;
+}
+
+std::size_t num_cpus() {
+  cpu_set_t cpus;
+  if (sched_getaffinity(0, sizeof cpus, &cpus) != 0) return 1;
+  return static_cast<std::size_t>(std::max(1, CPU_COUNT(&cpus)));
+}
+
+/// The present environment with the world's variables in place of any of their names.
+std::vector<std::string> environment_of(std::size_t rank, std::size_t size, const Descriptor& listener,
+                                        const std::string& token) {
+  std::vector<std::string> own = {
+      concat("RANK=", rank),      concat("WORLD_SIZE=", size),        concat("LOCAL_RANK=", rank), "MASTER_ADDR=127.0.0.1",
+      concat("MASTER_PORT=", port_of(listener)), concat("LRIAD_TOKEN=", token), "LRIAD_LAUNCHED=1"};
+  if (rank == 0) own.push_back(concat("LRIAD_LISTEN_FD=", listener.get()));
+  if (std::getenv("OMP_NUM_THREADS") == nullptr) {
+    own.push_back(concat("OMP_NUM_THREADS=", std::max<std::size_t>(1, num_cpus() / size)));
+  }
+  for (char** entry = environ; *entry != nullptr; ++entry) {
+    const std::string text = *entry;
+    const std::string name = text.substr(0, text.find('=') + 1);
+    const bool replaced = std::any_of(own.begin(), own.end(), [&](const std::string& set) { return set.starts_with(name); });
+    if (!replaced && name != "LRIAD_LISTEN_FD=" && name != "TORCHELASTIC_USE_AGENT_STORE=") own.push_back(text);
+  }
+  return own;
+}
+
+volatile sig_atomic_t caught_signal = 0;
+
+/// Notes SIGINT and SIGTERM, whichever thread the system gives them to, for as long as it lives.
+class SignalCatcher {
+ public:
+  SignalCatcher() {
+    caught_signal = 0;
+    struct sigaction action {};
+    action.sa_handler = [](int number) { caught_signal = number; };
+    action.sa_flags = SA_RESTART;
+    sigaction(SIGINT, &action, &interrupt_before_);
+    sigaction(SIGTERM, &action, &terminate_before_);
+    struct sigaction standard {};
+    standard.sa_handler = SIG_DFL;  // an inherited SIG_IGN would hide how children end
+    sigaction(SIGCHLD, &standard, &child_before_);
+  }
+  ~SignalCatcher() {
+    sigaction(SIGINT, &interrupt_before_, nullptr);
+    sigaction(SIGTERM, &terminate_before_, nullptr);
+    sigaction(SIGCHLD, &child_before_, nullptr);
+  }
+  SignalCatcher(const SignalCatcher&) = delete;
+  SignalCatcher& operator=(const SignalCatcher&) = delete;
+  /// Number of a signal that came since the last call, or 0.
+  static int take() {
+    const int number = caught_signal;
+    caught_signal = 0;
+    return number;
+  }
+
+ private:
+  struct sigaction interrupt_before_ {}, terminate_before_{}, child_before_{};
+};
+
+struct Child {
+  pid_t pid = -1;
+  bool running = false;
+};
+
+class Launch {
+ public:
+  Launch(std::size_t size, const std::vector<std::string>& arguments) : children_(size) {
+    const Descriptor listener = listen_on("127.0.0.1", 0);
+    const std::string token = random_token();
+    const std::string program = std::filesystem::read_symlink("/proc/self/exe").string();
+    std::vector<std::string> words{program};
+    words.insert(words.end(), arguments.begin(), arguments.end());
+    const CStrings argv(words);
+    flush_log();
+    for (std::size_t rank = 0; rank < size; ++rank) {
+      const CStrings environment(environment_of(rank, size, listener, token));
+      start(rank, program, argv, environment, rank == 0 ? listener.get() : -1);
+    }
+  }
+
+  int run() {
+    while (std::any_of(children_.begin(), children_.end(), [](const Child& child) { return child.running; })) {
+      std::this_thread::sleep_for(std::chrono::milliseconds(20));
+      const int number = SignalCatcher::take();
+      if (number != 0) pass_on(number);
+      reap();
+      if (failed_ && Clock::now() >= next_push_) push();
+    }
+    return exit_code_;
+  }
+
+ private:
+  void start(std::size_t rank, const std::string& program, const CStrings& argv, const CStrings& environment, int keep_fd) {
+    const pid_t parent = getpid();
+    const pid_t pid = fork();
+    if (pid < 0) {
+      const std::string reason = std::strerror(errno);
+      for (const Child& child : children_) {
+        if (child.running) kill(child.pid, SIGKILL);
+      }
+      fail("dist", "cannot start process ", rank, " of ", children_.size(), ": ", reason);
+    }
+    if (pid > 0) {
+      children_[rank] = {pid, true};
+      return;
+    }
+    // Own process group: a signal from the terminal comes once, through the parent.
+    setpgid(0, 0);
+    prctl(PR_SET_PDEATHSIG, SIGKILL);
+    if (getppid() != parent) _exit(1);
+    if (keep_fd >= 0) fcntl(keep_fd, F_SETFD, 0);
+    execve(program.c_str(), argv.data(), environment.data());
+    _exit(127);
+  }
+
+  void pass_on(int number) {
+    asked_to_stop_ = number;
+    for (const Child& child : children_) {
+      if (child.running) kill(child.pid, number);
+    }
+  }
+
+  void reap() {
+    std::size_t cause = children_.size();
+    int code = 0;
+    for (std::size_t rank = 0; rank < children_.size(); ++rank) {
+      int status = 0;
+      Child& child = children_[rank];
+      if (!child.running || waitpid(child.pid, &status, WNOHANG) != child.pid) continue;
+      child.running = false;
+      const bool killed = WIFSIGNALED(status);
+      const int ended_with = killed ? 128 + WTERMSIG(status) : WEXITSTATUS(status);
+      // Of those that ended together, one that was killed is rather the cause than one that complained.
+      if (ended_with != 0 && (code == 0 || (killed && code < 128))) {
+        code = ended_with;
+        cause = rank;
+      }
+    }
+    if (code != 0 && !failed_) begin_stop(cause, code);
+  }
+
+  void begin_stop(std::size_t rank, int code) {
+    failed_ = true;
+    exit_code_ = code;
+    const bool orderly = code == kGuardExit || (asked_to_stop_ != 0 && code == 128 + asked_to_stop_);
+    next_push_ = after_seconds(orderly ? kSaveSeconds : kLeaveSeconds);
+    if (!orderly && children_.size() > 1) {
+      log_error(concat("[dist] rank ", rank, " ended with exit code ", code, code > 128 ? concat(" (signal ", code - 128, ")") : "",
+                       "; stopping the other ranks"));
+    }
+  }
+
+  void push() {
+    for (const Child& child : children_) {
+      if (child.running) kill(child.pid, pushed_ ? SIGKILL : SIGTERM);
+    }
+    pushed_ = true;
+    next_push_ = after_seconds(kLeaveSeconds);
+  }
+
+  SignalCatcher signals_;
+  std::vector<Child> children_;
+  int exit_code_ = 0;
+  int asked_to_stop_ = 0;
+  bool failed_ = false;
+  bool pushed_ = false;
+  Clock::time_point next_push_;
+};
+
+}  // namespace
+
+int launch(const std::vector<at::Device>& devices, const std::vector<std::string>& arguments) {
+  if (devices.empty()) fail("dist", "no device to start a process on");
+  return Launch(devices.size(), arguments).run();
+}
+
+}  // namespace lriad

@@ -1,0 +1,73 @@
+#pragma once
+
+#include <array>
+#include <deque>
+#include <mutex>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "rendezvous.h"
+
+namespace lriad {
+
+/// Exchanges heartbeats with the other ranks (rank 0 with all, the others with rank 0) on a thread of its own, and spreads the first
+/// failure to all of them. A peer is lost when its connection closes without a farewell or it is silent for
+/// min(timeout_s, 20) seconds; time in which this process itself stood still does not count.
+class Watchdog {
+ public:
+  /// `peers` outlive the watchdog; entry k is rank k, entry 0 is unused on rank 0.
+  Watchdog(const World& world, std::vector<Peer>& peers, double timeout_s);
+  /// Says farewell, or, when an exception is being thrown, that this rank failed; waits up to 2 s for the others to have read it.
+  ~Watchdog();
+  Watchdog(const Watchdog&) = delete;
+  Watchdog& operator=(const Watchdog&) = delete;
+
+  void set_place(const std::string& place);
+  std::string place();
+  /// What this rank waits for, told to the others with the heartbeat; empty: nothing.
+  void set_waiting(const std::string& waiting);
+  /// Readable once a failure is known.
+  int failure_fd() const { return failure_fd_.get(); }
+  std::string failure();
+  /// Notes a failure, unless one is known already, and tells all ranks. Returns the one that counts.
+  std::string report(const std::string& text);
+  /// "rank 2 on node3 (last heartbeat 0.4 s ago at step 5, rollout)".
+  std::string describe(std::size_t rank);
+
+ private:
+  struct State {
+    std::string buffer, outgoing;  ///< bytes of unfinished frames
+    Clock::time_point last_heard;
+    std::string place;
+    bool gone = false;  ///< said farewell, or lost
+  };
+  void run();
+  void beat();
+  void listen();
+  void read_from(std::size_t rank);
+  bool take_frames(std::size_t rank);
+  void check_silence();
+  void post(std::size_t rank, uint32_t type, const std::string& text);
+  void flush(std::size_t rank);
+  void part(std::size_t rank);
+  bool all_gone() const;
+  void say_farewell();
+  std::string report_locked(const std::string& text);
+  std::string describe_locked(std::size_t rank);
+  std::string heartbeat_text() const;
+
+  const World world_;
+  std::vector<Peer>& peers_;
+  const double silence_s_;
+  const int exceptions_at_start_;
+  Descriptor failure_fd_, wake_fd_;
+  std::mutex mutex_;  ///< guards everything below
+  std::vector<State> states_;
+  std::string place_, waiting_, failure_;
+  bool stop_ = false;
+  Clock::time_point last_beat_, last_turn_;
+  std::thread thread_;
+};
+
+}  // namespace lriad
