@@ -1,0 +1,166 @@
+#include "lriad/grpo/reward.h"
+
+#include <gtest/gtest.h>
+
+#include <array>
+#include <cmath>
+
+#include "lriad/core/error.h"
+#include "lriad/grpo/advantage.h"
+
+namespace lriad {
+namespace {
+
+TEST(ParseAnswer, ReadsWellFormedCompletions) {
+  for (const char* text : {"<think>x</think><answer>A</answer>", " \n<think>a\nb</think> \n <answer> (A) </answer>\t",
+                           "<think></think><answer>A</answer><|im_end|>", "<think>x</think><answer>A</answer> <|endoftext|>"}) {
+    EXPECT_EQ(parse_answer(text), Answer::kDefect) << text;
+  }
+  EXPECT_EQ(parse_answer("<think>x</think>\u00A0<answer>\u2003B\u3000</answer>"), Answer::kNormal);
+  EXPECT_EQ(parse_answer("<think>x</think><answer>(B)</answer>"), Answer::kNormal);
+}
+
+TEST(ParseAnswer, RefusesEverythingElse) {
+  for (const char* text :
+       {"", "A", "<answer>A</answer>", "<think>x</think>", "<think>x</think><answer></answer>",
+        "<think>x</think><answer>AB</answer>", "<think>x</think><answer>A B</answer>", "<think>x</think><answer>a</answer>",
+        "<think>x</think><answer>a defect</answer>", "<think>x</think>then<answer>A</answer>",
+        "<think>x</think><answer>A</answer>.", "so <think>x</think><answer>A</answer>",
+        "<answer>A</answer><think>x</think>", "<think>x</think><answer>A</answer><answer>B</answer>",
+        "<think><think>x</think></think><answer>A</answer>", "<think>x<answer>B</answer></think><answer>A</answer>",
+        "<think>x</think><answer>A<think></answer>", "<think>x</think><answer>\u0391</answer>",
+        "<think>x</think><answer>\uFF21</answer>", "<Think>x</Think><answer>A</answer>",
+        "<think>x</think><answer>A</answer><|im_end|><|im_end|>", "<think>x</think>\u200B<answer>A</answer>"}) {
+    EXPECT_EQ(parse_answer(text), Answer::kInvalid) << text;
+  }
+}
+
+TEST(ParseAnswer, TakesTimeLinearInTheText) {
+  std::string text = "<think>";
+  for (int i = 0; i < 200000; ++i) text += "</think";
+  EXPECT_EQ(parse_answer(text), Answer::kInvalid);
+  EXPECT_EQ(parse_answer("<think>" + std::string(5'000'000, ' ') + "</think><answer>B</answer>"), Answer::kNormal);
+}
+
+std::vector<Scored> defects(const std::vector<double>& p) {
+  std::vector<Scored> group;
+  for (const double value : p) group.push_back({Answer::kDefect, value, value});
+  return group;
+}
+
+std::vector<double> totals(const std::vector<Reward>& rewards) {
+  std::vector<double> result;
+  for (const Reward& reward : rewards) result.push_back(reward.total);
+  return result;
+}
+
+TEST(FocalReward, FollowsEquationFour) {
+  const RewardSection section;
+  auto group = defects({0.6, 0.9});
+  group.push_back({Answer::kNormal, 0.3, 0.3});
+  group.push_back({Answer::kInvalid, std::nullopt, std::nullopt});
+  group.push_back({Answer::kDefect, std::nullopt, std::nullopt});
+  const auto rewards = score_group(section, group, /*is_defect=*/true, /*f=*/2);
+  EXPECT_NEAR(rewards[0].total, 1 + 2 * 0.16, 1e-12);
+  EXPECT_NEAR(rewards[1].total, 1 + 2 * 0.01, 1e-12);
+  EXPECT_EQ(rewards[2].total, 1);  // wrong
+  EXPECT_EQ(rewards[3].total, 0);  // invalid
+  EXPECT_EQ(rewards[4].total, 1);  // right, the letter hidden: paid as p = 1
+}
+
+TEST(FocalReward, PenaltyKeepsRightAboveWrongAboveInvalid) {
+  RewardSection section;
+  section.focal.wrong = FocalWrong::kPenalty;
+  const std::vector<Scored> group = {{Answer::kDefect, 0.4, 0.4}, {Answer::kNormal, 0.4, 0.4}, {Answer::kInvalid, {}, {}}};
+  const auto rewards = score_group(section, group, /*is_defect=*/true, /*f=*/8.02);
+  EXPECT_NEAR(rewards[1].answer, -8.02 * 0.36, 1e-12);
+  EXPECT_NEAR(rewards[2].answer, -8.02, 1e-12);
+  EXPECT_GT(rewards[0].total, rewards[1].total);
+  EXPECT_GT(rewards[1].total, rewards[2].total);
+}
+
+// The paper's reward read literally: a factor that is constant within a group cancels in its own normalisation.
+TEST(FocalReward, AConstantFactorCancelsInTheGroupsAdvantages) {
+  auto group = defects({0.6});
+  for (int i = 0; i < 3; ++i) group.push_back({Answer::kNormal, 0.6, 0.6});
+  RewardSection section;
+  section.format_weight = 0;
+  for (const auto& [f, best, rest] : {std::array{1.0, 1.498, -0.499}, std::array{8.02, 1.500, -0.500}}) {
+    GrpoSection grpo;
+    grpo.std = StdKind::kUnbiased;
+    const auto advantages = group_advantages({totals(score_group(section, group, true, f))}, grpo)[0];
+    EXPECT_NEAR(advantages[0], best, 2e-3);
+    EXPECT_NEAR(advantages[3], rest, 1e-3);
+  }
+}
+
+TEST(FocalReward, TheConfidentRightAnswerIsTreatedLikeTheWrongOne) {
+  auto group = defects({0.95, 0.60, 0.55});
+  group.push_back({Answer::kNormal, 0.5, 0.5});
+  GrpoSection grpo;
+  grpo.std = StdKind::kUnbiased;
+  const auto advantages = group_advantages({totals(score_group({}, group, true, 1))}, grpo)[0];
+  const std::vector<double> expected = {-0.84, 0.65, 1.06, -0.87};
+  for (std::size_t i = 0; i < 4; ++i) EXPECT_NEAR(advantages[i], expected[i], 0.01);
+}
+
+TEST(FocalReward, OnTheAdvantageItWeighsTheGroup) {
+  RewardSection section;
+  section.focal.where = FocalWhere::kAdvantage;
+  section.focal.p = FocalP::kGroupRate;
+  const std::vector<Scored> group = {{Answer::kDefect, 0.9, 0.9}, {Answer::kNormal, 0.2, 0.2}};
+  EXPECT_EQ(score_group(section, group, true, 3)[0].answer, 1);
+  EXPECT_EQ(score_group(section, group, true, 3)[1].answer, 0);
+  EXPECT_NEAR(advantage_weight(section, group, true, 3), 3 * 0.25, 1e-12);
+  section.focal.p = FocalP::kGroupMean;
+  EXPECT_NEAR(advantage_weight(section, group, true, 3), 3 * 0.45 * 0.45, 1e-12);
+  section.focal.where = FocalWhere::kReward;
+  EXPECT_EQ(advantage_weight(section, group, true, 3), 1);
+}
+
+TEST(ClassFactor, ActsOnDefectsAndFollowsTheCounts) {
+  FocalSection focal;
+  const ClassCounts counts{80, 10, {{"bolt", {30, 5}}}};
+  RunningRecall recall;
+  focal.f = 4;
+  EXPECT_EQ(class_factor(focal, false, "bolt", counts, recall), 4);  // fixed: every image
+  focal.f_mode = FocalF::kDataset;
+  EXPECT_EQ(class_factor(focal, true, "bolt", counts, recall), 8);
+  EXPECT_EQ(class_factor(focal, false, "bolt", counts, recall), 1);
+  focal.f_mode = FocalF::kObject;
+  EXPECT_EQ(class_factor(focal, true, "bolt", counts, recall), 6);
+  focal.f_mode = FocalF::kSqrtDataset;
+  EXPECT_NEAR(class_factor(focal, true, "bolt", counts, recall), std::sqrt(8.0), 1e-12);
+  focal.f_cap = 2;
+  EXPECT_EQ(class_factor(focal, true, "bolt", counts, recall), 2);
+}
+
+TEST(RunningRecallTest, WeighsTheWeakerClassAndSurvivesACheckpoint) {
+  RunningRecall recall;
+  EXPECT_EQ(recall.factor({}), 1);
+  for (int i = 0; i < 300; ++i) recall.add(false, true);
+  for (int i = 0; i < 8; ++i) recall.add(true, i < 2);
+  EXPECT_NEAR(recall.factor({}), 4, 1e-12);
+  EXPECT_EQ(recall.factor(3.0), 3);
+  RunningRecall copy;
+  copy.restore(recall.save());
+  EXPECT_EQ(copy.save(), recall.save());
+  EXPECT_THROW(copy.restore("10x/"), Error);
+  EXPECT_THROW(copy.restore("10/"), Error);
+}
+
+TEST(Advantages, EqualRewardsGiveZeroAndScalesDiffer) {
+  GrpoSection grpo;
+  EXPECT_EQ(group_advantages({{2, 2, 2}}, grpo)[0], (std::vector<double>{0, 0, 0}));
+  const std::vector<std::vector<double>> rewards = {{0, 1}, {1, 1}};
+  EXPECT_NEAR(group_advantages(rewards, grpo)[0][1], 0.5 / (0.5 + 1e-4), 1e-12);
+  grpo.std = StdKind::kUnbiased;
+  EXPECT_NEAR(group_advantages(rewards, grpo)[0][1], 0.5 / (std::sqrt(0.5) + 1e-4), 1e-12);
+  grpo.scale_rewards = ScaleRewards::kBatch;
+  EXPECT_NEAR(group_advantages(rewards, grpo)[0][1], 0.5 / (0.5 + 1e-4), 1e-12);
+  grpo.scale_rewards = ScaleRewards::kNone;
+  EXPECT_EQ(group_advantages(rewards, grpo)[0][1], 0.5);
+}
+
+}  // namespace
+}  // namespace lriad
