@@ -4,7 +4,7 @@ foreach(name IN ITEMS core config text vision dist model data grpo eval train)
   file(GLOB sources CONFIGURE_DEPENDS tests/${name}/*_test.cpp)
   if(sources)
     add_executable(${name}_test ${sources})
-    target_include_directories(${name}_test PRIVATE tests src)
+    target_include_directories(${name}_test PRIVATE "${CMAKE_SOURCE_DIR}" tests src)
     target_compile_definitions(${name}_test PRIVATE
       LRIAD_GOLDEN_DIR="${CMAKE_SOURCE_DIR}/tests/golden" LRIAD_SHARED="${CMAKE_SOURCE_DIR}/../shared"
       LRIAD_BIN_DIR="${CMAKE_BINARY_DIR}/bin")
