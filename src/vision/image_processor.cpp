@@ -1,0 +1,118 @@
+#include "lriad/vision/image_processor.h"
+
+#include <algorithm>
+#include <cmath>
+#include <nlohmann/json.hpp>
+
+#include "lriad/core/error.h"
+#include "lriad/core/files.h"
+
+namespace lriad {
+namespace {
+
+using nlohmann::json;
+
+/// Value of every byte after rescaling and normalisation, per channel (qwen2vl.md 5.6).
+std::vector<float> byte_values(const ImageSettings& settings) {
+  std::vector<float> table(3 * 256);
+  for (std::size_t c = 0; c < 3; ++c) {
+    const auto mean = static_cast<float>(settings.mean[c]), std = static_cast<float>(settings.std[c]);
+    for (std::size_t byte = 0; byte < 256; ++byte) {
+      if (settings.backend == ResizeBackend::kPil) {
+        const auto value = static_cast<float>(static_cast<double>(byte) * (1.0 / 255));
+        table[c * 256 + byte] = (value - mean) / std;
+      } else {
+        table[c * 256 + byte] = (static_cast<float>(byte) - mean * 255.0f) / (std * 255.0f);
+      }
+    }
+  }
+  return table;
+}
+
+void read_triple(const json& root, const char* key, const std::string& file, std::array<double, 3>& out) {
+  if (!root.contains(key)) return;
+  const json& list = root[key];
+  bool good = list.is_array() && list.size() == 3;
+  for (std::size_t i = 0; good && i < 3; ++i) good = list[i].is_number();
+  if (!good) fail("vision", file, ": ", key, " is ", list.dump(), ", expected three numbers");
+  for (std::size_t i = 0; i < 3; ++i) out[i] = list[i].get<double>();
+}
+
+void read_size(const json& root, const char* key, const std::string& file, int64_t& out) {
+  if (!root.contains(key)) return;
+  if (!root[key].is_number_integer() || root[key] < 1 || root[key] > 1024) {
+    fail("vision", file, ": ", key, " is ", root[key].dump(), ", expected a whole number from 1 to 1024");
+  }
+  out = root[key].get<int64_t>();
+}
+
+}  // namespace
+
+ImageSettings read_image_settings(const std::filesystem::path& model_dir, const ImageSection& section) {
+  ImageSettings settings;
+  settings.min_pixels = section.min_pixels;
+  settings.max_pixels = section.max_pixels;
+  settings.backend = section.backend;
+  const std::filesystem::path path = model_dir / "preprocessor_config.json";
+  if (!std::filesystem::exists(path)) return settings;
+  const json root = json::parse(read_file("vision", path, 1 << 20), nullptr, /*allow_exceptions=*/false);
+  if (!root.is_object()) fail("vision", path.string(), " is not a JSON object");
+  read_size(root, "patch_size", path.string(), settings.patch_size);
+  read_size(root, "temporal_patch_size", path.string(), settings.temporal_patch_size);
+  read_size(root, "merge_size", path.string(), settings.merge_size);
+  read_triple(root, "image_mean", path.string(), settings.mean);
+  read_triple(root, "image_std", path.string(), settings.std);
+  return settings;
+}
+
+std::array<int64_t, 2> smart_resize(int64_t height, int64_t width, int64_t factor, int64_t min_pixels, int64_t max_pixels) {
+  const auto h = static_cast<double>(height), w = static_cast<double>(width), step = static_cast<double>(factor);
+  const double aspect = std::max(h, w) / std::min(h, w);
+  if (!(aspect <= 200)) fail("vision", "absolute aspect ratio must be smaller than 200, got ", aspect);
+  double new_h = std::nearbyint(h / step) * step, new_w = std::nearbyint(w / step) * step;
+  if (new_h * new_w > static_cast<double>(max_pixels)) {
+    const double beta = std::sqrt(h * w / static_cast<double>(max_pixels));
+    new_h = std::max(step, std::floor(h / beta / step) * step);
+    new_w = std::max(step, std::floor(w / beta / step) * step);
+  } else if (new_h * new_w < static_cast<double>(min_pixels)) {
+    const double beta = std::sqrt(static_cast<double>(min_pixels) / (h * w));
+    new_h = std::ceil(h * beta / step) * step;
+    new_w = std::ceil(w * beta / step) * step;
+  }
+  return {static_cast<int64_t>(new_h), static_cast<int64_t>(new_w)};
+}
+
+Patches make_patches(const Image& image, const ImageSettings& settings) {
+  const int64_t patch = settings.patch_size, merge = settings.merge_size;
+  Patches patches;
+  patches.grid = {1, image.height / patch, image.width / patch};
+  const auto table = byte_values(settings);
+  patches.values.reserve(static_cast<std::size_t>(image.height * image.width * 3 * settings.temporal_patch_size));
+  const auto append_patch = [&](int64_t top, int64_t left) {
+    for (std::size_t c = 0; c < 3; ++c) {
+      for (int64_t frame = 0; frame < settings.temporal_patch_size; ++frame) {
+        for (int64_t y = 0; y < patch; ++y) {
+          const uint8_t* row = image.rgb.data() + ((top + y) * image.width + left) * 3 + static_cast<int64_t>(c);
+          for (int64_t x = 0; x < patch; ++x) patches.values.push_back(table[c * 256 + row[3 * x]]);
+        }
+      }
+    }
+  };
+  for (int64_t i = 0; i < patches.grid[1] / merge; ++i) {
+    for (int64_t j = 0; j < patches.grid[2] / merge; ++j) {
+      for (int64_t k = 0; k < merge * merge; ++k) {
+        append_patch((i * merge + k / merge) * patch, (j * merge + k % merge) * patch);
+      }
+    }
+  }
+  return patches;
+}
+
+Patches process_image(const std::filesystem::path& path, const ImageSettings& settings) {
+  const Image image = decode_image(path, settings.backend);
+  const auto [height, width] = smart_resize(image.height, image.width, settings.patch_size * settings.merge_size,
+                                            settings.min_pixels, settings.max_pixels);
+  return make_patches(resize_bicubic(image, height, width, settings.backend), settings);
+}
+
+}  // namespace lriad

@@ -1,0 +1,95 @@
+#include "lriad/vision/image_processor.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <nlohmann/json.hpp>
+
+#include "lriad/core/error.h"
+#include "lriad/core/files.h"
+#include "support/temp_folder.h"
+
+namespace lriad {
+namespace {
+
+namespace fs = std::filesystem;
+using ::testing::HasSubstr;
+using ::testing::ThrowsMessage;
+
+const fs::path kImages = fs::path(LRIAD_GOLDEN_DIR) / "images";
+
+std::string sha(const Image& image) {
+  return sha256_hex({reinterpret_cast<const char*>(image.rgb.data()), image.rgb.size()});
+}
+
+// Golden: scripts/golden/make_vision.py, pillow 13.0.0 and torchvision 0.26.0, seed 3.
+TEST(Image, EveryModeDecodesAndResizesToTheBytesOfPillowAndTorchvision) {
+  const auto golden = nlohmann::json::parse(read_file("test", kImages / "expected.json"));
+  ASSERT_EQ(golden.size(), 11u);
+  for (const auto& [name, expected] : golden.items()) {
+    const Image image = decode_image(kImages / name, ResizeBackend::kPil);
+    EXPECT_EQ(image.height, expected["size"][0]) << name;
+    EXPECT_EQ(image.width, expected["size"][1]) << name;
+    EXPECT_EQ(sha(image), expected["rgb"]) << name;
+    const int64_t height = expected["resize_to"][0], width = expected["resize_to"][1];
+    EXPECT_EQ(sha(resize_bicubic(image, height, width, ResizeBackend::kPil)), expected["pil"]) << name;
+    EXPECT_EQ(sha(resize_bicubic(image, height, width, ResizeBackend::kTorchvision)), expected["torchvision"]) << name;
+  }
+}
+
+TEST(Image, TheTorchvisionBackendLeavesExifAlone) {
+  EXPECT_EQ(decode_image(kImages / "turned.jpg", ResizeBackend::kTorchvision).height, 37);
+  EXPECT_EQ(decode_image(kImages / "turned.jpg", ResizeBackend::kPil).height, 61);
+}
+
+TEST(Image, BadFilesAreRefusedByName) {
+  const TempFolder folder;
+  const std::string png = read_file("test", kImages / "rgb.png"), jpeg = read_file("test", kImages / "rgb.jpg");
+  const auto refused = [&](const std::string& bytes, const char* why) {
+    write_file_atomic("test", folder.path() / "bad.png", bytes);
+    EXPECT_THAT([&] { decode_image(folder.path() / "bad.png", ResizeBackend::kPil); }, ThrowsMessage<Error>(HasSubstr(why)));
+  };
+  refused("", "not a PNG");
+  refused("plain text", "not a PNG");
+  refused(png.substr(0, png.size() / 2), "cut off");
+  refused(jpeg.substr(0, jpeg.size() / 2), "cut off");
+  std::string bomb = png;
+  bomb.replace(16, 8, std::string("\x7F\xFF\xFF\xFF\x7F\xFF\xFF\xFF", 8));
+  refused(bomb, "pixels are more");
+  EXPECT_THROW(decode_image(folder.path() / "none.png", ResizeBackend::kPil), Error);
+}
+
+// Ties go to even, a ratio of 200 passes: image_processing_qwen2_vl.py.
+TEST(SmartResize, FollowsPythonsRounding) {
+  using Size = std::array<int64_t, 2>;
+  EXPECT_EQ(smart_resize(42, 70, 28, 1, 1'000'000), (Size{56, 56}));
+  EXPECT_EQ(smart_resize(98, 56, 28, 1, 1'000'000), (Size{112, 56}));
+  EXPECT_EQ(smart_resize(1000, 1000, 28, 3136, 401408), (Size{616, 616}));
+  EXPECT_EQ(smart_resize(10, 10, 28, 3136, 401408), (Size{56, 56}));
+  EXPECT_NO_THROW(smart_resize(200, 1, 28, 3136, 401408));
+  EXPECT_THAT([] { smart_resize(201, 1, 28, 3136, 401408); }, ThrowsMessage<Error>(HasSubstr("aspect ratio")));
+}
+
+TEST(Patches, StandInMergeBlockOrderWithEqualFrames) {
+  Image image{56, 84, std::vector<uint8_t>(56 * 84 * 3)};
+  for (std::size_t i = 0; i < image.rgb.size(); ++i) image.rgb[i] = static_cast<uint8_t>(i * 31 % 251);
+  const ImageSettings settings;
+  const Patches patches = make_patches(image, settings);
+  EXPECT_EQ(patches.grid, (std::array<int64_t, 3>{1, 4, 6}));
+  EXPECT_EQ(patches.tokens(), 6);
+  ASSERT_EQ(patches.values.size(), 24u * 1176);
+  const auto expected = [&](int64_t y, int64_t x, std::size_t c) {
+    const auto byte = image.rgb[static_cast<std::size_t>((y * 84 + x) * 3) + c];
+    return (static_cast<float>(byte / 255.0) - static_cast<float>(settings.mean[c])) / static_cast<float>(settings.std[c]);
+  };
+  // Patch 7 is block (0, 1), row 1, column 1 of the block: patch row 1, patch column 3.
+  for (std::size_t c = 0; c < 3; ++c) {
+    for (std::size_t frame = 0; frame < 2; ++frame) {
+      const std::size_t at = 7 * 1176 + ((c * 2 + frame) * 14 + 5) * 14 + 9;
+      EXPECT_NEAR(patches.values[at], expected(14 + 5, 42 + 9, c), 1e-6);
+    }
+  }
+}
+
+}  // namespace
+}  // namespace lriad
