@@ -51,7 +51,8 @@ TrainerState read_trainer_state(const std::filesystem::path& checkpoint);
 /// Reads state.safetensors into memory of its own.
 std::map<std::string, at::Tensor> read_state(const std::filesystem::path& checkpoint);
 
-/// Keeps the newest `save_total_limit` (at least 1) whole checkpoints and that of best_step (-1: none); removes other older ones.
+/// Removes the oldest finished checkpoints until `save_total_limit` (at least 1) are left, but never the newest nor that of
+/// best_step (-1: none), as transformers' Trainer does.
 void limit_checkpoints(const std::filesystem::path& run_dir, int64_t save_total_limit, int64_t best_step);
 
 /// Removes checkpoints after `step`, whole or damaged: a run that goes on from `step` writes them again.
