@@ -20,6 +20,7 @@ namespace {
 
 using ::testing::AllOf;
 using ::testing::AnyOf;
+using ::testing::Contains;
 using ::testing::Each;
 using ::testing::Field;
 using ::testing::HasSubstr;
@@ -102,7 +103,9 @@ TEST(Communicator, AgreesOnEqualItemsAndNamesTheOneThatDiffers) {
     require_agreement(communicator, {{"config", "abc 1"}, {"data", ""}});
     require_agreement(communicator, {{"config", "abc"}, {"data", communicator.rank() == 2 ? "beef" : "cafe"}});
   });
-  EXPECT_THAT(outcomes, Each(Field(&Outcome::error, HasSubstr("ranks do not agree on data: beef on rank(s) 2; cafe on rank(s) 0, 1, 3"))));
+  // A rank that leaves first may be what the others notice; the item is named by one rank at least, and all stop.
+  EXPECT_THAT(outcomes, Each(Field(&Outcome::error, HasSubstr("[dist]"))));
+  EXPECT_THAT(outcomes, Contains(Field(&Outcome::error, HasSubstr("ranks do not agree on data: beef on rank(s) 2; cafe on rank(s) 0, 1, 3"))));
 }
 
 TEST(Communicator, TellsRanksThatHaveLostStepWhoCallsWhat) {
