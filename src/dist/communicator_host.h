@@ -10,8 +10,9 @@
 
 namespace lriad {
 
-/// Collectives over TCP connections in a star around rank 0, which adds in rank order with a float64 accumulator: the same bytes on
-/// every rank and in every run. Each call opens with a frame that says what it is, so that ranks that have lost step are told.
+/// Collectives over TCP connections in a star around rank 0, which adds in rank order with a float64 accumulator: the
+/// same bytes on every rank and in every run. Each call opens with a frame that says what it is, so that ranks that
+/// have lost step are told.
 class HostCommunicator : public Communicator {
  public:
   HostCommunicator(const World& world, double timeout_s);
@@ -38,7 +39,8 @@ class HostCommunicator : public Communicator {
   uint64_t sequence_ = 0;
 };
 
-/// NCCL for tensors over a host communicator for everything else. Throws Error where this program was built without NCCL.
+/// NCCL for tensors over a host communicator for everything else. Throws Error where this program was built without
+/// NCCL.
 std::unique_ptr<Communicator> make_nccl_communicator(std::unique_ptr<HostCommunicator> host, const at::Device& device);
 
 }  // namespace lriad

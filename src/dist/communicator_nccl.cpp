@@ -19,8 +19,8 @@ ncclDataType_t nccl_type(at::ScalarType type, const std::string& what) {
   fail("dist", what, ": dtype ", c10::toString(type), ", expected float32 or float64");
 }
 
-/// Sums and broadcasts of GPU tensors by NCCL; all else over the host communicator, which also sees to it that every rank has come
-/// before NCCL starts, so that NCCL is never left waiting for a rank that is lost or elsewhere.
+/// Sums and broadcasts of GPU tensors by NCCL; all else over the host communicator, which also sees to it that every
+/// rank has come before NCCL starts, so that NCCL is never left waiting for a rank that is lost or elsewhere.
 class NcclCommunicator : public Communicator {
  public:
   NcclCommunicator(std::unique_ptr<HostCommunicator> host, const at::Device& device)
@@ -34,8 +34,8 @@ class NcclCommunicator : public Communicator {
     std::memcpy(id.internal, ids.front().data(), sizeof id.internal);
     ncclConfig_t config = NCCL_CONFIG_INITIALIZER;
     config.blocking = 0;
-    const ncclResult_t started = ncclCommInitRankConfig(&comm_, static_cast<int>(host_->size()), id,
-                                                        static_cast<int>(host_->rank()), &config);
+    const ncclResult_t started =
+        ncclCommInitRankConfig(&comm_, static_cast<int>(host_->size()), id, static_cast<int>(host_->rank()), &config);
     if (started != ncclInProgress) require(started, "set-up");
     wait_until_ready("set-up");
   }
@@ -80,14 +80,15 @@ class NcclCommunicator : public Communicator {
  private:
   /// All ranks are here, for the same call on the same amount of data.
   void enter(const at::Tensor& flat, const std::string& what) {
-    if (!flat.is_contiguous() || flat.device() != device_) fail("dist", what, ": the tensor must be contiguous, on ", device_.str());
+    if (!flat.is_contiguous() || flat.device() != device_)
+      fail("dist", what, ": the tensor must be contiguous, on ", device_.str());
     host_->barrier(concat(what, " [", flat.numel(), "]"));
   }
 
   void require(ncclResult_t result, const std::string& what) {
     if (result == ncclSuccess) return;
-    give_up(concat("NCCL failed in ", what, " on rank ", rank(), ", ", host_name(), ": ", ncclGetErrorString(result), ", ",
-                   ncclGetLastError(comm_)),
+    give_up(concat("NCCL failed in ", what, " on rank ", rank(), ", ", host_name(), ": ", ncclGetErrorString(result),
+                   ", ", ncclGetLastError(comm_)),
             what);
   }
 
@@ -122,7 +123,9 @@ class NcclCommunicator : public Communicator {
       if (!host_->link().watchdog().failure().empty()) give_up("", what);
       const double waited = seconds_since(start);
       if (waited > host_->link().timeout_s()) {
-        give_up(concat("NCCL did not finish ", what, " within ", host_->link().timeout_s(), " s (distributed.timeout_s)"), what);
+        give_up(
+            concat("NCCL did not finish ", what, " within ", host_->link().timeout_s(), " s (distributed.timeout_s)"),
+            what);
       }
       if (waited > 0.002) std::this_thread::sleep_for(std::chrono::microseconds(200));
     }

@@ -15,7 +15,8 @@ constexpr int64_t kMaxProcesses = 256;
 int64_t num_gpus() { return static_cast<int64_t>(torch::cuda::device_count()); }
 
 [[noreturn]] void refuse(const std::string& devices) {
-  fail("dist", "distributed.devices is '", devices, "', expected auto, cpu, a number of processes, or a list of GPUs such as 0,1,3");
+  fail("dist", "distributed.devices is '", devices,
+       "', expected auto, cpu, a number of processes, or a list of GPUs such as 0,1,3");
 }
 
 int64_t parse_number(const std::string& text, const std::string& devices) {
@@ -36,9 +37,11 @@ std::vector<at::Device> listed(const std::string& devices) {
     begin = comma + 1;
     if (part.empty() && begin > devices.size() && !chosen.empty()) break;  // "3," is the list of GPU 3 alone
     const int64_t index = parse_number(part, devices);
-    if (!seen.insert(index).second) fail("dist", "distributed.devices is '", devices, "': GPU ", index, " stands there twice");
+    if (!seen.insert(index).second)
+      fail("dist", "distributed.devices is '", devices, "': GPU ", index, " stands there twice");
     if (index >= num_gpus()) {
-      fail("dist", "distributed.devices is '", devices, "': GPU ", index, " is not there, ", num_gpus(), " GPU(s) visible");
+      fail("dist", "distributed.devices is '", devices, "': GPU ", index, " is not there, ", num_gpus(),
+           " GPU(s) visible");
     }
     chosen.push_back(gpu(index));
   }

@@ -14,8 +14,8 @@ struct Operation {
   Clock::time_point deadline;
 };
 
-/// The connections of one rank to the others with bounded waiting: every exchange ends, or throws Error naming the rank, its host,
-/// the collective and the last heartbeat, and lets all other ranks know.
+/// The connections of one rank to the others with bounded waiting: every exchange ends, or throws Error naming the
+/// rank, its host, the collective and the last heartbeat, and lets all other ranks know.
 class HostLink {
  public:
   HostLink(const World& world, double timeout_s);

@@ -25,8 +25,8 @@ extern char** environ;
 namespace lriad {
 namespace {
 
-constexpr double kLeaveSeconds = 10;    // for the other ranks to notice, say why and leave
-constexpr double kSaveSeconds = 600;    // for ranks that were asked to stop, or agreed to, and may be saving
+constexpr double kLeaveSeconds = 10;  // for the other ranks to notice, say why and leave
+constexpr double kSaveSeconds = 600;  // for ranks that were asked to stop, or agreed to, and may be saving
 constexpr int kGuardExit = 3;
 
 /// Arguments or environment in the form that execve wants, made before fork: nothing may be allocated after it.
@@ -65,9 +65,13 @@ std::size_t num_cpus() {
 /// The present environment with the world's variables in place of any of their names.
 std::vector<std::string> environment_of(std::size_t rank, std::size_t size, const Descriptor& listener,
                                         const std::string& token) {
-  std::vector<std::string> own = {
-      concat("RANK=", rank),      concat("WORLD_SIZE=", size),        concat("LOCAL_RANK=", rank), "MASTER_ADDR=127.0.0.1",
-      concat("MASTER_PORT=", port_of(listener)), concat("LRIAD_TOKEN=", token), "LRIAD_LAUNCHED=1"};
+  std::vector<std::string> own = {concat("RANK=", rank),
+                                  concat("WORLD_SIZE=", size),
+                                  concat("LOCAL_RANK=", rank),
+                                  "MASTER_ADDR=127.0.0.1",
+                                  concat("MASTER_PORT=", port_of(listener)),
+                                  concat("LRIAD_TOKEN=", token),
+                                  "LRIAD_LAUNCHED=1"};
   if (rank == 0) own.push_back(concat("LRIAD_LISTEN_FD=", listener.get()));
   if (std::getenv("OMP_NUM_THREADS") == nullptr) {
     own.push_back(concat("OMP_NUM_THREADS=", std::max<std::size_t>(1, num_cpus() / size)));
@@ -75,7 +79,8 @@ std::vector<std::string> environment_of(std::size_t rank, std::size_t size, cons
   for (char** entry = environ; *entry != nullptr; ++entry) {
     const std::string text = *entry;
     const std::string name = text.substr(0, text.find('=') + 1);
-    const bool replaced = std::any_of(own.begin(), own.end(), [&](const std::string& set) { return set.starts_with(name); });
+    const bool replaced =
+        std::any_of(own.begin(), own.end(), [&](const std::string& set) { return set.starts_with(name); });
     if (!replaced && name != "LRIAD_LISTEN_FD=" && name != "TORCHELASTIC_USE_AGENT_STORE=") own.push_back(text);
   }
   return own;
@@ -88,12 +93,12 @@ class SignalCatcher {
  public:
   SignalCatcher() {
     caught_signal = 0;
-    struct sigaction action {};
+    Action action{};
     action.sa_handler = [](int number) { caught_signal = number; };
     action.sa_flags = SA_RESTART;
     sigaction(SIGINT, &action, &interrupt_before_);
     sigaction(SIGTERM, &action, &terminate_before_);
-    struct sigaction standard {};
+    Action standard{};
     standard.sa_handler = SIG_DFL;  // an inherited SIG_IGN would hide how children end
     sigaction(SIGCHLD, &standard, &child_before_);
   }
@@ -112,7 +117,8 @@ class SignalCatcher {
   }
 
  private:
-  struct sigaction interrupt_before_ {}, terminate_before_{}, child_before_{};
+  using Action = struct sigaction;
+  Action interrupt_before_{}, terminate_before_{}, child_before_{};
 };
 
 struct Child {
@@ -148,7 +154,8 @@ class Launch {
   }
 
  private:
-  void start(std::size_t rank, const std::string& program, const CStrings& argv, const CStrings& environment, int keep_fd) {
+  void start(std::size_t rank, const std::string& program, const CStrings& argv, const CStrings& environment,
+             int keep_fd) {
     const pid_t parent = getpid();
     const pid_t pid = fork();
     if (pid < 0) {
@@ -203,8 +210,8 @@ class Launch {
     const bool orderly = code == kGuardExit || (asked_to_stop_ != 0 && code == 128 + asked_to_stop_);
     next_push_ = after_seconds(orderly ? kSaveSeconds : kLeaveSeconds);
     if (!orderly && children_.size() > 1) {
-      log_error(concat("[dist] rank ", rank, " ended with exit code ", code, code > 128 ? concat(" (signal ", code - 128, ")") : "",
-                       "; stopping the other ranks"));
+      log_error(concat("[dist] rank ", rank, " ended with exit code ", code,
+                       code > 128 ? concat(" (signal ", code - 128, ")") : "", "; stopping the other ranks"));
     }
   }
 

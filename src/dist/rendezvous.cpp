@@ -157,8 +157,8 @@ class Reception {
   }
 
   [[noreturn]] void give_up() {
-    const std::string text = concat("rank(s) ", missing(), " of ", world_.size, " did not join at ", world_.master_addr, ":",
-                                    port_of(listener_), " in time");
+    const std::string text = concat("rank(s) ", missing(), " of ", world_.size, " did not join at ", world_.master_addr,
+                                    ":", port_of(listener_), " in time");
     for (const Peer& peer : peers_) {
       if (peer.data.is_open()) answer(peer.data, kRefused, text);
     }

@@ -65,8 +65,8 @@ Watchdog::Watchdog(const World& world, std::vector<Peer>& peers, double timeout_
 
 Watchdog::~Watchdog() {
   if (std::uncaught_exceptions() > exceptions_at_start_) {
-    report(concat("rank ", world_.rank, " on ", host_name(), " left because of an error of its own (see its message), at ",
-                  place()));
+    report(concat("rank ", world_.rank, " on ", host_name(),
+                  " left because of an error of its own (see its message), at ", place()));
   }
   {
     const std::lock_guard lock(mutex_);
@@ -109,7 +109,8 @@ std::string Watchdog::describe(std::size_t rank) {
 std::string Watchdog::describe_locked(std::size_t rank) {
   const State& state = states_[rank];
   return concat("rank ", rank, " on ", peers_[rank].host, " (last heartbeat ",
-                seconds_text(seconds_since(state.last_heard)), " ago at ", state.place.empty() ? "start" : state.place, ")");
+                seconds_text(seconds_since(state.last_heard)), " ago at ", state.place.empty() ? "start" : state.place,
+                ")");
 }
 
 std::string Watchdog::report_locked(const std::string& text) {
@@ -180,7 +181,8 @@ void Watchdog::read_from(std::size_t rank) {
       return;
     } else if (got == 0 || errno != EINTR) {
       part(rank);
-      if (!stop_) report_locked(concat("connection lost to ", describe_locked(rank), ": the process ended or was killed"));
+      if (!stop_)
+        report_locked(concat("connection lost to ", describe_locked(rank), ": the process ended or was killed"));
     }
   }
 }

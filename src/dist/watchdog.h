@@ -11,14 +11,15 @@
 
 namespace lriad {
 
-/// Exchanges heartbeats with the other ranks (rank 0 with all, the others with rank 0) on a thread of its own, and spreads the first
-/// failure to all of them. A peer is lost when its connection closes without a farewell or it is silent for
-/// min(timeout_s, 20) seconds; time in which this process itself stood still does not count.
+/// Exchanges heartbeats with the other ranks (rank 0 with all, the others with rank 0) on a thread of its own, and
+/// spreads the first failure to all of them. A peer is lost when its connection closes without a farewell or it is
+/// silent for min(timeout_s, 20) seconds; time in which this process itself stood still does not count.
 class Watchdog {
  public:
   /// `peers` outlive the watchdog; entry k is rank k, entry 0 is unused on rank 0.
   Watchdog(const World& world, std::vector<Peer>& peers, double timeout_s);
-  /// Says farewell, or, when an exception is being thrown, that this rank failed; waits up to 2 s for the others to have read it.
+  /// Says farewell, or, when an exception is being thrown, that this rank failed; waits up to 2 s for the others to
+  /// have read it.
   ~Watchdog();
   Watchdog(const Watchdog&) = delete;
   Watchdog& operator=(const Watchdog&) = delete;

@@ -36,7 +36,8 @@ World numbered_world(const char* rank, const char* size, const char* local_rank)
 
 void read_master(World& world) {
   world.master_addr = variable("MASTER_ADDR");
-  if (world.master_addr.empty()) fail("dist", "environment variable MASTER_ADDR is not set, expected the host of rank 0");
+  if (world.master_addr.empty())
+    fail("dist", "environment variable MASTER_ADDR is not set, expected the host of rank 0");
   world.master_port = number("MASTER_PORT", 1, 65535);
 }
 
@@ -75,8 +76,10 @@ World slurm_world() {
   } else {
     const char* list = variable("SLURM_STEP_NODELIST").empty() ? "SLURM_JOB_NODELIST" : "SLURM_STEP_NODELIST";
     world.master_addr = first_host(variable(list));
-    if (world.master_addr.empty()) fail("dist", "neither MASTER_ADDR nor ", list, " is set, so rank 0's host is not known");
-    const int64_t salt = number("SLURM_JOB_ID", 0, int64_t{1} << 40) * 7 + (step.empty() ? 0 : number("SLURM_STEP_ID", 0, 1ll << 40));
+    if (world.master_addr.empty())
+      fail("dist", "neither MASTER_ADDR nor ", list, " is set, so rank 0's host is not known");
+    const int64_t salt =
+        number("SLURM_JOB_ID", 0, int64_t{1} << 40) * 7 + (step.empty() ? 0 : number("SLURM_STEP_ID", 0, 1ll << 40));
     world.master_port = 10000 + salt % 20000;  // below the ports that systems hand out by themselves
   }
   world.token = variable("LRIAD_TOKEN").empty() ? concat("slurm ", job, ' ', step) : variable("LRIAD_TOKEN");

@@ -46,18 +46,16 @@ void sync_file(const fs::path& path) {
 
 std::string trainer_text(const TrainerState& state) {
   const bool has_best = state.best_metric && std::isfinite(*state.best_metric);
-  const Json json = {{"version", kVersion},
-                     {"global_step", state.global_step},
-                     {"epoch", state.epoch},
-                     {"seed", state.seed},
-                     {"cursor", state.cursor},
-                     {"best_metric", has_best ? Json(*state.best_metric) : Json(nullptr)},
-                     {"best_step", state.best_step},
-                     {"extra", state.extra}};
+  const Json json = {
+      {"version", kVersion},          {"global_step", state.global_step},
+      {"epoch", state.epoch},         {"seed", state.seed},
+      {"cursor", state.cursor},       {"best_metric", has_best ? Json(*state.best_metric) : Json(nullptr)},
+      {"best_step", state.best_step}, {"extra", state.extra}};
   std::string text = json.dump(2);
   text.erase(text.rfind('\n'));
   text += ",\n  \"log_history\": [";
-  for (std::size_t k = 0; k < state.log_history.size(); ++k) text += (k == 0 ? "\n    " : ",\n    ") + state.log_history[k];
+  for (std::size_t k = 0; k < state.log_history.size(); ++k)
+    text += (k == 0 ? "\n    " : ",\n    ") + state.log_history[k];
   return text + (state.log_history.empty() ? "]\n}\n" : "\n  ]\n}\n");
 }
 
@@ -120,7 +118,8 @@ std::optional<std::string> damage_of_files(const fs::path& checkpoint, const Jso
     if (error) return concat(name, " cannot be read");
     const auto expected = entry.value("bytes", uint64_t{0});
     if (size != expected) return concat(name, " has ", size, " bytes, expected ", expected);
-    if (sha256_file("train", path) != entry.value("sha256", "")) return concat(name, " has changed (its checksum differs)");
+    if (sha256_file("train", path) != entry.value("sha256", ""))
+      return concat(name, " has changed (its checksum differs)");
   }
   return std::nullopt;
 }
@@ -227,7 +226,8 @@ TrainerState read_trainer_state(const fs::path& checkpoint) {
     state.best_step = json.at("best_step").get<int64_t>();
     state.extra = json.at("extra").get<std::map<std::string, std::string>>();
     for (const Json& line : json.at("log_history")) state.log_history.push_back(line.dump());
-    if (state.global_step < 0) fail("train", path.string(), ": global_step is ", state.global_step, ", expected 0 or more");
+    if (state.global_step < 0)
+      fail("train", path.string(), ": global_step is ", state.global_step, ", expected 0 or more");
     return state;
   } catch (const nlohmann::json::exception& error) {
     fail("train", path.string(), " cannot be read: ", error.what());

@@ -48,7 +48,8 @@ std::optional<std::string> HealthGuard::reason(const StepHealth& health) const {
     return concat("gradient norm is ", health.grad_norm, ", above guard.max_grad_norm ", *section_.max_grad_norm);
   }
   if (!section_.zscore) return std::nullopt;
-  const auto outlier = [this](const char* name, double value, const std::deque<double>& values) -> std::optional<std::string> {
+  const auto outlier = [this](const char* name, double value,
+                              const std::deque<double>& values) -> std::optional<std::string> {
     const std::optional<double> limit = outlier_limit(values, *section_.zscore);
     if (!limit || value <= *limit) return std::nullopt;
     return concat(name, " is ", value, ", an outlier: above ", *limit, ", which is guard.zscore ", *section_.zscore,
@@ -78,7 +79,8 @@ bool HealthGuard::must_stop() const {
 }
 
 std::string HealthGuard::save() const {
-  return nlohmann::json{{"kl", kl_}, {"grad_norm", grad_norm_}, {"tripped", tripped_}, {"num_trips", num_trips_}}.dump();
+  return nlohmann::json{{"kl", kl_}, {"grad_norm", grad_norm_}, {"tripped", tripped_}, {"num_trips", num_trips_}}
+      .dump();
 }
 
 void HealthGuard::restore(const std::string& text) {

@@ -27,7 +27,9 @@ std::string dump(const Json& json) { return json.dump(-1, ' ', false, Json::erro
 StepMetrics::StepMetrics(int64_t step, double epoch) : step_(step) { add("epoch", epoch); }
 
 void StepMetrics::add(const std::string& name, double value) { entries_.push_back({name, Kind::kNumber, value, 0}); }
-void StepMetrics::add_count(const std::string& name, int64_t value) { entries_.push_back({name, Kind::kCount, 0, value}); }
+void StepMetrics::add_count(const std::string& name, int64_t value) {
+  entries_.push_back({name, Kind::kCount, 0, value});
+}
 void StepMetrics::add_null(const std::string& name) { entries_.push_back({name, Kind::kNull, 0, 0}); }
 
 std::string StepMetrics::json() const {

@@ -160,8 +160,9 @@ void AdamW::restore(const std::map<std::string, at::Tensor>& state) {
   for (const auto& [name, own] : {std::pair{kExpAvg, &exp_avg_}, std::pair{kExpAvgSq, &exp_avg_sq_}}) {
     const at::Tensor& saved = require_state(state, name);
     if (saved.sizes() != own->sizes() || saved.scalar_type() != own->scalar_type()) {
-      fail("train", name, " of the checkpoint is ", saved.toString(), " of shape ", shape_text(saved.sizes()), ", expected ",
-           own->toString(), " of shape ", shape_text(own->sizes()), "; were lora, trainable or model.dtype changed?");
+      fail("train", name, " of the checkpoint is ", saved.toString(), " of shape ", shape_text(saved.sizes()),
+           ", expected ", own->toString(), " of shape ", shape_text(own->sizes()),
+           "; were lora, trainable or model.dtype changed?");
     }
     own->copy_(saved);
   }

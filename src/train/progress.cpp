@@ -86,7 +86,8 @@ void Progress::step_done(int64_t step, const NamedFigures& figures, const NamedF
   if (log_line) {
     const double left = seconds_per_step() * static_cast<double>(total_steps_ - done_steps_);
     log_info(concat("step ", step, '/', total_steps_, ": ", join(figures, short_number),
-                    phase_seconds.empty() ? "" : "; " + join(phase_seconds, seconds_text), "; ", duration_text(left), " left"));
+                    phase_seconds.empty() ? "" : "; " + join(phase_seconds, seconds_text), "; ", duration_text(left),
+                    " left"));
   }
   draw("");
 }

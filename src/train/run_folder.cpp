@@ -63,7 +63,8 @@ uint64_t bytes_until(const fs::path& path, int64_t last_step) {
     const std::optional<int64_t> step = step_of(line);
     const bool keep = step && *step <= last_step;
     if (keep && cut) {
-      fail("train", path.string(), ", line ", number, ": step ", *step, " stands behind a later step or an unreadable line; ",
+      fail("train", path.string(), ", line ", number, ": step ", *step,
+           " stands behind a later step or an unreadable line; ",
            "repair the file, or move it away to go on without it");
     }
     if (keep) kept += line.size() + 1;
@@ -85,8 +86,8 @@ RunLock::RunLock(const fs::path& run_dir) {
     [[maybe_unused]] const ssize_t got = read(descriptor_, owner.data(), owner.size() - 1);
     if (reason == EWOULDBLOCK) {
       close(descriptor_);
-      fail("train", "the run folder ", run_dir.string(), " is in use by ", owner[0] != 0 ? owner.data() : "another process",
-           "; wait for it to end, or choose another output_dir");
+      fail("train", "the run folder ", run_dir.string(), " is in use by ",
+           owner[0] != 0 ? owner.data() : "another process", "; wait for it to end, or choose another output_dir");
     }
     log_warning(concat("[train] ", path.string(), " cannot be locked (", std::strerror(reason),
                        "): take care that no other run writes to this folder"));
@@ -106,12 +107,14 @@ void remove_leftovers(const fs::path& run_dir) {
   std::error_code error;
   for (const fs::directory_entry& entry : fs::directory_iterator(run_dir, error)) {
     const std::string name = entry.path().filename().string();
-    const bool hidden_checkpoint = name.starts_with(".checkpoint-") && (name.ends_with(".tmp") || name.ends_with(".old"));
+    const bool hidden_checkpoint =
+        name.starts_with(".checkpoint-") && (name.ends_with(".tmp") || name.ends_with(".old"));
     const bool temporary_file = name.starts_with(".") && name.ends_with(".tmp") && entry.is_regular_file();
     if (!hidden_checkpoint && !temporary_file) continue;
     std::error_code problem;
     fs::remove_all(entry.path(), problem);
-    if (problem) fail("train", "cannot remove ", entry.path().string(), ", left by an interrupted run: ", problem.message());
+    if (problem)
+      fail("train", "cannot remove ", entry.path().string(), ", left by an interrupted run: ", problem.message());
   }
 }
 

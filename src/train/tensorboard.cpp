@@ -54,7 +54,8 @@ std::string text_field(uint32_t field, std::string_view text) {
   return key(field, kLengthGiven) + varint(text.size()) + std::string(text);
 }
 
-// Event: wall_time 1 double, step 2 int64, file_version 3 string, summary 5. Summary: value 1. Value: tag 1, simple_value 2.
+// Event: wall_time 1 double, step 2 int64, file_version 3 string, summary 5. Summary: value 1. Value: tag 1,
+// simple_value 2.
 std::string event_start(int64_t step) {
   const std::chrono::duration<double> now = std::chrono::system_clock::now().time_since_epoch();
   return key(1, kFixed64) + little_endian(now.count()) + key(2, kVarint) + varint(static_cast<uint64_t>(step));
@@ -92,8 +93,8 @@ int64_t step_of(std::string_view event) {
 std::filesystem::path new_event_path(const std::filesystem::path& run_dir) {
   std::array<char, 256> host{};
   if (gethostname(host.data(), host.size() - 1) != 0) host = {'h', 'o', 's', 't'};
-  const auto seconds = std::chrono::duration_cast<std::chrono::seconds>(
-      std::chrono::system_clock::now().time_since_epoch()).count();
+  const auto seconds =
+      std::chrono::duration_cast<std::chrono::seconds>(std::chrono::system_clock::now().time_since_epoch()).count();
   for (int number = 0;; ++number) {
     const auto path = run_dir / concat("events.out.tfevents.", seconds, '.', host.data(), '.', getpid(), '.', number);
     if (!std::filesystem::exists(path)) return path;
@@ -137,7 +138,8 @@ void EventWriter::write(int64_t step, const std::vector<std::pair<std::string, d
 }
 
 void EventWriter::sync() {
-  if (fsync(descriptor_) != 0 && errno != EINVAL) fail("train", "cannot flush ", path_.string(), ": ", std::strerror(errno));
+  if (fsync(descriptor_) != 0 && errno != EINVAL)
+    fail("train", "cannot flush ", path_.string(), ": ", std::strerror(errno));
 }
 
 std::size_t events_until(std::string_view bytes, int64_t step) {

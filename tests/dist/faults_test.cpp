@@ -29,11 +29,13 @@ RankBody steps_with_fault(int64_t victim, const std::function<void()>& fault) {
 }
 
 /// Every rank but the victim leaves within `seconds`, naming the victim, a host and what it was in.
-void expect_all_name(const std::vector<Outcome>& outcomes, std::size_t victim, double seconds, const std::string& text) {
+void expect_all_name(const std::vector<Outcome>& outcomes, std::size_t victim, double seconds,
+                     const std::string& text) {
   for (std::size_t rank = 0; rank < outcomes.size(); ++rank) {
     if (rank == victim) continue;
-    EXPECT_THAT(outcomes[rank].error, AllOf(HasSubstr(concat("rank ", victim, " on ")), HasSubstr("step "), HasSubstr(text),
-                                            HasSubstr("of gradients"), HasSubstr(concat("rank ", rank, " on "))));
+    EXPECT_THAT(outcomes[rank].error,
+                AllOf(HasSubstr(concat("rank ", victim, " on ")), HasSubstr("step "), HasSubstr(text),
+                      HasSubstr("of gradients"), HasSubstr(concat("rank ", rank, " on "))));
     EXPECT_LT(outcomes[rank].seconds, seconds) << "rank " << rank;
   }
 }

@@ -19,7 +19,8 @@
 namespace lriad {
 namespace {
 
-// The launcher starts this very test program again; the copies run one of the tests called Copy, the original skips those.
+// The launcher starts this very test program again; the copies run one of the tests called Copy, the original skips
+// those.
 bool is_copy() { return std::getenv("LRIAD_LAUNCHED") != nullptr; }
 
 std::filesystem::path notes() { return std::getenv("LRIAD_TEST_NOTES"); }

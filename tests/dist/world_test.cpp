@@ -15,11 +15,23 @@ using ::testing::HasSubstr;
 
 using Variables = std::map<std::string, std::string>;
 
-constexpr const char* kNames[] = {"RANK",         "WORLD_SIZE",     "LOCAL_RANK",    "MASTER_ADDR",
-                                  "MASTER_PORT",  "SLURM_PROCID",   "SLURM_NTASKS",  "SLURM_LOCALID",
-                                  "SLURM_JOB_ID", "SLURM_STEP_ID",  "SLURM_JOB_NODELIST", "SLURM_STEP_NODELIST",
-                                  "LRIAD_TOKEN",  "LRIAD_LISTEN_FD", "TORCHELASTIC_USE_AGENT_STORE",
-                                  "TORCHELASTIC_RUN_ID", "TORCHELASTIC_RESTART_COUNT"};
+constexpr const char* kNames[] = {"RANK",
+                                  "WORLD_SIZE",
+                                  "LOCAL_RANK",
+                                  "MASTER_ADDR",
+                                  "MASTER_PORT",
+                                  "SLURM_PROCID",
+                                  "SLURM_NTASKS",
+                                  "SLURM_LOCALID",
+                                  "SLURM_JOB_ID",
+                                  "SLURM_STEP_ID",
+                                  "SLURM_JOB_NODELIST",
+                                  "SLURM_STEP_NODELIST",
+                                  "LRIAD_TOKEN",
+                                  "LRIAD_LISTEN_FD",
+                                  "TORCHELASTIC_USE_AGENT_STORE",
+                                  "TORCHELASTIC_RUN_ID",
+                                  "TORCHELASTIC_RESTART_COUNT"};
 
 /// Sets exactly these variables of the names above, and removes them again.
 class Environment {
@@ -52,9 +64,10 @@ std::string refusal_of(const Variables& variables) {
   return "not refused";
 }
 
-const Variables kTorchrun = {{"RANK", "5"},        {"WORLD_SIZE", "8"},      {"LOCAL_RANK", "1"}, {"MASTER_ADDR", "node1"},
-                             {"MASTER_PORT", "29500"}};
-const Variables kSlurm = {{"SLURM_PROCID", "3"}, {"SLURM_NTASKS", "4"}, {"SLURM_LOCALID", "1"}, {"SLURM_JOB_ID", "71"},
+const Variables kTorchrun = {
+    {"RANK", "5"}, {"WORLD_SIZE", "8"}, {"LOCAL_RANK", "1"}, {"MASTER_ADDR", "node1"}, {"MASTER_PORT", "29500"}};
+const Variables kSlurm = {{"SLURM_PROCID", "3"},  {"SLURM_NTASKS", "4"},
+                          {"SLURM_LOCALID", "1"}, {"SLURM_JOB_ID", "71"},
                           {"SLURM_STEP_ID", "0"}, {"SLURM_JOB_NODELIST", "gpu[007-009,12],login"}};
 
 Variables with(Variables variables, const std::string& name, const std::string& value) {
@@ -111,7 +124,9 @@ TEST(World, OfSlurmFindsItsFirstHostAndOnePortForAllOfTheJob) {
 }
 
 TEST(World, OfSlurmReadsEveryFormOfHostList) {
-  const auto host = [](const std::string& list) { return world_with(with(kSlurm, "SLURM_JOB_NODELIST", list))->master_addr; };
+  const auto host = [](const std::string& list) {
+    return world_with(with(kSlurm, "SLURM_JOB_NODELIST", list))->master_addr;
+  };
   EXPECT_EQ(host("node1"), "node1");
   EXPECT_EQ(host("node1,node2"), "node1");
   EXPECT_EQ(host("node[3,5-9]"), "node3");

@@ -74,7 +74,8 @@ TEST_F(Checkpoint, GivesBackWhatWasWritten) {
 TEST_F(Checkpoint, IsEqualByteForByteWhenWrittenTwice) {
   const fs::path folder = write(4);
   std::map<std::string, std::string> before;
-  for (const auto& entry : fs::directory_iterator(folder)) before[entry.path().filename()] = read_file("test", entry.path());
+  for (const auto& entry : fs::directory_iterator(folder))
+    before[entry.path().filename()] = read_file("test", entry.path());
   write(4);
   EXPECT_EQ(before.size(), 5u);
   for (const auto& [name, bytes] : before) EXPECT_EQ(read_file("test", folder / name), bytes) << name;
@@ -116,15 +117,20 @@ std::vector<Damage> damages() {
   std::vector<Damage> all;
   for (const char* file : {"trainer_state.json", "state.safetensors", kWeights, "adapter_config.json", "DONE"}) {
     all.push_back({"removed", file, [](const fs::path& path) { fs::remove(path); }});
-    all.push_back({"emptied", file, [](const fs::path& path) { rewrite(path, [](std::string& bytes) { bytes.clear(); }); }});
+    all.push_back(
+        {"emptied", file, [](const fs::path& path) { rewrite(path, [](std::string& bytes) { bytes.clear(); }); }});
     all.push_back({"cut", file, [](const fs::path& path) {
                      rewrite(path, [](std::string& bytes) { bytes.resize(bytes.size() / 2); });
                    }});
     all.push_back({"changed", file, [](const fs::path& path) {
                      rewrite(path, [](std::string& bytes) { bytes[bytes.size() / 2] ^= 0x10; });
                    }});
-    all.push_back({"lengthened", file, [](const fs::path& path) { rewrite(path, [](std::string& bytes) { bytes += 'x'; }); }});
-    all.push_back({"made a folder", file, [](const fs::path& path) { fs::remove(path); fs::create_directory(path); }});
+    all.push_back(
+        {"lengthened", file, [](const fs::path& path) { rewrite(path, [](std::string& bytes) { bytes += 'x'; }); }});
+    all.push_back({"made a folder", file, [](const fs::path& path) {
+                     fs::remove(path);
+                     fs::create_directory(path);
+                   }});
   }
   return all;
 }
@@ -146,7 +152,8 @@ TEST_P(DamagedCheckpoint, IsRefusedByNameAndLeftOutOtherwise) {
 TEST_F(Checkpoint, OfANewerVersionIsRefusedAndNotTakenForDamaged) {
   write(2);
   const fs::path newest = write(4);
-  rewrite(newest / "DONE", [](std::string& bytes) { bytes.replace(bytes.find("\"version\": 1"), 12, "\"version\": 2"); });
+  rewrite(newest / "DONE",
+          [](std::string& bytes) { bytes.replace(bytes.find("\"version\": 1"), 12, "\"version\": 2"); });
   for (const std::string& resume : {std::string("auto"), newest.string()}) {
     EXPECT_THAT([&] { find_checkpoint(run(), resume); },
                 ThrowsMessage<Error>(HasSubstr("has format version 2, this program reads up to 1")));
@@ -156,7 +163,8 @@ TEST_F(Checkpoint, OfANewerVersionIsRefusedAndNotTakenForDamaged) {
 TEST_F(Checkpoint, DoesNotFollowAListOfFilesOutOfItsFolder) {
   const fs::path folder = write(2);
   write_file_atomic("test", run() / "outside", "x");
-  rewrite(folder / "DONE", [](std::string& bytes) { bytes.replace(bytes.find("adapter_config.json"), 19, "../outside"); });
+  rewrite(folder / "DONE",
+          [](std::string& bytes) { bytes.replace(bytes.find("adapter_config.json"), 19, "../outside"); });
   EXPECT_THAT(checkpoint_damage(folder), Optional(HasSubstr("../outside, which is not in this folder")));
 }
 

@@ -19,8 +19,9 @@ TEST(StepMetrics, AreOneLineInTheOrderTheyWereAdded) {
   metrics.add("loss", 1.0 / 3.0);
   metrics.add_count("num_tokens", 9'007'199'254'740'993);
   metrics.add("rewards/format/mean", 1);
-  EXPECT_EQ(metrics.json(),
-            R"({"step":7,"epoch":0.5,"loss":0.3333333333333333,"num_tokens":9007199254740993,"rewards/format/mean":1.0})");
+  EXPECT_EQ(
+      metrics.json(),
+      R"({"step":7,"epoch":0.5,"loss":0.3333333333333333,"num_tokens":9007199254740993,"rewards/format/mean":1.0})");
 }
 
 TEST(StepMetrics, NameNonFiniteNumbersAndWriteNull) {
@@ -52,7 +53,8 @@ CompletionRecord record() {
 
 TEST(CompletionRecord, HasTheFieldsOfTheContract) {
   const auto json = nlohmann::json::parse(completion_json(record()));
-  EXPECT_EQ(json, nlohmann::json::parse(R"({"step": 3, "rank": 1, "prompt_index": 2, "sample_id": "nut/test/rust/001.png",
+  EXPECT_EQ(json,
+            nlohmann::json::parse(R"({"step": 3, "rank": 1, "prompt_index": 2, "sample_id": "nut/test/rust/001.png",
       "image": "nut/test/rust/001.png", "object": "nut", "label": "defect", "generation": 4,
       "text": "<think>\"quoted\"\n</think>", "verdict": "invalid", "rewards": {"format": 1.0, "answer": 0.0},
       "reward": 1.0, "p": null, "advantage": -0.5, "length": 9, "truncated": false})"));
@@ -61,7 +63,8 @@ TEST(CompletionRecord, HasTheFieldsOfTheContract) {
 TEST(CompletionRecord, HasTokensAndNullsForWhatWasNotComputed) {
   CompletionRecord with_tokens = record();
   with_tokens.p = 0.25;
-  with_tokens.tokens = CompletionTokens{{1, 2}, {3, 4}, {-0.5, kNan}, std::nullopt, std::vector<double>{-1, -2}, {-3, -4}};
+  with_tokens.tokens =
+      CompletionTokens{{1, 2}, {3, 4}, {-0.5, kNan}, std::nullopt, std::vector<double>{-1, -2}, {-3, -4}};
   const auto json = nlohmann::json::parse(completion_json(with_tokens));
   EXPECT_EQ(json["p"], 0.25);
   EXPECT_EQ(json["prompt_ids"], nlohmann::json({1, 2}));

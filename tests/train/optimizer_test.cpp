@@ -52,7 +52,8 @@ TEST_P(GoldenAdamW, StepsAndClipsAsTorchDoes) {
   AdamW optimizer(parameters, section);
   const double tolerance = GetParam() == "float32" ? 2e-6 : 1e-14;
   for (int64_t step = 0; step < 6; ++step) {
-    for (const std::string& name : kNames) tensors[name].mutable_grad().copy_(expected(concat("grad", step, ".", name)));
+    for (const std::string& name : kNames)
+      tensors[name].mutable_grad().copy_(expected(concat("grad", step, ".", name)));
     const double norm = expected("norms")[step].item<double>();
     EXPECT_NEAR(optimizer.clip_gradients(), norm, norm * (GetParam() == "float32" ? 2e-7 : 1e-15));
     optimizer.step(section.learning_rate * schedule_factor(Schedule::kLinear, step, 6, section.warmup_ratio));
@@ -68,13 +69,16 @@ TEST(Schedules, AreThoseOfTransformers) {
   ASSERT_EQ(rows.size(), 24u);
   for (const auto& row : rows) {
     const std::string kind = row["kind"];
-    const Schedule schedule = kind == "linear" ? Schedule::kLinear : kind == "cosine" ? Schedule::kCosine : Schedule::kConstant;
+    const Schedule schedule = kind == "linear"   ? Schedule::kLinear
+                              : kind == "cosine" ? Schedule::kCosine
+                                                 : Schedule::kConstant;
     const int64_t total = row["total"];
     const double ratio = row["ratio"];
     EXPECT_EQ(num_warmup_steps(ratio, total), row["warmup"].get<int64_t>());
     for (int64_t step = 0; step <= total; ++step) {
       const double expected = row["factors"][static_cast<std::size_t>(step)];
-      EXPECT_NEAR(schedule_factor(schedule, step, total, ratio), expected, 1e-15) << row["kind"] << ' ' << total << ' ' << step;
+      EXPECT_NEAR(schedule_factor(schedule, step, total, ratio), expected, 1e-15)
+          << row["kind"] << ' ' << total << ' ' << step;
     }
   }
 }
@@ -123,8 +127,11 @@ TEST(FlatParameters, RefuseMixedTypesAndTensorsThatDoNotFit) {
   EXPECT_THROW(FlatParameters({{"a", single, true}, {"b", twice, true}}), Error);
   EXPECT_THROW(FlatParameters({}), Error);
   FlatParameters parameters({{"a", single, true}});
-  EXPECT_THAT([&] { parameters.load_values({{"a", at::ones({3})}}); },
-              ::testing::ThrowsMessage<Error>(HasSubstr("a has shape [3], expected [2]")));
+  EXPECT_THAT(
+      [&] {
+        parameters.load_values({{"a", at::ones({3})}});
+      },
+      ::testing::ThrowsMessage<Error>(HasSubstr("a has shape [3], expected [2]")));
   EXPECT_THAT([&] { parameters.load_values({}); }, ::testing::ThrowsMessage<Error>(HasSubstr("a is missing")));
 }
 

@@ -32,7 +32,8 @@ class RunFolder : public ::testing::Test {
 TEST_F(RunFolder, IsLockedAgainstASecondRunWhichIsToldWhoHasIt) {
   const RunLock lock(run());
   EXPECT_THAT([&] { RunLock second(run()); },
-              ThrowsMessage<Error>(AllOf(HasSubstr(run().string()), HasSubstr(concat("in use by process ", getpid(), " on ")))));
+              ThrowsMessage<Error>(
+                  AllOf(HasSubstr(run().string()), HasSubstr(concat("in use by process ", getpid(), " on ")))));
 }
 
 TEST_F(RunFolder, IsFreeAgainWhenItsRunEndedOrWasKilled) {
@@ -73,8 +74,9 @@ TEST_F(RunFolder, LogsAreCutBackToTheStepByteForByte) {
 }
 
 TEST_F(RunFolder, LogsLoseALastLineThatWasCutOrIsUnreadable) {
-  for (const std::string& tail : {std::string("{\"step\":2"), std::string("{\"step\":2}"), std::string("{\"step\":2,\"a\":}\n"),
-                                  std::string(100, '\0') + "\n", std::string("[1]\n\n")}) {
+  for (const std::string& tail :
+       {std::string("{\"step\":2"), std::string("{\"step\":2}"), std::string("{\"step\":2,\"a\":}\n"),
+        std::string(100, '\0') + "\n", std::string("[1]\n\n")}) {
     put("metrics.jsonl", "{\"step\":1}\n" + tail);
     truncate_run_logs(run(), tail.find("\"a\"") == std::string::npos ? 5 : 1);
     EXPECT_EQ(get("metrics.jsonl"), "{\"step\":1}\n") << tail;
@@ -83,7 +85,8 @@ TEST_F(RunFolder, LogsLoseALastLineThatWasCutOrIsUnreadable) {
 
 TEST_F(RunFolder, LogsOutOfOrderAreRefusedWithTheLine) {
   put("metrics.jsonl", "{\"step\":1}\nnonsense\n{\"step\":2}\n");
-  EXPECT_THAT([&] { truncate_run_logs(run(), 2); }, ThrowsMessage<Error>(HasSubstr("metrics.jsonl, line 3: step 2 stands behind")));
+  EXPECT_THAT([&] { truncate_run_logs(run(), 2); },
+              ThrowsMessage<Error>(HasSubstr("metrics.jsonl, line 3: step 2 stands behind")));
   put("metrics.jsonl", "{\"step\":1}\n{\"step\":5}\n{\"step\":2}\n");
   EXPECT_THROW(truncate_run_logs(run(), 2), Error);
 }

@@ -23,7 +23,9 @@ TEST(EventWriter, OpensWithTheFileVersionAndFramesEachStep) {
   EventWriter writer(folder.path());
   const std::string opening = read_file("test", writer.path());
   ASSERT_EQ(opening.size(), 16u + 9 + 2 + 15);  // frame, wall time, step, version text
-  EXPECT_EQ(opening.substr(12 + 9 + 2), std::string("\x1a\x0d" "brain.Event:2") + opening.substr(opening.size() - 4));
+  EXPECT_EQ(opening.substr(12 + 9 + 2), std::string("\x1a\x0d"
+                                                    "brain.Event:2") +
+                                            opening.substr(opening.size() - 4));
   writer.write(1, {{"loss", 0.5}});
   const std::string both = read_file("test", writer.path());
   EXPECT_EQ(events_until(both, 0), opening.size());
@@ -63,7 +65,9 @@ TEST(EventFile, IsReadByTensorBoard) {
   }
   const std::string program =
       "from tensorboard.backend.event_processing.event_accumulator import EventAccumulator as A\n"
-      "a = A('" + folder.path().string() + "', size_guidance={'scalars': 0}); a.Reload()\n"
+      "a = A('" +
+      folder.path().string() +
+      "', size_guidance={'scalars': 0}); a.Reload()\n"
       "assert sorted(a.Tags()['scalars']) == ['loss', 'rewards/format/mean'], a.Tags()\n"
       "loss = a.Scalars('loss')\n"
       "assert [e.step for e in loss] == list(range(1, 301))\n"

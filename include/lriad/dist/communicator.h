@@ -17,21 +17,23 @@ struct World {
   int64_t local_rank = 0;
   std::string master_addr = "127.0.0.1";
   int64_t master_port = 0;
-  std::string token;             ///< shared secret of this world: a stranger or a rank of another run is refused
-  int listen_fd = -1;            ///< rank 0, own launcher: the socket that already listens on master_port
-  bool port_from_store = false;  ///< torchrun: a key-value store owns master_port and tells the others rank 0's own port
+  std::string token;   ///< shared secret of this world: a stranger or a rank of another run is refused
+  int listen_fd = -1;  ///< rank 0, own launcher: the socket that already listens on master_port
+  bool port_from_store =
+      false;  ///< torchrun: a key-value store owns master_port and tells the others rank 0's own port
 };
 
-/// A small set of collective verbs with a single-process twin, so that no other code asks how many ranks there are. Every
-/// rank must call the same verbs in the same order. A rank that is lost or late makes each call throw Error naming
-/// rank, host and collective within `timeout_s`.
+/// A small set of collective verbs with a single-process twin, so that no other code asks how many ranks there are.
+/// Every rank must call the same verbs in the same order. A rank that is lost or late makes each call throw Error
+/// naming rank, host and collective within `timeout_s`.
 class Communicator {
  public:
   virtual ~Communicator() = default;
   virtual int64_t rank() const = 0;
   virtual int64_t size() const = 0;
   bool is_main() const { return rank() == 0; }
-  /// Adds `flat` (contiguous, float32 or float64, any device) over all ranks in place, in rank order on the host backend.
+  /// Adds `flat` (contiguous, float32 or float64, any device) over all ranks in place, in rank order on the host
+  /// backend.
   virtual void sum(at::Tensor& flat, const std::string& what) = 0;
   /// Copies rank 0's `flat` to all.
   virtual void broadcast(at::Tensor& flat, const std::string& what) = 0;
@@ -47,8 +49,8 @@ class Communicator {
 /// NCCL when `device` is a GPU, the host backend (TCP, rank-ordered sums) on CPUs, the single twin for size 1.
 std::unique_ptr<Communicator> make_communicator(const World& world, const at::Device& device, double timeout_s);
 
-/// Compares (name, value) pairs, the same names on every rank: config hash, data listing hash, model hash, code version.
-/// Throws Error on every rank naming the first item that differs, its values, and the ranks that have them.
+/// Compares (name, value) pairs, the same names on every rank: config hash, data listing hash, model hash, code
+/// version. Throws Error on every rank naming the first item that differs, its values, and the ranks that have them.
 void require_agreement(Communicator& communicator, const std::vector<std::pair<std::string, std::string>>& items);
 
 }  // namespace lriad

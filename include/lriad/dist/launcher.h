@@ -23,9 +23,10 @@ std::vector<at::Device> choose_devices(const std::string& devices);
 at::Device device_of_rank(const std::string& devices, const World& world);
 
 /// Starts one copy of this program per device with the world in its environment, waits, and returns the exit code of
-/// the first that failed (0 if none; 128 + n if signal n ended it). Children die with the parent; the first failure stops
-/// all others (they have a few seconds to say why they leave); signals SIGINT and SIGTERM are passed on. Rank k finds its
-/// device by device_of_rank with the same --devices. CPU threads are divided among the ranks by OMP_NUM_THREADS.
+/// the first that failed (0 if none; 128 + n if signal n ended it). Children die with the parent; the first failure
+/// stops all others (they have a few seconds to say why they leave); signals SIGINT and SIGTERM are passed on. Rank k
+/// finds its device by device_of_rank with the same --devices. CPU threads are divided among the ranks by
+/// OMP_NUM_THREADS.
 int launch(const std::vector<at::Device>& devices, const std::vector<std::string>& arguments);
 
 }  // namespace lriad

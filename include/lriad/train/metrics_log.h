@@ -71,8 +71,8 @@ std::string completion_json(const CompletionRecord& record);
 
 class EventWriter;
 
-/// The growing files of a run folder: metrics.jsonl, completions.jsonl, TensorBoard events, as LogSection asks. Opens for appending:
-/// call truncate_run_logs() before. The main rank has one. Throws Error when the disk is full.
+/// The growing files of a run folder: metrics.jsonl, completions.jsonl, TensorBoard events, as LogSection asks. Opens
+/// for appending: call truncate_run_logs() before. The main rank has one. Throws Error when the disk is full.
 class RunLog {
  public:
   RunLog(const std::filesystem::path& run_dir, const LogSection& section);

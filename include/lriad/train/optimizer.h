@@ -18,10 +18,10 @@ struct TrainedParameter {
   bool decay = true;
 };
 
-/// All trained parameters as views of one flat buffer [P], and their gradients as views of another, so that a step sums,
-/// clips and updates one tensor. The buffers are float64 if the parameters are, else float32: half-precision parameters
-/// keep a float32 master. Decayed parameters come first; within both parts the given order stays. All tensors must
-/// share dtype and device; throws Error otherwise. Not movable: the parameters point into it.
+/// All trained parameters as views of one flat buffer [P], and their gradients as views of another, so that a step
+/// sums, clips and updates one tensor. The buffers are float64 if the parameters are, else float32: half-precision
+/// parameters keep a float32 master. Decayed parameters come first; within both parts the given order stays. All
+/// tensors must share dtype and device; throws Error otherwise. Not movable: the parameters point into it.
 class FlatParameters {
  public:
   explicit FlatParameters(const std::vector<TrainedParameter>& parameters);
@@ -40,8 +40,8 @@ class FlatParameters {
   std::map<std::string, at::Tensor> named_values() const;
   /// Views of gradients(), one per parameter, in flat order.
   std::vector<at::Tensor> gradient_views() const;
-  /// Replaces the master values of every parameter (any float dtype and device) and publishes them. Throws Error naming missing
-  /// or misshapen tensors.
+  /// Replaces the master values of every parameter (any float dtype and device) and publishes them. Throws Error naming
+  /// missing or misshapen tensors.
   void load_values(const std::map<std::string, at::Tensor>& tensors);
 
  private:
@@ -61,8 +61,8 @@ class FlatParameters {
 class AdamW {
  public:
   AdamW(FlatParameters& parameters, const OptimSection& section);
-  /// torch.nn.utils.clip_grad_norm_: scales the gradients by min(1, max_grad_norm / (norm + 1e-6)) and returns the norm before,
-  /// which may be non-finite; max_grad_norm 0 scales nothing.
+  /// torch.nn.utils.clip_grad_norm_: scales the gradients by min(1, max_grad_norm / (norm + 1e-6)) and returns the norm
+  /// before, which may be non-finite; max_grad_norm 0 scales nothing.
   double clip_gradients();
   void step(double learning_rate);
   int64_t num_steps() const { return num_steps_; }

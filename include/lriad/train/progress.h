@@ -10,8 +10,8 @@ namespace lriad {
 
 using NamedFigures = std::vector<std::pair<std::string, double>>;
 
-/// Shows how far training is: on a terminal one line redrawn in place (bar, phase, seconds per step, time left), elsewhere
-/// a plain log line per finished step. Only the main rank has one that is enabled.
+/// Shows how far training is: on a terminal one line redrawn in place (bar, phase, seconds per step, time left),
+/// elsewhere a plain log line per finished step. Only the main rank has one that is enabled.
 class Progress {
  public:
   Progress(int64_t done_steps, int64_t total_steps, bool enabled);
@@ -20,7 +20,8 @@ class Progress {
   Progress& operator=(const Progress&) = delete;
   /// A phase of the step begins: rollout, policy, ...
   void phase(const std::string& name);
-  /// A step is done. `figures`: loss, reward, ... to show; `phase_seconds`: time of each phase. `log_line`: also write the plain line.
+  /// A step is done. `figures`: loss, reward, ... to show; `phase_seconds`: time of each phase. `log_line`: also write
+  /// the plain line.
   void step_done(int64_t step, const NamedFigures& figures, const NamedFigures& phase_seconds, bool log_line = true);
 
  private:

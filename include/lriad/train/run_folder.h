@@ -5,8 +5,8 @@
 
 namespace lriad {
 
-/// Keeps a second run out of a run folder: holds a lock on `<run_dir>/.lock` until destroyed or the process ends, however it
-/// ends. Throws Error naming process and host of the run that has it. One process of a world takes it.
+/// Keeps a second run out of a run folder: holds a lock on `<run_dir>/.lock` until destroyed or the process ends,
+/// however it ends. Throws Error naming process and host of the run that has it. One process of a world takes it.
 class RunLock {
  public:
   explicit RunLock(const std::filesystem::path& run_dir);
@@ -21,9 +21,9 @@ class RunLock {
 /// Removes what an interrupted run left: hidden checkpoint folders and temporary files in run_dir itself.
 void remove_leftovers(const std::filesystem::path& run_dir);
 
-/// Brings metrics.jsonl, completions.jsonl and TensorBoard event files back to the end of `step` (0: to the beginning): drops later
-/// lines and records, and a last line cut by a crash. Lines before stay byte for byte. Throws Error naming file and line
-/// for a line that is no JSON object with a step.
+/// Brings metrics.jsonl, completions.jsonl and TensorBoard event files back to the end of `step` (0: to the beginning):
+/// drops later lines and records, and a last line cut by a crash. Lines before stay byte for byte. Throws Error naming
+/// file and line for a line that is no JSON object with a step.
 void truncate_run_logs(const std::filesystem::path& run_dir, int64_t step);
 
 }  // namespace lriad

@@ -12,8 +12,9 @@ namespace lriad {
 /// CRC-32C (Castagnoli), the checksum of TFRecord files.
 uint32_t crc32c(std::string_view bytes);
 
-/// Appends scalars to a new events.out.tfevents.* file: TFRecord frames (length, masked CRC-32C, Event, masked CRC-32C). Every frame
-/// is one write(2). Source: tensorflow/core/lib/io/record_writer.h, tensorboard/compat/proto/event.proto.
+/// Appends scalars to a new events.out.tfevents.* file: TFRecord frames (length, masked CRC-32C, Event, masked
+/// CRC-32C). Every frame is one write(2). Source: tensorflow/core/lib/io/record_writer.h,
+/// tensorboard/compat/proto/event.proto.
 class EventWriter {
  public:
   explicit EventWriter(const std::filesystem::path& run_dir);
