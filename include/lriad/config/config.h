@@ -174,7 +174,7 @@ struct Config {
   Stage stage = Stage::kGrpo;
   std::string output_dir;
   uint64_t seed = 42;
-  std::string preset = "lriad_paper";
+  std::optional<std::string> preset;  ///< fills grpo, reward and sampler keys that nobody set
   ModelSection model;
   Trainable trainable = Trainable::kLora;
   LoraSection lora;
