@@ -12,12 +12,12 @@
 
 namespace lriad {
 
-/// The paper's prompt (section III-D) with {object} still in it; interfaces' section 3, line by line.
-extern const char* const kPaperPrompt;
-
 /// `template_text` with every {object} replaced by the object's name (an alias of `object_names` or the name with `_`
 /// turned into a space).
 std::string fill_prompt(std::string_view template_text, std::string_view object_name);
+
+/// Qwen2-VL's chat template in Jinja, as published: what a model folder carries.
+std::string_view chat_template();
 
 /// Throws Error naming the template's file if the folder's chat template is not Qwen2-VL's (compared as text, after
 /// reading chat_template.jinja, chat_template.json or tokenizer_config.json). A folder without any template passes.
@@ -28,20 +28,23 @@ void check_chat_template(const std::filesystem::path& model_dir);
 std::string render_chat(const std::optional<std::string>& system, std::string_view user_text, int64_t num_images = 1);
 
 /// Ids of render_chat() with the k-th image_pad repeated image_tokens[k] times before tokenizing, as the HF processor.
+/// Throws Error if the text has another number of image_pad than image_tokens, or a count below 1.
 std::vector<int64_t> encode_chat(const Tokenizer& tokenizer, const std::optional<std::string>& system,
                                  std::string_view user_text, std::span<const int64_t> image_tokens);
 
-/// The two tokens that tell the verdict: those of `<answer>A` and `<answer>B` after their common prefix. Throws Error if
-/// the tokenizer gives no single differing token.
+/// The two tokens that tell the verdict: those of `<answer>A` and `<answer>B` after their common prefix. Throws Error
+/// if the tokenizer gives no single differing token.
 struct LetterTokens {
-  int64_t a = 0;  ///< defect
-  int64_t b = 0;  ///< normal
-  std::string before;  ///< text that stands before the letter token, such as "<answer"
+  int64_t a = 0;                     ///< defect
+  int64_t b = 0;                     ///< normal
+  std::string before;                ///< text that stands before the letter token, such as "<answer"
+  std::optional<int64_t> before_id;  ///< last token of that text; null if the letter tokens hold the whole tag
 };
 LetterTokens letter_tokens(const Tokenizer& tokenizer);
 
-/// Position in `ids` (completion, end token included or not) of the letter token that gives the answer: the token is a
-/// letter token and follows `<answer>` directly. Null if there is none.
+/// Position in `ids` (completion, end token included or not) of the letter token that gives the answer: the last letter
+/// token that follows `before_id` and completes `<answer>A` or `<answer>B`. Null if there is none, as for `(A)` or `
+/// A`.
 std::optional<int64_t> answer_position(const Tokenizer& tokenizer, const LetterTokens& letters,
                                        std::span<const int64_t> ids);
 

@@ -1,0 +1,102 @@
+#include "lriad/text/chat_prompt.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "lriad/core/error.h"
+
+namespace lriad {
+namespace {
+
+constexpr std::string_view kImagePad = "<|image_pad|>";
+constexpr std::string_view kDefaultSystem = "You are a helpful assistant.";
+
+/// `text` with the k-th occurrence of `from` replaced by what `with` appends for it.
+template <class Append>
+std::string replace_each(std::string_view text, std::string_view from, const Append& with) {
+  std::string out;
+  size_t done = 0;
+  for (size_t at = text.find(from); at != std::string_view::npos; at = text.find(from, done)) {
+    out.append(text.substr(done, at - done));
+    with(out);
+    done = at + from.size();
+  }
+  return out.append(text.substr(done));
+}
+
+size_t count_of(std::string_view text, std::string_view part) {
+  size_t count = 0;
+  for (size_t at = text.find(part); at != std::string_view::npos; at = text.find(part, at + part.size())) ++count;
+  return count;
+}
+
+std::string bytes_of(const Tokenizer& tokenizer, std::span<const int64_t> ids) {
+  std::string bytes;
+  for (const int64_t id : ids) bytes += tokenizer.token_bytes(id);
+  return bytes;
+}
+
+/// Bytes of the tokens up to ids[end - 1], at least the last `length` of them if there are so many.
+std::string tail_before(const Tokenizer& tokenizer, std::span<const int64_t> ids, size_t end, size_t length) {
+  size_t start = end, size = 0;
+  while (start > 0 && size < length) size += tokenizer.token_bytes(ids[--start]).size();
+  return bytes_of(tokenizer, ids.subspan(start, end - start));
+}
+
+}  // namespace
+
+std::string fill_prompt(std::string_view template_text, std::string_view object_name) {
+  return replace_each(template_text, "{object}", [&](std::string& out) { out.append(object_name); });
+}
+
+std::string render_chat(const std::optional<std::string>& system, std::string_view user_text, int64_t num_images) {
+  std::string chat = "<|im_start|>system\n";
+  chat.append(system ? std::string_view(*system) : kDefaultSystem).append("<|im_end|>\n<|im_start|>user\n");
+  for (int64_t i = 0; i < num_images; ++i) chat.append("<|vision_start|>").append(kImagePad).append("<|vision_end|>");
+  return chat.append(user_text).append("<|im_end|>\n<|im_start|>assistant\n");
+}
+
+std::vector<int64_t> encode_chat(const Tokenizer& tokenizer, const std::optional<std::string>& system,
+                                 std::string_view user_text, std::span<const int64_t> image_tokens) {
+  const std::string chat = render_chat(system, user_text, static_cast<int64_t>(image_tokens.size()));
+  const size_t pads = count_of(chat, kImagePad);
+  if (pads != image_tokens.size()) {
+    fail("text", "the prompt has ", pads, " times ", kImagePad, " for ", image_tokens.size(),
+         " pictures; take it out of prompt.template and prompt.system");
+  }
+  size_t next = 0;
+  const std::string expanded = replace_each(chat, kImagePad, [&](std::string& out) {
+    const int64_t count = image_tokens[next++];
+    if (count < 1) fail("text", "picture ", next, " of the prompt has ", count, " tokens, expected at least 1");
+    for (int64_t i = 0; i < count; ++i) out.append(kImagePad);
+  });
+  return tokenizer.encode(expanded);
+}
+
+LetterTokens letter_tokens(const Tokenizer& tokenizer) {
+  const std::vector<int64_t> a = tokenizer.encode("<answer>A"), b = tokenizer.encode("<answer>B");
+  const auto [end_a, end_b] = std::mismatch(a.begin(), a.end(), b.begin(), b.end());
+  if (a.end() - end_a != 1 || b.end() - end_b != 1) {
+    fail("text", "the tokenizer writes <answer>A and <answer>B with ", a.end() - end_a, " and ", b.end() - end_b,
+         " tokens of their own, expected 1 each; no probability can be read from such answers");
+  }
+  LetterTokens letters{*end_a, *end_b, {}, {}};
+  const auto prefix = std::span(a).first(a.size() - 1);
+  letters.before = bytes_of(tokenizer, prefix);
+  if (letters.before.starts_with(' ')) letters.before.erase(0, 1);  // sentencepiece's prefix of every text
+  if (!prefix.empty()) letters.before_id = prefix.back();
+  return letters;
+}
+
+std::optional<int64_t> answer_position(const Tokenizer& tokenizer, const LetterTokens& letters,
+                                       std::span<const int64_t> ids) {
+  for (size_t at = ids.size(); at-- > 0;) {
+    if (ids[at] != letters.a && ids[at] != letters.b) continue;
+    if (letters.before_id && (at == 0 || ids[at - 1] != *letters.before_id)) continue;
+    if (tail_before(tokenizer, ids, at, letters.before.size()).ends_with(letters.before))
+      return static_cast<int64_t>(at);
+  }
+  return std::nullopt;
+}
+
+}  // namespace lriad
