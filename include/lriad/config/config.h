@@ -9,6 +9,10 @@
 
 namespace lriad {
 
+/// The paper's prompt (section III-D) with {object} still in it, five lines without a last newline: the default of
+/// prompt.template.
+extern const char* const kPaperPrompt;
+
 enum class Stage { kGrpo, kSft };
 enum class Trainable { kLora, kAll };
 enum class Dtype { kBfloat16, kFloat32, kFloat64 };
@@ -57,9 +61,9 @@ struct DataSection {
 };
 
 struct PromptSection {
-  std::string template_text;          ///< key `template`
-  std::optional<std::string> system;  ///< null: what the chat template inserts
-  int64_t max_prompt_length = 1024;   ///< tokens, image tokens included
+  std::string template_text = kPaperPrompt;  ///< key `template`; {object} is replaced
+  std::optional<std::string> system;         ///< null: what the chat template inserts
+  int64_t max_prompt_length = 1024;          ///< tokens, image tokens included
 };
 
 struct ImageSection {

@@ -1,0 +1,14 @@
+#include "lriad/config/config.h"
+
+namespace lriad {
+
+const char* const kPaperPrompt =
+    "This is an image containing a {object}. Analyze the given image and determine if there is any defect in the "
+    "object. "
+    "Output the thinking process in <think> </think> and final answer in <answer> </answer> tags.\n"
+    "Options: (A) defect (B) normal.\n"
+    "The output answer format should be as follows:\n"
+    "<think> ... </think> <answer>A or B</answer>\n"
+    "Please strictly follow the format.";
+
+}  // namespace lriad
