@@ -30,6 +30,8 @@ TEST(Image, EveryModeDecodesAndResizesToTheBytesOfPillowAndTorchvision) {
     const Image image = decode_image(kImages / name, ResizeBackend::kPil);
     EXPECT_EQ(image.height, expected["size"][0]) << name;
     EXPECT_EQ(image.width, expected["size"][1]) << name;
+    EXPECT_EQ(image_size(kImages / name, ResizeBackend::kPil), (std::array<int64_t, 2>{image.height, image.width}))
+        << name;
     EXPECT_EQ(sha(image), expected["rgb"]) << name;
     const int64_t height = expected["resize_to"][0], width = expected["resize_to"][1];
     EXPECT_EQ(sha(resize_bicubic(image, height, width, ResizeBackend::kPil)), expected["pil"]) << name;
@@ -47,7 +49,8 @@ TEST(Image, BadFilesAreRefusedByName) {
   const std::string png = read_file("test", kImages / "rgb.png"), jpeg = read_file("test", kImages / "rgb.jpg");
   const auto refused = [&](const std::string& bytes, const char* why) {
     write_file_atomic("test", folder.path() / "bad.png", bytes);
-    EXPECT_THAT([&] { decode_image(folder.path() / "bad.png", ResizeBackend::kPil); }, ThrowsMessage<Error>(HasSubstr(why)));
+    EXPECT_THAT([&] { decode_image(folder.path() / "bad.png", ResizeBackend::kPil); },
+                ThrowsMessage<Error>(HasSubstr(why)));
   };
   refused("", "not a PNG");
   refused("plain text", "not a PNG");
@@ -80,7 +83,8 @@ TEST(Patches, StandInMergeBlockOrderWithEqualFrames) {
   ASSERT_EQ(patches.values.size(), 24u * 1176);
   const auto expected = [&](int64_t y, int64_t x, std::size_t c) {
     const auto byte = image.rgb[static_cast<std::size_t>((y * 84 + x) * 3) + c];
-    return (static_cast<float>(byte / 255.0) - static_cast<float>(settings.mean[c])) / static_cast<float>(settings.std[c]);
+    return (static_cast<float>(byte / 255.0) - static_cast<float>(settings.mean[c])) /
+           static_cast<float>(settings.std[c]);
   };
   // Patch 7 is block (0, 1), row 1, column 1 of the block: patch row 1, patch column 3.
   for (std::size_t c = 0; c < 3; ++c) {

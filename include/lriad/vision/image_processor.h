@@ -32,15 +32,19 @@ ImageSettings read_image_settings(const std::filesystem::path& model_dir, const 
 
 /// Patches of one picture as the language model's tower takes them.
 struct Patches {
-  std::vector<float> values;              ///< [grid[0] * grid[1] * grid[2], 3 * temporal * patch * patch], row-major
+  std::vector<float> values;                ///< [grid[0] * grid[1] * grid[2], 3 * temporal * patch * patch], row-major
   std::array<int64_t, 3> grid = {0, 0, 0};  ///< t, h, w in patches
   int64_t tokens(int64_t merge_size = 2) const { return grid[0] * grid[1] * grid[2] / (merge_size * merge_size); }
 };
 
 /// Decodes PNG, JPEG, BMP or TIFF of any mode as Pillow's convert("RGB") does; EXIF rotation is applied for the pil
-/// backend only. Refuses pictures of more than 178,956,970 pixels (Pillow's bomb limit) before decoding. Throws Error naming
-/// the file if it is missing, damaged, truncated or of another format.
+/// backend only. Refuses pictures of more than 178,956,970 pixels (Pillow's bomb limit) before decoding. Throws Error
+/// naming the file if it is missing, damaged, truncated or of another format.
 Image decode_image(const std::filesystem::path& path, ResizeBackend backend);
+
+/// Height and width of what decode_image() gives, from the file's header alone. Throws Error as decode_image() does for
+/// files that are missing, of another format, or cut off within their headers.
+std::array<int64_t, 2> image_size(const std::filesystem::path& path, ResizeBackend backend);
 
 /// Height and width after resizing: multiples of `factor`, area within the limits. Throws Error at an aspect ratio over
 /// 200. Source: image_processing_qwen2_vl.py, smart_resize.
