@@ -9,6 +9,7 @@
 #include "lriad/core/error.h"
 #include "lriad/core/files.h"
 #include "lriad/core/log.h"
+#include "lriad/data/csv.h"
 
 namespace lriad {
 namespace {

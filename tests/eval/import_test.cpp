@@ -12,7 +12,6 @@ namespace lriad {
 namespace {
 
 namespace fs = std::filesystem;
-using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 
 class Import : public ::testing::Test {
@@ -112,14 +111,6 @@ TEST_F(Import, NamesFileAndLineOfWhatIsWrong) {
   EXPECT_THAT(error_of("{\"image\": 3}"), HasSubstr("line 1: image is number"));
   EXPECT_THAT(error_of("{\"image\": \"x\"\n"), HasSubstr("line 1: is not a JSON object"));
   EXPECT_THAT(error_of(std::string(100000, '{')), HasSubstr("is not a JSON object"));
-}
-
-TEST(Csv, KeepsLineEndsInQuotesAndCountsThem) {
-  const CsvTable table = parse_csv("a,\"x\ny\"\n\nb,\n", "t.csv");
-  ASSERT_EQ(table.rows.size(), 2u);
-  EXPECT_THAT(table.rows[0].fields, ElementsAre("a", "x\ny"));
-  EXPECT_THAT(table.rows[1].fields, ElementsAre("b", ""));
-  EXPECT_EQ(table.rows[1].line, 4);
 }
 
 }  // namespace

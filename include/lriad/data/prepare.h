@@ -1,7 +1,6 @@
 #pragma once
 
 #include <cstdint>
-#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -15,36 +14,65 @@
 
 namespace lriad {
 
-/// One sample as the model takes it: prompt ids with image tokens expanded, and the picture's patches.
+/// One sample as the model takes it: prompt ids with image tokens expanded, and the patches of its one picture.
 struct PreparedSample {
   int64_t index = 0;  ///< into dataset.samples
   std::vector<int64_t> prompt_ids;
   Patches patches;
 };
 
-/// Turns samples into prompts; holds no state that changes.
+/// Turns samples into prompts; holds no state that changes, so several threads may share one.
 class SamplePreparer {
  public:
   SamplePreparer(const Tokenizer& tokenizer, PromptSection prompt, ImageSettings image);
-  /// Throws Error if the picture cannot be read, or the prompt is longer than max_prompt_length (names the sample).
+
+  /// picture() and prompt() in one.
   PreparedSample prepare(const Sample& sample, int64_t index) const;
 
+  /// Reads and cuts the sample's picture. Throws Error naming the file if it cannot be read: a bad picture.
+  Patches picture(const Sample& sample) const;
+
+  /// Ids of the sample's prompt with a picture of `image_tokens` tokens. Throws Error naming the sample if they are
+  /// more than max_prompt_length, or the template holds an image token: no picture is at fault, so nothing to skip.
+  std::vector<int64_t> prompt(const Sample& sample, int64_t image_tokens) const;
+
+  int64_t tokens_of(const Patches& patches) const { return patches.tokens(image_.merge_size); }
+
+  /// Number of ids that prompt() would give; of the picture's file only the header is read. Throws as picture().
+  int64_t prompt_length(const Sample& sample) const;
+
+  /// Throws as prompt() if the sample's prompt is too long; of the picture's file only the header is read. A picture
+  /// whose header is bad passes: picture() will tell.
+  void check_prompt(const Sample& sample) const;
+
  private:
+  [[noreturn]] void refuse_length(const Sample& sample, int64_t length, int64_t image_tokens) const;
+  std::vector<int64_t> encode(const Sample& sample, int64_t image_tokens) const;
+  int64_t image_tokens(const Sample& sample) const;
+
   Tokenizer tokenizer_;
   PromptSection prompt_;
   ImageSettings image_;
 };
 
+/// What made a sample unusable: its picture (data.bad_image decides), or its prompt (always fatal).
+enum class Fault { kNone, kImage, kPrompt };
+
 /// Decodes and resizes ahead of the model on worker threads through a bounded queue; results come in the order asked
-/// for, whatever thread made them. A sample whose picture is bad comes back with `error` set.
+/// for, whatever thread made them. A bad sample comes back with `fault` and `error` set; next() throws only bugs. The
+/// data set and the preparer must outlive it.
 class Prefetcher {
  public:
   struct Result {
-    PreparedSample sample;
+    PreparedSample sample;  ///< `index` is set always
+    Fault fault = Fault::kNone;
     std::string error;  ///< empty: good
   };
+  /// At most `capacity` samples are in work or waiting for next().
   Prefetcher(const Dataset& dataset, const SamplePreparer& preparer, int64_t num_threads, int64_t capacity);
-  ~Prefetcher();
+  ~Prefetcher();  ///< drops what was not fetched; waits only for the samples in work
+  Prefetcher(const Prefetcher&) = delete;
+  Prefetcher& operator=(const Prefetcher&) = delete;
   void request(int64_t index);  ///< never blocks; work starts when the queue has room
   Result next();                ///< the oldest request's result; blocks until it is ready
 

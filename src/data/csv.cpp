@@ -1,5 +1,8 @@
+#include "lriad/data/csv.h"
+
+#include <utility>
+
 #include "lriad/core/error.h"
-#include "lriad/eval/import.h"
 
 namespace lriad {
 namespace {
@@ -62,10 +65,10 @@ class CsvReader {
         return field;
       }
     }
-    fail("eval", path_.string(), " line ", opened, ": a quote is opened and never closed");
+    fail("data", path_.string(), " line ", opened, ": a quote is opened and never closed");
   }
 
-  [[noreturn]] void fail_here(const char* what) const { fail("eval", path_.string(), " line ", line_, ": ", what); }
+  [[noreturn]] void fail_here(const char* what) const { fail("data", path_.string(), " line ", line_, ": ", what); }
 
   std::string_view text_;
   const std::filesystem::path& path_;

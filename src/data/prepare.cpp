@@ -1,0 +1,61 @@
+#include "lriad/data/prepare.h"
+
+#include <array>
+#include <utility>
+
+#include "lriad/core/error.h"
+
+namespace lriad {
+
+SamplePreparer::SamplePreparer(const Tokenizer& tokenizer, PromptSection prompt, ImageSettings image)
+    : tokenizer_(tokenizer), prompt_(std::move(prompt)), image_(std::move(image)) {}
+
+PreparedSample SamplePreparer::prepare(const Sample& sample, int64_t index) const {
+  PreparedSample prepared;
+  prepared.index = index;
+  prepared.patches = picture(sample);
+  prepared.prompt_ids = prompt(sample, tokens_of(prepared.patches));
+  return prepared;
+}
+
+Patches SamplePreparer::picture(const Sample& sample) const { return process_image(sample.path, image_); }
+
+std::vector<int64_t> SamplePreparer::prompt(const Sample& sample, int64_t image_tokens) const {
+  std::vector<int64_t> ids = encode(sample, image_tokens);
+  const auto length = static_cast<int64_t>(ids.size());
+  if (length > prompt_.max_prompt_length) refuse_length(sample, length, image_tokens);
+  return ids;
+}
+
+int64_t SamplePreparer::prompt_length(const Sample& sample) const {
+  return static_cast<int64_t>(encode(sample, image_tokens(sample)).size());
+}
+
+void SamplePreparer::check_prompt(const Sample& sample) const {
+  int64_t tokens = 0;
+  try {
+    tokens = image_tokens(sample);
+  } catch (const Error&) {
+    return;
+  }
+  prompt(sample, tokens);
+}
+
+void SamplePreparer::refuse_length(const Sample& sample, int64_t length, int64_t image_tokens) const {
+  fail("data", sample.image, ": its prompt has ", length, " tokens (", image_tokens, " of the picture), more than the ",
+       prompt_.max_prompt_length, " of prompt.max_prompt_length; raise that or lower image.max_pixels");
+}
+
+std::vector<int64_t> SamplePreparer::encode(const Sample& sample, int64_t image_tokens) const {
+  const std::array<int64_t, 1> tokens = {image_tokens};
+  return encode_chat(tokenizer_, prompt_.system, fill_prompt(prompt_.template_text, sample.object_name), tokens);
+}
+
+int64_t SamplePreparer::image_tokens(const Sample& sample) const {
+  const auto [height, width] = image_size(sample.path, image_.backend);
+  const int64_t factor = image_.patch_size * image_.merge_size;
+  const auto [rows, columns] = smart_resize(height, width, factor, image_.min_pixels, image_.max_pixels);
+  return (rows / factor) * (columns / factor);
+}
+
+}  // namespace lriad

@@ -1,0 +1,61 @@
+#include <algorithm>
+#include <set>
+#include <system_error>
+
+#include "listing.h"
+#include "lriad/core/error.h"
+#include "lriad/core/files.h"
+#include "lriad/data/dataset.h"
+
+namespace lriad {
+namespace {
+
+namespace fs = std::filesystem;
+
+/// Appends the pictures below `folder`. `above`: where the walk stands, free of links, to notice a link that turns
+/// back.
+void walk(const Folder& folder, std::vector<fs::path>& above, std::set<std::string>& found) {
+  std::error_code error;
+  const fs::path real = fs::canonical(folder.path(), error);
+  if (error) fail("data", "cannot read the folder ", folder.path().string(), ": ", error.message());
+  if (std::find(above.begin(), above.end(), real) != above.end()) {
+    fail("data", folder.path().string(), " is a link back to ", real.string(), ", which holds it");
+  }
+  above.push_back(real);
+  for (const std::string& name : folder.pictures()) found.insert((folder.path() / name).string());
+  for (const std::string& name : folder.folders()) walk(folder.folder(name), above, found);
+  above.pop_back();
+}
+
+void take_path(const std::string& path, std::set<std::string>& found) {
+  std::error_code error;
+  const fs::file_status status = fs::status(path, error);
+  if (!fs::exists(status)) fail("data", "cannot open ", path, ": ", error ? error.message() : "it does not exist");
+  if (!is_utf8(path)) fail("data", path, ": the path is not UTF-8; rename it");
+  if (!fs::is_directory(status)) {
+    found.insert(fs::absolute(path).lexically_normal().string());
+    return;
+  }
+  const size_t before = found.size();
+  std::vector<fs::path> above;
+  walk(Folder(real_folder(path)), above, found);
+  if (found.size() == before) fail("data", path, " has no pictures (png, jpg, jpeg, bmp, tif, tiff)");
+}
+
+}  // namespace
+
+Dataset read_images(const std::vector<std::string>& paths, const std::string& object_name) {
+  if (paths.empty()) fail("data", "no pictures are given");
+  std::set<std::string> found;
+  for (const std::string& path : paths) take_path(path, found);
+  std::string spaced = object_name;
+  std::replace(spaced.begin(), spaced.end(), '_', ' ');
+  Dataset dataset;
+  dataset.root = "/";
+  for (const std::string& path : found) {
+    dataset.samples.push_back({path, path, path, object_name, spaced, "", std::nullopt, ""});
+  }
+  return dataset;
+}
+
+}  // namespace lriad

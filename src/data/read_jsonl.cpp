@@ -1,0 +1,108 @@
+#include <algorithm>
+#include <nlohmann/json.hpp>
+
+#include "lriad/core/error.h"
+#include "lriad/core/files.h"
+#include "readers.h"
+
+namespace lriad {
+namespace {
+
+namespace fs = std::filesystem;
+using nlohmann::json;
+
+/// One line of the file.
+class Row {
+ public:
+  Row(const fs::path& file, int64_t line, std::string_view text) : file_(file), line_(line) {
+    root_ = json::parse(text, nullptr, /*allow_exceptions=*/false);
+    if (!root_.is_object()) refuse("is not a JSON object");
+  }
+
+  template <class... Parts>
+  [[noreturn]] void refuse(const Parts&... parts) const {
+    fail("data", file_.string(), " line ", line_, ": ", parts...);
+  }
+
+  /// The text at a key; "" if it is absent or null.
+  std::string text(const char* key) const {
+    const auto found = root_.find(key);
+    if (found == root_.end() || found->is_null()) return {};
+    if (!found->is_string()) refuse(key, " is ", found->type_name(), ", expected text");
+    return found->get<std::string>();
+  }
+
+  std::string needed_text(const char* key) const {
+    std::string value = text(key);
+    if (value.empty()) refuse("no ", key, "; needed are image, object and label");
+    return value;
+  }
+
+  std::optional<Label> label() const {
+    const auto found = root_.find("label");
+    if (found == root_.end() && !root_.contains("response")) refuse("no label; needed are image, object and label");
+    if (found == root_.end() || found->is_null()) return std::nullopt;
+    if (*found == "defect" || *found == 1) return Label::kDefect;
+    if (*found == "normal" || *found == 0) return Label::kNormal;
+    refuse("label is ", found->dump(-1, ' ', /*ensure_ascii=*/true).substr(0, 60),
+           ", expected defect, normal, 1, 0 or null");
+  }
+
+ private:
+  const fs::path& file_;
+  int64_t line_;
+  json root_;
+};
+
+/// The path as it counts: without `.` and doubled slashes.
+std::string checked_image(const Row& row, const fs::path& folder) {
+  const std::string image = row.needed_text("image");
+  if (stays_inside(folder, image)) return fs::path(image).lexically_normal().generic_string();
+  row.refuse("image ", image, " leaves the folder of the file; paths are relative to ", folder.string());
+}
+
+Sample read_sample(const Row& row, const fs::path& folder) {
+  Sample sample;
+  sample.image = checked_image(row, folder);
+  sample.object = row.needed_text("object");
+  sample.label = row.label();
+  if (sample.label != Label::kNormal) sample.defect_type = row.text("defect_type");
+  sample.response = row.text("response");
+  return sample;
+}
+
+/// Calls `take(line number, text)` for each line that is not blank.
+template <class Take>
+void for_each_line(std::string_view text, const Take& take) {
+  if (text.starts_with("\xEF\xBB\xBF")) text.remove_prefix(3);
+  for (int64_t line = 1; !text.empty(); ++line) {
+    const std::string_view row = text.substr(0, text.find('\n'));
+    text.remove_prefix(std::min(row.size() + 1, text.size()));
+    if (row.find_first_not_of(" \t\r") != std::string_view::npos) take(line, row);
+  }
+}
+
+}  // namespace
+
+std::vector<Sample> read_jsonl(const fs::path& file, const DataSection& section) {
+  std::vector<Sample> samples;
+  std::set<std::string> known, splits = {"all"};
+  const std::string bytes = read_file("data", file);
+  for_each_line(bytes, [&](int64_t line, std::string_view text) {
+    const Row row(file, line, text);
+    Sample sample = read_sample(row, file.parent_path());
+    known.insert(sample.object);
+    const std::string split = row.text("split");
+    if (!split.empty()) splits.insert(split);
+    if (section.split == "all" || section.split == split) samples.push_back(std::move(sample));
+  });
+  if (known.empty()) fail("data", file.string(), " has no lines");
+  if (!splits.contains(section.split)) {
+    fail("data", "data.split is ", section.split, ", but ", file.string(), " has the splits ", listed(splits));
+  }
+  const std::set<std::string> objects = wanted_objects(section, known);
+  std::erase_if(samples, [&](const Sample& sample) { return !objects.contains(sample.object); });
+  return samples;
+}
+
+}  // namespace lriad
