@@ -1,0 +1,214 @@
+#include "key_table.h"
+
+#include <algorithm>
+
+#include "key_table_training.h"
+#include "presets.h"
+
+namespace lriad {
+namespace {
+
+constexpr int64_t kMany = 1'000'000'000;
+constexpr double kHuge = 1e12;
+
+/// Adds keys of one section.
+class Section {
+ public:
+  Section(std::vector<Key>& keys, std::string prefix) : keys_(keys), prefix_(std::move(prefix)) {}
+  void add(const char* name, FieldPointer field, const char* comment) {
+    keys_.push_back({prefix_ + name, comment, std::move(field)});
+  }
+
+ private:
+  std::vector<Key>& keys_;
+  std::string prefix_;
+};
+
+const char* any_text(const std::string&) { return nullptr; }
+
+void add_run(std::vector<Key>& keys, Config& c) {
+  Section s(keys, "");
+  s.add("stage", choice_field<Stage>(c.stage, {{"grpo", Stage::kGrpo}, {"sft", Stage::kSft}}),
+        "grpo | sft (cold start on target texts)");
+  s.add("output_dir", text_field(c.output_dir, not_empty), "folder of the run");
+  s.add("seed", seed_field(c.seed), "of sampling, dropout, order of the data and new adapters");
+  s.add("preset", text_field(c.preset, preset_rule), "fills reward, grpo and sampler keys that nobody set");
+}
+
+void add_model(std::vector<Key>& keys, Config& c) {
+  const std::vector<std::pair<std::string, Dtype>> dtypes = {
+      {"bfloat16", Dtype::kBfloat16}, {"float32", Dtype::kFloat32}, {"float64", Dtype::kFloat64}};
+  Section model(keys, "model.");
+  model.add("path", text_field(c.model.path, not_empty), "Hugging Face folder of a Qwen2-VL");
+  model.add("adapter", text_field(c.model.adapter, not_empty),
+            "PEFT folder to start from, trained further; null = new");
+  model.add("dtype", choice_field(c.model.dtype, dtypes), "bfloat16 | float32 | float64, of the frozen weights");
+  model.add("gradient_checkpointing",
+            choice_field<Switch>(c.model.gradient_checkpointing,
+                                 {{"auto", Switch::kAuto}, {"on", Switch::kOn}, {"off", Switch::kOff}}),
+            "auto | on | off: compute activations again to save memory");
+  Section(keys, "").add("trainable",
+                        choice_field<Trainable>(c.trainable, {{"lora", Trainable::kLora}, {"all", Trainable::kAll}}),
+                        "lora | all (sft only, vision tower included)");
+  Section lora(keys, "lora.");
+  lora.add("r", integer_field(c.lora.r, {1, 4096}), "rank");
+  lora.add("lora_alpha", real_field(c.lora.lora_alpha, {0, 1e6, Ends::kWithoutLow}),
+           "scale: the update counts alpha / r");
+  lora.add("lora_dropout", real_field(c.lora.lora_dropout, {0, 1, Ends::kWithoutHigh}), "probability");
+  lora.add("target_modules", list_field(c.lora.target_modules), "linear layers of the decoder that get an adapter");
+}
+
+void add_data(std::vector<Key>& keys, DataSection& d, const std::string& prefix) {
+  Section s(keys, prefix);
+  s.add("format",
+        choice_field<DataFormat>(d.format,
+                                 {{"mvtec", DataFormat::kMvtec},
+                                  {"visa", DataFormat::kVisa},
+                                  {"folder", DataFormat::kFolder},
+                                  {"jsonl", DataFormat::kJsonl}},
+                                 {"loco", "btad", "mpdd", "real_iad", "mmad", "meta_json"}),
+        "mvtec | visa | folder | jsonl");
+  s.add("root", text_field(d.root, not_empty), "folder of the data set; of jsonl the file");
+  s.add("split", text_field(d.split, not_empty), "all (train and test) | train | test | one that the format has");
+  s.add("objects", list_field(d.objects), "list of objects; null = every one");
+  s.add("object_names", names_field(d.object_names), "names for the prompt: {\"01\": \"circular mold\"}");
+  s.add("max_samples", integer_field(d.max_samples, {1, kMany}), "pictures; null = all");
+  s.add("sampler",
+        choice_field<SamplerKind>(d.sampler, {{"shuffle", SamplerKind::kShuffle},
+                                              {"class_balanced", SamplerKind::kClassBalanced},
+                                              {"object_balanced", SamplerKind::kObjectBalanced}}),
+        "shuffle | class_balanced | object_balanced");
+  s.add("bad_image", choice_field<BadImage>(d.bad_image, {{"skip", BadImage::kSkip}, {"fail", BadImage::kFail}}),
+        "skip (named, counted, logged) | fail");
+}
+
+void add_prompt(std::vector<Key>& keys, Config& c) {
+  Section prompt(keys, "prompt.");
+  prompt.add("template", text_field(c.prompt.template_text, not_empty), "text of the user turn; {object} is replaced");
+  prompt.add("system", text_field(c.prompt.system, any_text), "system turn; null = what the chat template inserts");
+  prompt.add("max_prompt_length", integer_field(c.prompt.max_prompt_length, {1, 1 << 20}),
+             "tokens, image tokens included; a longer prompt is refused at start");
+  Section image(keys, "image.");
+  image.add("min_pixels", integer_field(c.image.min_pixels, {1, kMany}), "pixels; smaller pictures are enlarged");
+  image.add("max_pixels", integer_field(c.image.max_pixels, {784, kMany}),
+            "pixels; larger pictures are reduced; 784 make one token");
+  image.add("backend",
+            choice_field<ResizeBackend>(c.image.backend,
+                                        {{"pil", ResizeBackend::kPil}, {"torchvision", ResizeBackend::kTorchvision}}),
+            "pil | torchvision: whose resizing is followed");
+  Section(keys, "sft.")
+      .add("responses", responses_field(c.sft.responses),
+           "stage sft: target texts {defect: [...], normal: [...]} with {object}, {defect_type}");
+}
+
+void add_rollout(std::vector<Key>& keys, RolloutSection& r) {
+  Section s(keys, "rollout.");
+  s.add("num_generations", integer_field(r.num_generations, {2, 1024}), "completions per prompt, G");
+  s.add("max_completion_length", integer_field(r.max_completion_length, {1, 1 << 20}), "tokens");
+  s.add("temperature", real_field(r.temperature, {0, 100, Ends::kWithoutLow}), "divides the logits");
+  s.add("top_p", real_field(r.top_p, {0, 1, Ends::kWithoutLow}), "probability kept, from the top; 1 = off");
+  s.add("top_k", integer_field(r.top_k, {0, kMany}), "tokens kept; 0 = off");
+  s.add("min_p", real_field(r.min_p, {0, 1}), "least probability, relative to the likeliest token; 0 = off");
+  s.add("ban_vision_tokens", flag_field(r.ban_vision_tokens), "never sample image, video, vision start and end ids");
+  s.add("renormalise", flag_field(r.renormalise), "log-probabilities under the sampler's truncation too");
+}
+
+void add_reward(std::vector<Key>& keys, RewardSection& r) {
+  Section s(keys, "reward.");
+  s.add("format_weight", real_field(r.format_weight, {0, 1e6}), "of the format reward, 1 or 0");
+  s.add("answer_weight", real_field(r.answer_weight, {0, 1e6}), "of the answer reward");
+  s.add("answer",
+        choice_field<AnswerReward>(r.answer, {{"focal", AnswerReward::kFocal}, {"accuracy", AnswerReward::kAccuracy}}),
+        "focal (eq. 4) | accuracy (1 right, 0 wrong)");
+  Section focal(keys, "reward.focal.");
+  focal.add("alpha", real_field(r.focal.alpha, {0, 1e6}), "factor");
+  focal.add("gamma", real_field(r.focal.gamma, {0, 100}), "exponent of 1 - p");
+  focal.add("f", real_field(r.focal.f, {0, 1e6}), "weight of defects with f_mode fixed");
+  focal.add("f_mode",
+            choice_field<FocalF>(r.focal.f_mode, {{"fixed", FocalF::kFixed},
+                                                  {"dataset", FocalF::kDataset},
+                                                  {"object", FocalF::kObject},
+                                                  {"sqrt_dataset", FocalF::kSqrtDataset},
+                                                  {"running_recall", FocalF::kRunningRecall}}),
+            "fixed | dataset (N/D) | object (N/D of the object) | sqrt_dataset | running_recall");
+  focal.add("f_cap", real_field(r.focal.f_cap, {1, 1e6}), "largest f; null = none");
+  focal.add("p",
+            choice_field<FocalP>(r.focal.p, {{"answer_softmax", FocalP::kAnswerSoftmax},
+                                             {"answer_token", FocalP::kAnswerToken},
+                                             {"group_rate", FocalP::kGroupRate},
+                                             {"group_mean", FocalP::kGroupMean}}),
+            "answer_softmax | answer_token | group_rate | group_mean");
+  focal.add("wrong",
+            choice_field<FocalWrong>(r.focal.wrong, {{"zero", FocalWrong::kZero}, {"penalty", FocalWrong::kPenalty}}),
+            "zero | penalty (-alpha (1-p)^gamma f)");
+  focal.add(
+      "where",
+      choice_field<FocalWhere>(r.focal.where, {{"reward", FocalWhere::kReward}, {"advantage", FocalWhere::kAdvantage}}),
+      "reward | advantage: what is weighted");
+}
+
+void add_grpo(std::vector<Key>& keys, GrpoSection& g) {
+  Section s(keys, "grpo.");
+  s.add("scale_rewards",
+        choice_field<ScaleRewards>(
+            g.scale_rewards,
+            {{"group", ScaleRewards::kGroup}, {"batch", ScaleRewards::kBatch}, {"none", ScaleRewards::kNone}}),
+        "group | batch | none: whose standard deviation divides the advantages");
+  s.add("std", choice_field<StdKind>(g.std, {{"population", StdKind::kPopulation}, {"unbiased", StdKind::kUnbiased}}),
+        "population (eq. 7) | unbiased (TRL)");
+  s.add("advantage_eps", real_field(g.advantage_eps, {0, 1e6, Ends::kWithoutLow}), "added to the standard deviation");
+  s.add("policy_loss",
+        choice_field<PolicyLoss>(g.policy_loss, {{"logp", PolicyLoss::kLogp}, {"ratio", PolicyLoss::kRatio}}),
+        "logp (A log pi, eq. 9) | ratio (clipped)");
+  s.add("loss_type",
+        choice_field<LossType>(g.loss_type, {{"grpo", LossType::kGrpo},
+                                             {"bnpo", LossType::kBnpo},
+                                             {"dr_grpo", LossType::kDrGrpo},
+                                             {"dapo", LossType::kDapo}}),
+        "grpo | bnpo | dr_grpo | dapo: the normaliser");
+  s.add("beta", real_field(g.beta, {0, 1e6}), "weight of the KL term; 0 = no reference pass");
+  s.add("kl_anchor",
+        choice_field<KlAnchor>(
+            g.kl_anchor,
+            {{"base", KlAnchor::kBase}, {"initial_adapter", KlAnchor::kInitialAdapter}, {"old", KlAnchor::kOld}}),
+        "base | initial_adapter | old: what the KL term holds to");
+  s.add("epsilon", real_field(g.epsilon, {0, kHuge}), "clip of the ratio, 1 - epsilon; null = no clipping");
+  s.add("epsilon_high", real_field(g.epsilon_high, {0, kHuge}), "clip above, 1 + epsilon_high; null = epsilon");
+  s.add("num_iterations", integer_field(g.num_iterations, {1, 1000}), "optimizer steps per sampling");
+  s.add("zero_variance",
+        choice_field<ZeroVariance>(
+            g.zero_variance,
+            {{"keep", ZeroVariance::kKeep}, {"drop", ZeroVariance::kDrop}, {"resample", ZeroVariance::kResample}}),
+        "keep | drop | resample: groups whose rewards are all equal");
+  s.add("max_resamples", integer_field(g.max_resamples, {1, 1000}), "tries with zero_variance resample");
+  s.add("mask_truncated_completions", flag_field(g.mask_truncated_completions), "leave them out of the loss");
+}
+
+}  // namespace
+
+std::vector<Key> key_table(Config& config) {
+  std::vector<Key> keys;
+  add_run(keys, config);
+  add_model(keys, config);
+  add_data(keys, config.data, "data.");
+  if (config.eval_data) add_data(keys, *config.eval_data, "eval_data.");
+  add_prompt(keys, config);
+  add_rollout(keys, config.rollout);
+  add_reward(keys, config.reward);
+  add_grpo(keys, config.grpo);
+  add_training_keys(keys, config);
+  return keys;
+}
+
+std::vector<std::string> section_names(const std::vector<Key>& keys) {
+  std::vector<std::string> names = {"eval_data"};
+  for (const Key& key : keys) {
+    for (std::size_t dot = key.name.find('.'); dot != std::string::npos; dot = key.name.find('.', dot + 1)) {
+      const std::string name = key.name.substr(0, dot);
+      if (std::find(names.begin(), names.end(), name) == names.end()) names.push_back(name);
+    }
+  }
+  return names;
+}
+
+}  // namespace lriad
