@@ -35,7 +35,7 @@ class AddedTokenFinder {
  private:
   const AddedToken* match_at(std::string_view text, size_t at) const;
 
-  std::vector<AddedToken> tokens_;                         // longest first
+  std::vector<AddedToken> tokens_;                           // longest first
   std::array<std::vector<size_t>, 256> by_first_byte_ = {};  // longest first
 };
 

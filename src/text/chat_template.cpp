@@ -76,12 +76,12 @@ std::string_view chat_template() { return kTemplate; }
 
 void check_chat_template(const fs::path& model_dir) {
   const fs::path jinja = model_dir / "chat_template.jinja";
-  if (fs::exists(jinja)) {
+  if (is_there(jinja)) {
     check_text(jinja, read_file("text", jinja));
     return;
   }
   for (const char* name : {"chat_template.json", "tokenizer_config.json"}) {
-    if (!fs::exists(model_dir / name)) continue;
+    if (!is_there(model_dir / name)) continue;
     const auto text = template_in(model_dir / name);
     if (!text) continue;
     check_text(model_dir / name, *text);

@@ -2,6 +2,7 @@
 
 #include <nlohmann/json.hpp>
 #include <string>
+#include <system_error>
 
 #include "lriad/core/error.h"
 #include "lriad/core/files.h"
@@ -26,6 +27,11 @@ nlohmann::json read_json_object(const std::filesystem::path& path) {
   }
   if (!root.is_object()) fail("text", path.string(), " holds a JSON ", root.type_name(), ", expected an object");
   return root;
+}
+
+bool is_there(const std::filesystem::path& path) {
+  std::error_code ignored;
+  return std::filesystem::exists(path, ignored);
 }
 
 }  // namespace lriad

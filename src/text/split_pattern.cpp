@@ -71,8 +71,8 @@ class Scanner {
     if (text_.substr(position, 2) == "\xC5\xBF") return position + 2;
     if (position + 1 >= text_.size()) return 0;
     const char second = lower(text_[position + 1]);
-    const bool two = (first == 'r' && second == 'e') || (first == 'v' && second == 'e') ||
-                     (first == 'l' && second == 'l');
+    const bool two =
+        (first == 'r' && second == 'e') || (first == 'v' && second == 'e') || (first == 'l' && second == 'l');
     return two ? position + 2 : 0;
   }
 

@@ -66,14 +66,16 @@ void check_model(const fs::path& file, const json& model) {
 }
 
 int64_t integer(const fs::path& file, const std::string& what, const json& value) {
-  if (!value.is_number_integer()) fail("text", file.string(), ": ", what, " is ", shown(value), ", expected an integer");
+  if (!value.is_number_integer())
+    fail("text", file.string(), ": ", what, " is ", shown(value), ", expected an integer");
   if (value.is_number_unsigned() && value.get<uint64_t>() > static_cast<uint64_t>(INT64_MAX)) return INT64_MAX;
   return value.get<int64_t>();
 }
 
 void take_vocab(const fs::path& file, const json& vocab, Vocabulary& out) {
   if (!vocab.is_object() || vocab.empty()) fail("text", file.string(), ": no vocabulary, expected an object of tokens");
-  for (const auto& [token, id] : vocab.items()) out.add_token(file, token, integer(file, "the id of \"" + token + "\"", id));
+  for (const auto& [token, id] : vocab.items())
+    out.add_token(file, token, integer(file, "the id of \"" + token + "\"", id));
 }
 
 /// "a b", split at its only space.
@@ -146,9 +148,9 @@ bool names_special(const json& map, const std::string& content) {
 
 std::vector<AddedToken> read_added_tokens_json(const fs::path& model_dir) {
   const fs::path file = model_dir / "added_tokens.json";
-  if (!fs::exists(file)) return {};
+  if (!is_there(file)) return {};
   const fs::path map_file = model_dir / "special_tokens_map.json";
-  const json map = fs::exists(map_file) ? read_json_object(map_file) : json::object();
+  const json map = is_there(map_file) ? read_json_object(map_file) : json::object();
   std::vector<AddedToken> tokens;
   for (const auto& [content, id] : read_json_object(file).items()) {
     const json entry = {{"content", content}, {"special", names_special(map, content)}};
@@ -162,7 +164,8 @@ std::vector<AddedToken> read_added_tokens_json(const fs::path& model_dir) {
 Vocabulary read_tokenizer_json(const fs::path& file) {
   const json root = read_json_object(file);
   const auto model = root.find("model");
-  if (model == root.end()) fail("text", file.string(), ": no \"model\", expected a tokenizer of the tokenizers library");
+  if (model == root.end())
+    fail("text", file.string(), ": no \"model\", expected a tokenizer of the tokenizers library");
   check_model(file, *model);
   check_pipeline(file, root);
   Vocabulary out;
@@ -185,14 +188,15 @@ Vocabulary read_vocab_and_merges(const fs::path& model_dir) {
   std::string line;
   for (int64_t number = 1; std::getline(lines, line); ++number) {
     if (line.ends_with('\r')) line.pop_back();
-    if (!line.empty() && !line.starts_with("#version")) take_merge_text(file, "line " + std::to_string(number), line, out);
+    if (!line.empty() && !line.starts_with("#version"))
+      take_merge_text(file, "line " + std::to_string(number), line, out);
   }
   return out;
 }
 
 std::vector<AddedToken> read_config_tokens(const fs::path& model_dir) {
   const fs::path file = model_dir / "tokenizer_config.json";
-  if (!fs::exists(file)) return read_added_tokens_json(model_dir);
+  if (!is_there(file)) return read_added_tokens_json(model_dir);
   const json root = read_json_object(file);
   const json decoder = member(root, "added_tokens_decoder");
   if (decoder.is_null()) return read_added_tokens_json(model_dir);

@@ -13,6 +13,14 @@ namespace lriad {
 
 /// Text to token ids and back, equal to Hugging Face's `tokenizers` for Qwen2-VL's byte-level BPE, or through
 /// sentencepiece for folders with a tokenizer.model. Immutable after loading; safe from several threads.
+///
+/// A sentencepiece folder has tokenizer.model and, if it has tokens beyond the model's pieces, tokenizer_config.json
+/// with added_tokens_decoder (or added_tokens.json with special_tokens_map.json). Control and unknown pieces and these
+/// added tokens are recognised in text. transformers loads such a folder with the same ids if the model is BPE with
+/// byte_fallback, identity normalization, remove_extra_whitespaces and add_dummy_prefix off, the chat's tokens as
+/// control_symbols, and tokenizer_config.json says {"tokenizer_class": "LlamaTokenizer", "add_prefix_space": false,
+/// "legacy": false, "add_bos_token": false, "bos_token": null, "eos_token": "<|im_end|>", "pad_token": "<|endoftext|>",
+/// "unk_token": "<unk>"}.
 class Tokenizer {
  public:
   enum class Special { kParse, kAsText };  ///< are special tokens in the text recognised?
@@ -32,7 +40,8 @@ class Tokenizer {
 
   std::optional<int64_t> token_id(std::string_view token) const;  ///< of a whole token, added tokens included
   bool is_special(int64_t id) const;
-  int64_t size() const;  ///< largest id + 1
+  int64_t size() const;     ///< largest id + 1
+  bool adds_space() const;  ///< encode() puts a space before the text and decode() drops it (some sentencepiece models)
 
   struct Impl;
 
@@ -50,6 +59,7 @@ class StreamDecoder {
  private:
   const Tokenizer& tokenizer_;
   bool skip_special_;
+  bool drops_space_;  // until the first bytes have come
   std::string pending_;
 };
 

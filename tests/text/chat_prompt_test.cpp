@@ -1,0 +1,152 @@
+#include "lriad/text/chat_prompt.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <nlohmann/json.hpp>
+
+#include "lriad/core/error.h"
+#include "lriad/core/files.h"
+#include "support/temp_folder.h"
+
+namespace lriad {
+namespace {
+
+namespace fs = std::filesystem;
+using nlohmann::json;
+using ::testing::AllOf;
+using ::testing::HasSubstr;
+using ::testing::ThrowsMessage;
+
+const fs::path kRealTokenizer = fs::path(LRIAD_SHARED) / "data/qwen2_tokenizer";
+const fs::path kSentencePiece = fs::path(LRIAD_GOLDEN_DIR) / "sentencepiece";
+
+// Golden: scripts/golden/make_chat.py, transformers 5.23.0.
+json golden() { return json::parse(read_file("test", fs::path(LRIAD_GOLDEN_DIR) / "chat.json")); }
+
+std::optional<std::string> system_of(const json& row) {
+  return row["system"].is_null() ? std::nullopt : std::optional(row["system"].get<std::string>());
+}
+
+std::vector<int64_t> ids_of(const json& row) {
+  std::vector<int64_t> ids;
+  for (const json& run : row["runs"]) ids.insert(ids.end(), run[1].get<size_t>(), run[0].get<int64_t>());
+  return ids;
+}
+
+TEST(ChatPrompt, FillsInTheObjectWhereverItStands) {
+  EXPECT_EQ(fill_prompt("{object} and {object}, {other}", "metal nut"), "metal nut and metal nut, {other}");
+  EXPECT_EQ(fill_prompt("{object}", "{object}"), "{object}");
+}
+
+TEST(ChatPrompt, RendersAsTheTemplateOfTransformers) {
+  for (const json& row : golden()) {
+    const auto images = static_cast<int64_t>(row["image_tokens"].size());
+    EXPECT_EQ(render_chat(system_of(row), row["text"].get<std::string>(), images), row["chat"].get<std::string>());
+  }
+}
+
+TEST(ChatPrompt, RefusesAnotherNumberOfImageTokensThanPictures) {
+  const Tokenizer tokenizer = Tokenizer::load(kSentencePiece);
+  const std::vector<int64_t> one = {4}, none = {0};
+  EXPECT_THAT([&] { encode_chat(tokenizer, {}, "see <|image_pad|>", one); },
+              ThrowsMessage<Error>(HasSubstr("[text] the prompt has 2 times <|image_pad|> for 1 pictures")));
+  EXPECT_THAT([&] { encode_chat(tokenizer, {}, "x", none); }, ThrowsMessage<Error>(HasSubstr("picture 1")));
+}
+
+class RealChat : public ::testing::Test {
+ protected:
+  void SetUp() override {
+    if (!fs::exists(kRealTokenizer)) GTEST_SKIP() << "NO SHARED DATA: " << kRealTokenizer << " is absent";
+  }
+};
+
+TEST_F(RealChat, EncodesAsTheProcessorOfTransformers) {
+  const Tokenizer tokenizer = Tokenizer::load(kRealTokenizer);
+  for (const json& row : golden()) {
+    const auto tokens = row["image_tokens"].get<std::vector<int64_t>>();
+    EXPECT_EQ(encode_chat(tokenizer, system_of(row), row["text"].get<std::string>(), tokens), ids_of(row));
+  }
+}
+
+TEST_F(RealChat, PassesThePublishedTemplate) {
+  EXPECT_NO_THROW(check_chat_template(kRealTokenizer));
+  const json published = json::parse(read_file("test", kRealTokenizer / "chat_template.json"));
+  EXPECT_EQ(chat_template(), published["chat_template"].get<std::string>());
+}
+
+TEST_F(RealChat, FindsTheLetterOfAnAnswer) {
+  const Tokenizer tokenizer = Tokenizer::load(kRealTokenizer);
+  const LetterTokens letters = letter_tokens(tokenizer);
+  EXPECT_EQ(letters.before, "<answer");
+  EXPECT_EQ(tokenizer.token_bytes(letters.a), ">A");
+  EXPECT_EQ(tokenizer.token_bytes(letters.b), ">B");
+  const auto letter_of = [&](const std::string& text) -> std::string {
+    const auto ids = tokenizer.encode(text);
+    const auto at = answer_position(tokenizer, letters, ids);
+    return at ? tokenizer.token_bytes(ids.at(static_cast<size_t>(*at))) : "none";
+  };
+  EXPECT_EQ(letter_of("<think> x </think> <answer>A</answer><|im_end|>"), ">A");
+  EXPECT_EQ(letter_of("<think> x </think>\n<answer>B</answer>"), ">B");
+  EXPECT_EQ(letter_of("<answer>A</answer> no, <answer>B"), ">B");
+  EXPECT_EQ(letter_of("<answer>(A)</answer>"), "none");
+  EXPECT_EQ(letter_of("<answer> A</answer>"), "none");
+  EXPECT_EQ(letter_of("the answer>A"), "none");
+  EXPECT_EQ(letter_of("<answer>"), "none");
+  EXPECT_EQ(letter_of(""), "none");
+}
+
+TEST(ChatPrompt, FindsTheLetterWithSentencePiece) {
+  const Tokenizer tokenizer = Tokenizer::load(kSentencePiece);
+  const LetterTokens letters = letter_tokens(tokenizer);
+  EXPECT_EQ(tokenizer.token_bytes(letters.a), "A");
+  EXPECT_EQ(letters.before, "<answer>");
+  const auto ids = tokenizer.encode("<think> x </think> <answer>B</answer><|im_end|>");
+  const auto at = answer_position(tokenizer, letters, ids);
+  ASSERT_TRUE(at.has_value());
+  EXPECT_EQ(ids.at(static_cast<size_t>(*at)), letters.b);
+  EXPECT_FALSE(answer_position(tokenizer, letters, tokenizer.encode("<answer>(B)</answer>")).has_value());
+}
+
+class ChatTemplate : public ::testing::Test {
+ protected:
+  void write(const char* name, const std::string& text) { write_file_atomic("test", folder_.path() / name, text); }
+  void check() { check_chat_template(folder_.path()); }
+  TempFolder folder_;
+};
+
+TEST_F(ChatTemplate, PassesUpToOuterWhiteSpaceInEachFile) {
+  EXPECT_NO_THROW(check());
+  const std::string text(chat_template());
+  write("tokenizer_config.json",
+        json{{"chat_template", json::array({{{"name", "default"}, {"template", text}}})}}.dump());
+  EXPECT_NO_THROW(check());
+  write("chat_template.json", json{{"chat_template", "\n" + text + " "}}.dump());
+  EXPECT_NO_THROW(check());
+  write("chat_template.jinja", text + "\n");
+  EXPECT_NO_THROW(check());
+}
+
+TEST_F(ChatTemplate, RefusesAnotherNamingTheFileAndItsBeginning) {
+  write("tokenizer_config.json", json{{"chat_template", "{% for m in messages %}\nUSER: {{ m }}"}}.dump());
+  const auto refused = [&](const std::string& file) {
+    return ThrowsMessage<Error>(AllOf(HasSubstr("[text] "), HasSubstr(file), HasSubstr("USER:")));
+  };
+  EXPECT_THAT([&] { check(); }, refused("tokenizer_config.json"));
+  write("chat_template.json", json{{"chat_template", chat_template()}}.dump());
+  EXPECT_NO_THROW(check());
+  write("chat_template.jinja", std::string(chat_template()) + "USER:");
+  EXPECT_THAT([&] { check(); }, ThrowsMessage<Error>(HasSubstr("chat_template.jinja")));
+}
+
+TEST_F(ChatTemplate, RefusesDamagedFiles) {
+  write("chat_template.json", "{\"chat_template\": 3}");
+  EXPECT_THAT([&] { check(); }, ThrowsMessage<Error>(HasSubstr("chat_template is a JSON number, expected a text")));
+  write("chat_template.json", "{");
+  EXPECT_THAT([&] { check(); }, ThrowsMessage<Error>(HasSubstr("not valid JSON")));
+  write("chat_template.json", "{\"chat_template\": [{\"name\": \"rag\"}]}");
+  EXPECT_THAT([&] { check(); }, ThrowsMessage<Error>(HasSubstr("no entry named \"default\"")));
+}
+
+}  // namespace
+}  // namespace lriad
