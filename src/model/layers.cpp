@@ -1,6 +1,7 @@
 #include "lriad/model/layers.h"
 
 #include <ATen/ATen.h>
+#include <ATen/Context.h>
 
 #include <cmath>
 
@@ -20,8 +21,24 @@ LinearImpl::LinearImpl(int64_t in, int64_t out, bool with_bias) {
 at::Tensor LinearImpl::forward(const at::Tensor& x) const {
   const at::Tensor y = at::linear(x, weight, bias);
   if (!lora_A.defined() || !lora_on_) return y;
-  const at::Tensor dropped = at::dropout(x.to(lora_A.scalar_type()), dropout_, is_training());
+  const at::Tensor dropped = drop(x.to(lora_A.scalar_type()));
   return (y + at::linear(at::linear(dropped, lora_A), lora_B) * scaling_).to(x.scalar_type());
+}
+
+void LinearImpl::set_dropout(std::shared_ptr<const std::vector<DropoutRange>> ranges, uint64_t stream) {
+  dropout_ranges_ = std::move(ranges);
+  dropout_stream_ = stream;
+}
+
+at::Tensor LinearImpl::drop(const at::Tensor& x) const {
+  if (!is_training() || dropout_ == 0 || !dropout_ranges_) return x;
+  std::vector<at::Tensor> masks;
+  at::Generator generator = at::globalContext().defaultGenerator(x.device()).clone();
+  for (const DropoutRange& range : *dropout_ranges_) {
+    generator.set_current_seed(range.seed * 0x9E3779B97F4A7C15ull + dropout_stream_);
+    masks.push_back(at::empty({range.end - range.begin, x.size(-1)}, x.options()).bernoulli_(1 - dropout_, generator));
+  }
+  return x * at::cat(masks) * (1 / (1 - dropout_));
 }
 
 void LinearImpl::add_lora(int64_t r, double scaling, double dropout, at::ScalarType dtype) {

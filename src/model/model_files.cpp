@@ -153,7 +153,7 @@ std::string ModelFiles::stored_name(const std::string& canonical) const {
 }
 
 void load_weights(const fs::path& model_dir, const ModelConfig& config, std::map<std::string, at::Tensor>& parameters,
-                  bool share) {
+                  at::ScalarType dtype, const at::Device& device) {
   const ModelFiles files(model_dir);
   const std::string problems = misfits(files, config);
   if (!problems.empty()) fail("model", model_dir.string(), " does not hold the model of its config.json: ", problems.substr(2));
@@ -161,11 +161,7 @@ void load_weights(const fs::path& model_dir, const ModelConfig& config, std::map
   for (auto& [name, parameter] : parameters) {
     const at::Tensor stored = files.tensor(name);
     if (!stored.is_floating_point()) fail("model", model_dir.string(), ": tensor ", name, " is not of a float type");
-    if (share && parameter.is_cpu() && parameter.scalar_type() == stored.scalar_type()) {
-      parameter.set_data(stored);
-    } else {
-      parameter.copy_(stored);
-    }
+    parameter.set_data(stored.to(device, dtype));
   }
 }
 

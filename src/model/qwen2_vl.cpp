@@ -4,6 +4,7 @@
 
 #include <algorithm>
 
+#include "compute_again.h"
 #include "lriad/core/error.h"
 
 // Shape letters: T rows, D hidden size, M image rows.
@@ -67,12 +68,16 @@ at::Tensor Qwen2VlImpl::hidden(const PackedTokens& tokens) {
 at::Tensor Qwen2VlImpl::hidden(const PackedTokens& tokens, const Attend& attend) {
   at::Tensor x_TD = embed(tokens);
   const Rotary rotary = mrope(tokens.positions_3T, config_.text, x_TD.scalar_type());
-  for (DecoderLayer& layer : layers_) x_TD = layer(x_TD, rotary, attend);
+  const bool again = checkpoint_ && at::GradMode::is_enabled();
+  for (DecoderLayer& layer : layers_) {
+    const auto run = [&layer, rotary, attend](const at::Tensor& x) { return layer(x, rotary, attend); };
+    x_TD = again ? compute_again_in_backward(x_TD, run) : run(x_TD);
+  }
   return norm_(x_TD);
 }
 
 at::Tensor Qwen2VlImpl::logits(const at::Tensor& hidden_TD) const {
-  return at::linear(hidden_TD, head_.defined() ? head_ : embedding_);
+  return at::linear(hidden_TD, head());
 }
 
 void Qwen2VlImpl::add_lora(const std::vector<std::string>& target_modules, int64_t r, double scaling, double dropout) {
@@ -90,6 +95,12 @@ void Qwen2VlImpl::add_lora(const std::vector<std::string>& target_modules, int64
 
 void Qwen2VlImpl::enable_lora(bool on) {
   for_each_linear(*this, [on](const std::string&, LinearImpl& linear) { linear.enable_lora(on); });
+}
+
+void Qwen2VlImpl::set_dropout(std::vector<DropoutRange> ranges) {
+  const auto shared = ranges.empty() ? nullptr : std::make_shared<const std::vector<DropoutRange>>(std::move(ranges));
+  uint64_t stream = 0;
+  for_each_linear(*this, [&](const std::string&, LinearImpl& linear) { linear.set_dropout(shared, ++stream); });
 }
 
 std::map<std::string, at::Tensor> Qwen2VlImpl::lora_parameters() const {

@@ -6,6 +6,7 @@
 #include <filesystem>
 
 #include "lriad/model/adapter_files.h"
+#include "lriad/model/load_model.h"
 #include "lriad/model/model_files.h"
 #include "lriad/model/qwen2_vl.h"
 
@@ -26,23 +27,9 @@ class TinyCheckpoint : public ::testing::Test {
     }
   }
 
-  static Qwen2Vl load(at::ScalarType dtype) {
-    const ModelConfig config = read_model_config(kFolder);
-    Qwen2Vl model(config);
-    model->to(dtype);
-    std::map<std::string, at::Tensor> parameters;
-    for (const auto& item : model->named_parameters()) parameters[item.key()] = item.value();
-    load_weights(kFolder, config, parameters, /*share=*/true);
-    model->eval();
-    return model;
-  }
+  static Qwen2Vl load(at::ScalarType dtype) { return load_model(kFolder, dtype, at::kCPU); }
 
-  void add_adapter(Qwen2Vl& model) {
-    const Adapter adapter = read_adapter(kFolder / "adapter");
-    model->add_lora(adapter.config.target_modules, adapter.config.r, adapter.config.scaling(), 0.0);
-    const at::NoGradGuard no_grad;
-    for (auto& [name, parameter] : model->lora_parameters()) parameter.copy_(adapter.tensors.at(name));
-  }
+  static void add_adapter(Qwen2Vl& model) { lriad::add_adapter(model, read_adapter(kFolder / "adapter"), 0.0); }
 
   at::Tensor expected(const std::string& name) const { return expected_->tensor(name); }
 

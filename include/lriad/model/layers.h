@@ -5,12 +5,23 @@
 
 #include <cstdint>
 #include <functional>
+#include <memory>
 #include <string>
+#include <vector>
 
 #include "lriad/model/model_config.h"
 #include "lriad/model/rope.h"
 
 namespace lriad {
+
+/// Rows [begin, end) of a pass whose dropout masks are drawn from `seed`. Masks depend on the seed, the layer and the place
+/// within the range alone, so a sequence meets the same masks wherever it stands in a pass, on whatever rank, and when its
+/// activations are computed again.
+struct DropoutRange {
+  int64_t begin = 0;
+  int64_t end = 0;
+  uint64_t seed = 0;
+};
 
 /// Frozen weights of a linear layer with an optional LoRA branch: y = x W^T + b + s B(A(dropout(x))), as PEFT computes it:
 /// the branch in float32 (the adapter's dtype), the sum rounded once to the dtype of x. Source: peft tuners/lora/layer.py.
@@ -21,12 +32,17 @@ class LinearImpl : public torch::nn::Module {
   /// Adds a branch with A = 0 and B = 0; weights are set by name afterwards.
   void add_lora(int64_t r, double scaling, double dropout, at::ScalarType dtype);
   void enable_lora(bool on) { lora_on_ = on; }
+  /// Dropout acts on the adapter branch in training mode while ranges are set; `stream` tells the layers apart.
+  void set_dropout(std::shared_ptr<const std::vector<DropoutRange>> ranges, uint64_t stream);
 
   at::Tensor weight, bias, lora_A, lora_B;
 
  private:
+  at::Tensor drop(const at::Tensor& x) const;
   double scaling_ = 0, dropout_ = 0;
   bool lora_on_ = true;
+  std::shared_ptr<const std::vector<DropoutRange>> dropout_ranges_;
+  uint64_t dropout_stream_ = 0;
 };
 TORCH_MODULE(Linear);
 

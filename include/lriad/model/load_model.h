@@ -12,13 +12,13 @@ namespace lriad {
 
 at::ScalarType scalar_type(Dtype dtype);
 
-/// The model of a Hugging Face folder on `device`, frozen and in evaluation mode. On the CPU, weights whose dtype on disk is
-/// `dtype` are the mapped file itself; all others are converted one tensor at a time, so that the peak stays near the model's
-/// size. Throws Error as read_model_config() and load_weights() do.
+/// The model of a Hugging Face folder on `device`, frozen and in evaluation mode. On the CPU, weights whose dtype on
+/// disk is `dtype` are the mapped file itself; all others are converted one tensor at a time, so that the peak stays
+/// near the model's size. Throws Error as read_model_config() and load_weights() do.
 Qwen2Vl load_model(const std::filesystem::path& model_dir, at::ScalarType dtype, const at::Device& device);
 
-/// Gives the model the adapter's branches (dropout as given, not as in its file) and values. Throws Error naming tensors that
-/// the model has no place for, that are missing, or whose shape differs.
+/// Gives the model the adapter's branches (dropout as given, not as in its file) and values. Throws Error naming
+/// tensors that the model has no place for, that are missing, or whose shape differs.
 void add_adapter(Qwen2Vl& model, const Adapter& adapter, double dropout);
 
 /// The adapter now in the model as float32 tensors on the CPU, for write_adapter().

@@ -41,11 +41,11 @@ std::string canonical_name(const std::string& name);
 /// Name and shape of every tensor of a model, in canonical names; a tied model has no lm_head.weight.
 std::map<std::string, std::vector<int64_t>> expected_tensors(const ModelConfig& config);
 
-/// Copies every expected tensor into `parameters` (canonical name -> parameter; dtype and device of the parameter), or, where
-/// dtype and device already agree (CPU), lets the parameter be the mapped file itself when `share` is set. Throws one Error
-/// that lists all missing, misshapen and (first ten) surplus tensors. A surplus lm_head.weight of a tied model passes.
+/// Fills every parameter (canonical name -> undefined or any content) with its tensor of the folder in `dtype` on `device`, one
+/// tensor at a time; on the CPU a tensor that is stored in `dtype` becomes the mapped file itself, without a copy. Throws one
+/// Error that lists all missing, misshapen and (first ten) surplus tensors. A surplus lm_head.weight of a tied model passes.
 void load_weights(const std::filesystem::path& model_dir, const ModelConfig& config,
-                  std::map<std::string, at::Tensor>& parameters, bool share);
+                  std::map<std::string, at::Tensor>& parameters, at::ScalarType dtype, const at::Device& device);
 
 /// Writes a complete HF folder (model.safetensors or shards of 5 GB with index, new key style) with the given tensors, and
 /// copies config, tokenizer, preprocessor, template and generation files from `source_dir`; `dtype` in config.json is updated.

@@ -35,10 +35,16 @@ class Qwen2VlImpl : public torch::nn::Module {
   at::Tensor hidden(const PackedTokens& tokens, const Attend& attend);
 
   at::Tensor logits(const at::Tensor& hidden_TD) const;  ///< [T, vocab], in the model's dtype
+  /// Weight of the head [vocab, hidden_size]; of a tied model the embedding.
+  const at::Tensor& head() const { return head_.defined() ? head_ : embedding_; }
 
   /// Adds LoRA branches (zero) to all decoder linears named in `target_modules`; throws Error for a name that fits none.
   void add_lora(const std::vector<std::string>& target_modules, int64_t r, double scaling, double dropout);
   void enable_lora(bool on);  ///< off: the base model, PEFT's disable_adapter
+  /// Masks of the adapter's dropout for the next training passes over rows that the ranges cover in order; empty: none.
+  void set_dropout(std::vector<DropoutRange> ranges);
+  /// Training passes keep only each decoder layer's input and compute the layer again in the backward pass.
+  void checkpoint_layers(bool on) { checkpoint_ = on; }
   /// Adapter tensors by PEFT's canonical name, `model.language_model.layers.0.self_attn.q_proj.lora_A.weight`.
   std::map<std::string, at::Tensor> lora_parameters() const;
 
@@ -47,6 +53,7 @@ class Qwen2VlImpl : public torch::nn::Module {
  private:
   at::Tensor embed(const PackedTokens& tokens) const;
   ModelConfig config_;
+  bool checkpoint_ = false;
   at::Tensor embedding_, head_;
   VisionTower visual_;
   std::vector<DecoderLayer> layers_;

@@ -1,0 +1,17 @@
+#pragma once
+
+#include <ATen/core/Tensor.h>
+
+#include <span>
+#include <vector>
+
+#include "lriad/data/prepare.h"
+#include "lriad/model/qwen2_vl.h"
+
+namespace lriad {
+
+/// Rows that the pictures of each sample give the language model, [image tokens, hidden size] a sample, by one pass of
+/// the vision tower over all pictures; with gradients if they are on and the tower is trained.
+std::vector<at::Tensor> image_features(Qwen2Vl& model, std::span<const PreparedSample> samples);
+
+}  // namespace lriad

@@ -1,0 +1,112 @@
+#include "lriad/grpo/token_logprobs.h"
+
+#include <ATen/ATen.h>
+
+#include "head_logprobs.h"
+#include "lriad/model/rope.h"
+
+// Shape letters: T packed rows, M completion tokens, D hidden size, V vocabulary.
+namespace lriad {
+namespace {
+
+uint64_t stream_seed(uint64_t group_seed, uint64_t part) { return group_seed * 0xD1342543DE82EF95ull + part; }
+
+/// Collects packed rows; what each one predicts is noted beside them.
+class Packer {
+ public:
+  Packer(const ModelConfig& config, Prefix prefix) : config_(config), prefix_(prefix) {}
+
+  void add(const PromptGroup& group) {
+    const at::Tensor prompt_at =
+        mrope_positions(group.ids, group.grids, config_.image_token_id, config_.vision.spatial_merge_size);
+    const int64_t next = prompt_at.max().item<int64_t>() + 1;
+    if (prefix_ == Prefix::kShared) add_prompt(group, prompt_at, stream_seed(group.dropout_seed, 0));
+    const int64_t prompt_span = static_cast<int64_t>(out_.tokens.spans.size()) - 1;
+    const int64_t prompt_end = out_.num_rows;
+    for (std::size_t i = 0; i < group.completions.size(); ++i) {
+      const uint64_t seed = stream_seed(group.dropout_seed, i + 1);
+      if (prefix_ == Prefix::kOwn) add_prompt(group, prompt_at, seed);
+      predict(group.completions[i], prefix_ == Prefix::kShared ? prompt_end : out_.num_rows);
+      add_completion(group.completions[i], next, prompt_span, seed);
+      if (!group.kept_TV.empty()) kept_.push_back(group.kept_TV[i]);
+    }
+  }
+
+  PackedGroups finish(const at::Device& device) {
+    out_.tokens.ids_T = at::cat(ids_).to(device);
+    out_.tokens.positions_3T = at::cat(positions_, 1).to(device);
+    if (!features_.empty()) out_.tokens.features_MD = at::cat(features_);
+    out_.rows_M = at::tensor(rows_, at::kLong).to(device);
+    out_.targets_M = at::tensor(targets_, at::kLong).to(device);
+    if (!kept_.empty()) out_.kept_MV = at::cat(kept_).to(device);
+    return std::move(out_);
+  }
+
+ private:
+  void add_rows(const std::vector<int64_t>& ids, int64_t count, const at::Tensor& positions) {
+    ids_.push_back(at::tensor(at::ArrayRef<int64_t>(ids.data(), static_cast<std::size_t>(count)), at::kLong));
+    positions_.push_back(positions);
+    out_.num_rows += count;
+  }
+
+  void add_prompt(const PromptGroup& group, const at::Tensor& positions, uint64_t seed) {
+    const int64_t begin = out_.num_rows;
+    add_rows(group.ids, static_cast<int64_t>(group.ids.size()), positions);
+    if (group.features_MD.defined()) features_.push_back(group.features_MD);
+    out_.tokens.spans.push_back({begin, out_.num_rows, -1});
+    out_.dropout.push_back({begin, out_.num_rows, seed});
+  }
+
+  /// The last row of the prompt predicts the first token; each of the completion's rows the next one.
+  void predict(const std::vector<int64_t>& completion, int64_t prompt_end) {
+    rows_.push_back(prompt_end - 1);
+    for (int64_t t = 0; t + 1 < static_cast<int64_t>(completion.size()); ++t) rows_.push_back(out_.num_rows + t);
+    targets_.insert(targets_.end(), completion.begin(), completion.end());
+  }
+
+  /// The last token predicts nothing that counts, so it has no row.
+  void add_completion(const std::vector<int64_t>& completion, int64_t next, int64_t prompt_span, uint64_t seed) {
+    const auto count = static_cast<int64_t>(completion.size()) - 1;
+    if (count == 0) return;
+    const int64_t begin = out_.num_rows;
+    add_rows(completion, count, (at::arange(count, at::kLong) + next).expand({3, count}));
+    if (prefix_ == Prefix::kShared) {
+      out_.tokens.spans.push_back({begin, out_.num_rows, prompt_span});
+      out_.dropout.push_back({begin, out_.num_rows, seed});
+    } else {
+      out_.tokens.spans.back().end = out_.num_rows;
+      out_.dropout.back().end = out_.num_rows;
+    }
+  }
+
+  const ModelConfig& config_;
+  Prefix prefix_;
+  PackedGroups out_;
+  std::vector<at::Tensor> ids_, positions_, features_, kept_;
+  std::vector<int64_t> rows_, targets_;
+};
+
+}  // namespace
+
+PackedGroups pack_groups(std::span<const PromptGroup> groups, const ModelConfig& config, Prefix prefix,
+                         const at::Device& device) {
+  Packer packer(config, prefix);
+  for (const PromptGroup& group : groups) packer.add(group);
+  return packer.finish(device);
+}
+
+int64_t packed_rows(const PromptGroup& group, Prefix prefix) {
+  const auto prompt = static_cast<int64_t>(group.ids.size()), count = static_cast<int64_t>(group.completions.size());
+  int64_t rows = prefix == Prefix::kShared ? prompt : prompt * count;
+  for (const auto& completion : group.completions) rows += static_cast<int64_t>(completion.size()) - 1;
+  return rows;
+}
+
+TokenLogprobs token_logprobs(Qwen2Vl& model, const PackedGroups& packed, double temperature) {
+  model->set_dropout(packed.dropout);
+  const at::Tensor hidden_MD = model->hidden(packed.tokens).index_select(0, packed.rows_M);
+  const HeadLogprobs result = head_logprobs(hidden_MD, model->head(), packed.targets_M, packed.kept_MV, temperature);
+  return {result.logp_M, result.entropy_M};
+}
+
+}  // namespace lriad

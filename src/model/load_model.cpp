@@ -1,0 +1,79 @@
+#include "lriad/model/load_model.h"
+
+#include <ATen/ATen.h>
+#include <c10/core/DefaultDtype.h>
+
+#include "lriad/core/error.h"
+#include "lriad/model/model_files.h"
+
+namespace lriad {
+namespace {
+
+/// Floating-point tensors made without a dtype are of `dtype` while this lives.
+class DefaultDtype {
+ public:
+  explicit DefaultDtype(at::ScalarType dtype) : before_(c10::get_default_dtype()) {
+    c10::set_default_dtype(caffe2::TypeMeta::fromScalarType(dtype));
+  }
+  ~DefaultDtype() { c10::set_default_dtype(before_); }
+  DefaultDtype(const DefaultDtype&) = delete;
+  DefaultDtype& operator=(const DefaultDtype&) = delete;
+
+ private:
+  caffe2::TypeMeta before_;
+};
+
+}  // namespace
+
+at::ScalarType scalar_type(Dtype dtype) {
+  switch (dtype) {
+    case Dtype::kBfloat16:
+      return at::kBFloat16;
+    case Dtype::kFloat32:
+      return at::kFloat;
+    case Dtype::kFloat64:
+      return at::kDouble;
+  }
+  fail("model", "unknown dtype");
+}
+
+Qwen2Vl load_model(const std::filesystem::path& model_dir, at::ScalarType dtype, const at::Device& device) {
+  const ModelConfig config = read_model_config(model_dir);
+  const DefaultDtype default_dtype(dtype);
+  // The constructor's tensors are never touched, so they take no memory before the weights replace them.
+  Qwen2Vl model(config);
+  std::map<std::string, at::Tensor> parameters;
+  for (const auto& item : model->named_parameters()) parameters[item.key()] = item.value();
+  load_weights(model_dir, config, parameters, dtype, device);
+  model->eval();
+  return model;
+}
+
+void add_adapter(Qwen2Vl& model, const Adapter& adapter, double dropout) {
+  const AdapterConfig& config = adapter.config;
+  model->add_lora(config.target_modules, config.r, config.scaling(), dropout);
+  const at::NoGradGuard no_grad;
+  std::map<std::string, at::Tensor> places = model->lora_parameters();
+  for (const auto& [name, tensor] : adapter.tensors) {
+    const auto place = places.find(name);
+    if (place == places.end()) fail("model", "the model has no place for the adapter's ", name);
+    if (place->second.sizes() != tensor.sizes()) {
+      fail("model", "the adapter's ", name, " is ", tensor.sizes(), ", the model needs ", place->second.sizes(),
+           "; was it trained on another model?");
+    }
+    place->second.copy_(tensor);
+    places.erase(place);
+  }
+  if (!places.empty())
+    fail("model", "the adapter lacks ", places.begin()->first, " (", places.size(), " missing in all)");
+}
+
+Adapter adapter_of(const Qwen2Vl& model, const AdapterConfig& config) {
+  Adapter adapter{config, {}};
+  for (const auto& [name, tensor] : model->lora_parameters()) {
+    adapter.tensors[name] = tensor.detach().to(at::kCPU, at::kFloat, /*non_blocking=*/false, /*copy=*/true);
+  }
+  return adapter;
+}
+
+}  // namespace lriad
