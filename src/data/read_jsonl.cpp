@@ -11,6 +11,9 @@ namespace {
 namespace fs = std::filesystem;
 using nlohmann::json;
 
+/// A value in one line for an error message.
+std::string shown(const json& value) { return value.dump().substr(0, 200); }
+
 /// One line of the file.
 class Row {
  public:
@@ -44,8 +47,7 @@ class Row {
     if (found == root_.end() || found->is_null()) return std::nullopt;
     if (*found == "defect" || *found == 1) return Label::kDefect;
     if (*found == "normal" || *found == 0) return Label::kNormal;
-    refuse("label is ", found->dump(-1, ' ', /*ensure_ascii=*/true).substr(0, 60),
-           ", expected defect, normal, 1, 0 or null");
+    refuse("label is ", shown(*found), ", expected defect, normal, 1, 0 or null");
   }
 
  private:
@@ -58,7 +60,7 @@ class Row {
 std::string checked_image(const Row& row, const fs::path& folder) {
   const std::string image = row.needed_text("image");
   if (stays_inside(folder, image)) return fs::path(image).lexically_normal().generic_string();
-  row.refuse("image ", image, " leaves the folder of the file; paths are relative to ", folder.string());
+  row.refuse("image ", shown(image), " leaves the folder of the file; paths are relative to ", folder.string());
 }
 
 Sample read_sample(const Row& row, const fs::path& folder) {

@@ -1,0 +1,144 @@
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "data/data_folder.h"
+#include "lriad/core/error.h"
+
+namespace lriad {
+namespace {
+
+namespace fs = std::filesystem;
+using ::testing::AllOf;
+using ::testing::ElementsAre;
+using ::testing::HasSubstr;
+using ::testing::ThrowsMessage;
+
+class Mvtec : public ::testing::Test {
+ protected:
+  Mvtec() : section_(data_.section(DataFormat::kMvtec)) {
+    data_.files({"metal_nut/train/good/001.png", "metal_nut/train/good/000.PNG", "metal_nut/test/good/000.jpg",
+                 "metal_nut/test/bent/000.bmp", "metal_nut/test/bent/.hidden.png", "metal_nut/test/bent/notes.txt",
+                 "metal_nut/ground_truth/bent/000_mask.png", "metal_nut/test/ground_truth/bent/000.png",
+                 "01/train/ok/0.tif", "01/test/ko/0.JPEG", "01/validation/ok/1.tiff", "license.txt", "extra/readme.png",
+                 ".cache/train/good/0.png"});
+  }
+  Dataset read() const { return read_dataset(section_); }
+  auto refuses(const std::string& a, const std::string& b) const {
+    return ThrowsMessage<Error>(AllOf(HasSubstr("[data] "), HasSubstr(a), HasSubstr(b)));
+  }
+
+  DataFolder data_;
+  DataSection section_;
+};
+
+TEST_F(Mvtec, ReadsTrainAndTestSortedByPath) {
+  const Dataset dataset = read();
+  EXPECT_THAT(images_of(dataset), ElementsAre("01/test/ko/0.JPEG", "01/train/ok/0.tif", "metal_nut/test/bent/000.bmp",
+                                              "metal_nut/test/good/000.jpg", "metal_nut/train/good/000.PNG",
+                                              "metal_nut/train/good/001.png"));
+  const Sample& bent = dataset.samples[2];
+  EXPECT_EQ(bent.id, bent.image);
+  EXPECT_TRUE(bent.path.is_absolute());
+  EXPECT_TRUE(fs::exists(bent.path));
+  EXPECT_EQ(bent.object, "metal_nut");
+  EXPECT_EQ(bent.object_name, "metal nut");
+  EXPECT_EQ(bent.defect_type, "bent");
+  EXPECT_EQ(bent.label, Label::kDefect);
+  EXPECT_EQ(dataset.samples[1].label, Label::kNormal);
+  EXPECT_EQ(dataset.samples[1].defect_type, "");
+  EXPECT_EQ(dataset.count(Label::kNormal), 4);
+  EXPECT_EQ(dataset.count(Label::kDefect, "01"), 1);
+}
+
+TEST_F(Mvtec, ComparesPathComponentsOnly) {
+  DataFolder data;
+  data.files({"test_good/train/good/0.png", "test_good/test/not_good/0.png", "good/test/goodies/0.png"});
+  for (const Sample& sample : read_dataset(data.section(DataFormat::kMvtec)).samples) {
+    EXPECT_EQ(sample.label == Label::kNormal, sample.image == "test_good/train/good/0.png") << sample.image;
+  }
+}
+
+TEST_F(Mvtec, TakesOneSplit) {
+  section_.split = "train";
+  EXPECT_EQ(read().samples.size(), 3u);
+  section_.split = "test";
+  EXPECT_EQ(read().samples.size(), 3u);
+  section_.split = "validation";
+  EXPECT_THAT(images_of(read()), ElementsAre("01/validation/ok/1.tiff"));
+  section_.split = "tset";
+  EXPECT_THAT([&] { read(); }, refuses("data.split is tset", "expected all, test, train, validation"));
+}
+
+TEST_F(Mvtec, TakesWantedObjectsAndTheirAliases) {
+  section_.objects = {{"01"}};
+  section_.object_names = {{"01", "circular mold"}};
+  const Dataset dataset = read();
+  ASSERT_EQ(dataset.samples.size(), 2u);
+  EXPECT_EQ(dataset.samples[0].object_name, "circular mold");
+  section_.objects = {{"01", "nosuch"}};
+  EXPECT_THAT([&] { read(); }, refuses("nosuch", "01, metal_nut"));
+}
+
+TEST_F(Mvtec, SpreadsMaxSamplesOverTheList) {
+  section_.max_samples = 3;
+  EXPECT_THAT(images_of(read()),
+              ElementsAre("01/test/ko/0.JPEG", "metal_nut/test/bent/000.bmp", "metal_nut/train/good/000.PNG"));
+  section_.max_samples = 100;
+  EXPECT_EQ(read().samples.size(), 6u);
+}
+
+TEST_F(Mvtec, RefusesRootsThatHoldNothing) {
+  section_.root = (data_.path() / "none").string();
+  EXPECT_THAT([&] { read(); }, refuses("none", "No such file"));
+  section_.root = (data_.path() / "license.txt").string();
+  EXPECT_THAT([&] { read(); }, refuses("license.txt is a file", "expected a folder"));
+  section_.root = (data_.path() / "extra").string();
+  EXPECT_THAT([&] { read(); }, refuses("extra", "expected the layout of MVTec-AD"));
+  section_.root = (data_.path() / "metal_nut").string();
+  EXPECT_THAT([&] { read(); }, refuses("metal_nut", "give the folder above it"));
+  fs::create_directories(data_.path() / "empty/bottle/train");
+  section_.root = (data_.path() / "empty").string();
+  EXPECT_THAT([&] { read(); }, refuses("empty", "has no pictures of split all"));
+  fs::create_symlink(data_.path() / "loop", data_.path() / "loop");
+  section_.root = (data_.path() / "loop").string();
+  EXPECT_THAT([&] { read(); }, refuses("loop", "symbolic links"));
+}
+
+TEST_F(Mvtec, FollowsLinksInsideTheRootOnly) {
+  fs::create_symlink(data_.path(), data_.path() / "01/test/turning");
+  fs::create_symlink("../bent/000.bmp", data_.path() / "metal_nut/test/good/link.bmp");
+  EXPECT_EQ(read().samples.size(), 7u);
+  const TempFolder outside;
+  write_file_atomic("test", outside.path() / "0.png", "");
+  fs::create_symlink(outside.path() / "0.png", data_.path() / "01/test/ko/out.png");
+  EXPECT_THAT([&] { read(); }, refuses("01/test/ko/out.png", "is a link that leaves"));
+  fs::remove(data_.path() / "01/test/ko/out.png");
+  fs::create_directory_symlink(outside.path(), data_.path() / "02");
+  EXPECT_THAT([&] { read(); }, refuses("/02", "is a link that leaves"));
+}
+
+TEST_F(Mvtec, ReadsThroughALinkToTheRoot) {
+  const TempFolder elsewhere;
+  fs::create_directory_symlink(data_.path(), elsewhere.path() / "link");
+  section_.root = (elsewhere.path() / "link").string();
+  EXPECT_EQ(read().samples.size(), 6u);
+}
+
+TEST_F(Mvtec, RefusesNamesThatAreNotUtf8) {
+  data_.file("01/test/ko/\xFF.png");
+  EXPECT_THAT([&] { read(); }, refuses("01/test/ko/", "not UTF-8"));
+}
+
+TEST(BallScrew, HasThePublishedCounts) {
+  const fs::path root = fs::path(LRIAD_SHARED) / "data/ball_screw";
+  if (!fs::exists(root)) GTEST_SKIP() << "NO SHARED DATA: " << root << " is absent";
+  DataSection section;
+  section.root = root.string();
+  const Dataset dataset = read_dataset(section);
+  EXPECT_EQ(dataset.samples.size(), 734u);
+  EXPECT_EQ(dataset.samples[0].object_name, "ball screw");
+  EXPECT_EQ(dataset.count(Label::kDefect, "ball_screw"), 270);
+}
+
+}  // namespace
+}  // namespace lriad

@@ -1,0 +1,107 @@
+#include "lriad/data/prepare.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "data/data_folder.h"
+#include "lriad/core/error.h"
+
+namespace lriad {
+namespace {
+
+namespace fs = std::filesystem;
+using ::testing::AllOf;
+using ::testing::HasSubstr;
+using ::testing::ThrowsMessage;
+
+class Prepare : public ::testing::Test {
+ protected:
+  Prepare() : tokenizer_(Tokenizer::load(fs::path(LRIAD_GOLDEN_DIR) / "sentencepiece")) {
+    prompt_.template_text = "Is the {object} whole?";
+    for (int i = 0; i < 6; ++i) {
+      data_.picture("metal_nut/test/good/" + std::to_string(i) + ".png", 56, 28 * (i + 2));
+    }
+    data_.file("metal_nut/test/good/bad.png", "no picture");
+    dataset_ = read_dataset(data_.section(DataFormat::kMvtec));
+  }
+  SamplePreparer preparer() const { return {tokenizer_, prompt_, {}}; }
+
+  DataFolder data_;
+  Tokenizer tokenizer_;
+  PromptSection prompt_;
+  Dataset dataset_;
+};
+
+TEST_F(Prepare, ExpandsTheImageTokensOfThePicture) {
+  const PreparedSample prepared = preparer().prepare(dataset_.samples[3], 3);
+  EXPECT_EQ(prepared.index, 3);
+  EXPECT_EQ(prepared.patches.grid, (std::array<int64_t, 3>{1, 4, 10}));
+  const std::vector<int64_t> ten = {10};
+  EXPECT_EQ(prepared.prompt_ids, encode_chat(tokenizer_, {}, "Is the metal nut whole?", ten));
+  EXPECT_EQ(preparer().prompt_length(dataset_.samples[3]), static_cast<int64_t>(prepared.prompt_ids.size()));
+}
+
+TEST_F(Prepare, RefusesLongPromptsByTheHeaderAlone) {
+  prompt_.max_prompt_length = preparer().prompt_length(dataset_.samples[2]);
+  EXPECT_NO_THROW(preparer().check_prompt(dataset_.samples[2]));
+  EXPECT_NO_THROW(preparer().prepare(dataset_.samples[2], 2));
+  const auto refused =
+      ThrowsMessage<Error>(AllOf(HasSubstr("[data] metal_nut/test/good/3.png: "), HasSubstr("10 of the picture"),
+                                 HasSubstr("prompt.max_prompt_length")));
+  EXPECT_THAT([&] { preparer().check_prompt(dataset_.samples[3]); }, refused);
+  EXPECT_THAT([&] { preparer().prepare(dataset_.samples[3], 3); }, refused);
+  EXPECT_NO_THROW(preparer().check_prompt(dataset_.samples[6]));
+  EXPECT_THAT([&] { preparer().prompt_length(dataset_.samples[6]); }, ThrowsMessage<Error>(HasSubstr("bad.png")));
+}
+
+TEST_F(Prepare, PrefetchesInTheOrderAskedFor) {
+  const SamplePreparer prepares = preparer();
+  Prefetcher prefetcher(dataset_, prepares, 3, 2);
+  const std::vector<int64_t> order = {5, 0, 6, 3, 3, 1, 4, 2};
+  for (const int64_t index : order) prefetcher.request(index);
+  for (const int64_t index : order) {
+    const Prefetcher::Result result = prefetcher.next();
+    EXPECT_EQ(result.sample.index, index);
+    EXPECT_EQ(result.fault, index == 6 ? Fault::kImage : Fault::kNone);
+    EXPECT_EQ(result.error.empty(), index != 6);
+    if (index != 6) {
+      EXPECT_EQ(result.sample.patches.grid[2], 2 * (index + 2));
+    }
+  }
+  EXPECT_THROW(prefetcher.next(), std::logic_error);
+  prefetcher.request(1);
+  EXPECT_EQ(prefetcher.next().sample.index, 1);
+}
+
+TEST_F(Prepare, TellsAPromptTooLongFromABadPicture) {
+  prompt_.max_prompt_length = 5;
+  const SamplePreparer prepares = preparer();
+  Prefetcher prefetcher(dataset_, prepares, 2, 4);
+  prefetcher.request(0);
+  prefetcher.request(6);
+  const Prefetcher::Result too_long = prefetcher.next();
+  EXPECT_EQ(too_long.fault, Fault::kPrompt);
+  EXPECT_THAT(too_long.error, HasSubstr("max_prompt_length"));
+  const Prefetcher::Result bad = prefetcher.next();
+  EXPECT_EQ(bad.fault, Fault::kImage);
+  EXPECT_THAT(bad.error, HasSubstr("bad.png"));
+}
+
+TEST_F(Prepare, StopsWithRequestsLeft) {
+  const SamplePreparer prepares = preparer();
+  for (int i = 0; i < 20; ++i) {
+    Prefetcher prefetcher(dataset_, prepares, 4, 3);
+    for (int64_t request = 0; request < 50; ++request) prefetcher.request(request % 7);
+    if (i % 2 == 1) prefetcher.next();
+  }
+}
+
+TEST_F(Prepare, PassesABugOn) {
+  const SamplePreparer prepares = preparer();
+  Prefetcher prefetcher(dataset_, prepares, 1, 1);
+  prefetcher.request(99);
+  EXPECT_THROW(prefetcher.next(), std::out_of_range);
+}
+
+}  // namespace
+}  // namespace lriad
