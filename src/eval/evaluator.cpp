@@ -108,7 +108,8 @@ class Evaluator {
   int64_t done() const { return static_cast<int64_t>(result_.predictions.size() + result_.skipped.size()); }
 
   void take(Prefetcher::Result next, int64_t index) {
-    if (!next.error.empty()) {
+    if (next.fault == Fault::kPrompt) throw Error(next.error);
+    if (next.fault == Fault::kImage) {
       skip(next.error, dataset_.samples[static_cast<size_t>(index)]);
       return;
     }
