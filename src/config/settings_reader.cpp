@@ -113,9 +113,12 @@ void SettingsReader::add(const std::string& where, const std::string& text) {
 }
 
 void SettingsReader::add_unknown(const std::string& where, const std::string& name) {
-  std::vector<std::string> known(sections_.begin(), sections_.end());
-  for (const Key& key : keys_) known.push_back(key.name);
-  const std::string near = nearest(name, known);
+  std::string near;
+  if (problems_.size() < kListedProblems) {  // a search per key is slow in a file with thousands of them
+    std::vector<std::string> known(sections_.begin(), sections_.end());
+    for (const Key& key : keys_) known.push_back(key.name);
+    near = nearest(name, known);
+  }
   add(where, concat(shown(name), " is not a known key", near.empty() ? "" : concat("; did you mean ", near, "?")));
 }
 
