@@ -13,6 +13,7 @@
 #include "lriad/core/files.h"
 #include "lriad/vision/write_png.h"
 #include "tool_make_data_parts.h"
+#include "tool_new_folder.h"
 
 namespace lriad {
 namespace {
@@ -99,7 +100,8 @@ std::string file_name(int64_t number) {
   return std::string(digits.size() < 3 ? 3 - digits.size() : 0, '0') + digits + ".png";
 }
 
-/// What a careful answer to the picture reads like; half of them do not name what was seen, so that sampling has a choice.
+/// What a careful answer to the picture reads like; half of them do not name what was seen, so that sampling has a
+/// choice.
 std::string response_of(const PartRequest& request, const PartPicture& picture) {
   const bool defect = !request.defect.empty();
   const std::string state = defect ? " with a " + request.defect : " without defect";
@@ -124,7 +126,8 @@ class DataMaker {
     const int64_t normals = options_.images - defects;
     const int64_t train = normals - normals / 3;  // two of three, as about in MVTec AD
     for (int64_t i = 0; i < normals; ++i) {
-      make_picture(object, "", i, i < train ? concat("train/good/", file_name(i)) : concat("test/good/", file_name(i - train)));
+      make_picture(object, "", i,
+                   i < train ? concat("train/good/", file_name(i)) : concat("test/good/", file_name(i - train)));
     }
     const auto kinds = static_cast<int64_t>(part_defects().size());
     for (int64_t i = 0; i < defects; ++i) {
@@ -134,7 +137,7 @@ class DataMaker {
   }
 
   void make_picture(const std::string& object, const std::string& defect, int64_t number, const std::string& place) {
-    const PartRequest request{object, defect, number, options_.size, options_.contrast_min, options_.contrast_max,
+    const PartRequest request{object,       defect, number, options_.size, options_.contrast_min, options_.contrast_max,
                               options_.seed};
     const PartPicture picture = draw_part(request);
     const fs::path name = fs::path(options_.format == "jsonl" ? "images" : "") / object / place;
@@ -153,42 +156,27 @@ class DataMaker {
   std::string lines_;
 };
 
-/// True if the folder already holds just this data. Throws Error if something else is there.
-bool already_made(const fs::path& output, const MakeDataOptions& options) {
+/// True if the folder already holds just this data.
+bool already_made(const fs::path& target, const MakeDataOptions& options) {
   std::error_code error;
-  if (!fs::exists(fs::symlink_status(output, error))) return false;
-  if (!fs::is_directory(output, error)) fail("app", "--output ", output.string(), " is not a folder");
-  if (fs::is_empty(output, error) && !error) return false;
-  const fs::path manifest = output / kManifest;
-  if (fs::is_regular_file(manifest, error) && read_file("app", manifest) == manifest_of(options)) return true;
-  fail("app", "--output ", output.string(), " is not empty and was not made with these options; remove it or name another");
+  const fs::path manifest = target / kManifest;
+  return fs::is_regular_file(manifest, error) && read_file("app", manifest) == manifest_of(options);
 }
 
-/// Makes everything beside the output folder and renames it at the end, so that half a data set is never mistaken for one.
 void make_data(MakeDataOptions options) {
   if (options.objects.empty()) options.objects.assign(part_names().begin(), part_names().begin() + kDefaultObjects);
   check(options);
-  const fs::path output = fs::absolute(options.output).lexically_normal() / "";
-  const fs::path target = output.parent_path();
-  const auto pictures = static_cast<int64_t>(options.objects.size()) * options.images;
+  const fs::path target = output_path(options.output);
+  const auto objects = static_cast<int64_t>(options.objects.size());
   if (already_made(target, options)) {
-    std::cout << target.string() << " already holds these " << pictures << " pictures\n";
+    std::cout << target.string() << " already holds these " << objects * options.images << " pictures\n";
     return;
   }
-  const fs::path making = target.parent_path() / concat(".", target.filename().string(), ".making");
-  std::error_code error;
-  fs::remove_all(making, error);
-  try {
-    DataMaker(options, making).run();
-    fs::rename(making, target, error);
-    if (error) fail("app", "cannot create ", target.string(), ": ", error.message());
-  } catch (...) {
-    fs::remove_all(making, error);
-    throw;
-  }
-  const int64_t defects = static_cast<int64_t>(options.objects.size()) * num_defects(options);
-  std::cout << pictures << " pictures of " << options.objects.size() << " objects, " << defects << " with a defect: "
-            << (options.format == "jsonl" ? target / "data.jsonl" : target).string() << "\n";
+  NewFolder folder(options.output);
+  DataMaker(options, folder.making()).run();
+  folder.finish();
+  std::cout << objects * options.images << " pictures of " << objects << " objects, " << objects * num_defects(options)
+            << " with a defect: " << (options.format == "jsonl" ? target / "data.jsonl" : target).string() << "\n";
 }
 
 }  // namespace
@@ -197,11 +185,14 @@ void add_make_data_command(CLI::App& app) {
   const auto options = std::make_shared<MakeDataOptions>();
   CLI::App* command = app.add_subcommand("make-data", "Draws a synthetic data set of parts with small defects");
   command->add_option("--output", options->output, "folder to make")->required();
-  command->add_option("--format", options->format, "mvtec, or jsonl with a target text per picture")->capture_default_str();
-  command->add_option("--objects", options->objects,
-                      "parts, of " + listed(part_names()) + " (default: the first eight)")->delimiter(',');
+  command->add_option("--format", options->format, "mvtec, or jsonl with a target text per picture")
+      ->capture_default_str();
+  command
+      ->add_option("--objects", options->objects, "parts, of " + listed(part_names()) + " (default: the first eight)")
+      ->delimiter(',');
   command->add_option("--images", options->images, "pictures per object, both classes together")->capture_default_str();
-  command->add_option("--defect-rate", options->defect_rate, "share of pictures with a defect, 0 to 1")->capture_default_str();
+  command->add_option("--defect-rate", options->defect_rate, "share of pictures with a defect, 0 to 1")
+      ->capture_default_str();
   command->add_option("--size", options->size, "pixels of each side")->capture_default_str();
   command->add_option("--seed", options->seed, "equal seeds give equal bytes")->capture_default_str();
   command->add_option("--contrast-min", options->contrast_min, "faintest defect, 0 (not to be seen) to 1")

@@ -12,8 +12,8 @@ namespace {
 
 using Color = std::array<double, 3>;
 
-constexpr int kSubPixels = 3;          // per side, averaged against jagged edges
-constexpr double kNoiseLevels = 8;     // largest noise, in grey levels
+constexpr int kSubPixels = 3;       // per side, averaged against jagged edges
+constexpr double kNoiseLevels = 8;  // largest noise, in grey levels
 constexpr int kPlacesTried = 8;
 constexpr Color kOrange = {244, 126, 28};
 
@@ -21,13 +21,14 @@ struct Tint {
   const char* name;
   Color color;
 };
-constexpr std::array<Tint, 4> kTints = {{{"light", {202, 206, 210}}, {"dark", {64, 68, 74}}, {"blue", {74, 108, 164}},
-                                         {"green", {82, 132, 96}}}};
+constexpr std::array<Tint, 4> kTints = {
+    {{"light", {202, 206, 210}}, {"dark", {64, 68, 74}}, {"blue", {74, 108, 164}}, {"green", {82, 132, 96}}}};
 
 /// The k-th random number of one picture.
 class Draws {
  public:
-  Draws(const CounterRandom& random, uint32_t part, uint32_t picture) : random_(random), part_(part), picture_(picture) {}
+  Draws(const CounterRandom& random, uint32_t part, uint32_t picture)
+      : random_(random), part_(part), picture_(picture) {}
   double uniform(double low, double high) { return low + (high - low) * random_.uniform(part_, picture_, 0, next_++); }
   size_t below(size_t n) { return static_cast<size_t>(random_.below(n, part_, picture_, 0, next_++)); }
   std::array<uint32_t, 4> noise(uint32_t pixel) const { return random_.words(part_, picture_, 1, pixel); }
@@ -48,11 +49,11 @@ Point unit_vector(Draws& draws) {
 
 /// A defect as bands around lines and discs, in the part's own coordinates.
 struct Defect {
-  std::vector<Point> line;       ///< polyline; empty: discs
+  std::vector<Point> line;  ///< polyline; empty: discs
   double half_width = 0;
-  std::vector<Point> centres;    ///< of discs
+  std::vector<Point> centres;  ///< of discs
   std::vector<double> radii;
-  bool hollow = false;           ///< a dent: one side in shade, the other in the light
+  bool hollow = false;  ///< a dent: one side in shade, the other in the light
   Point light;
 };
 
@@ -228,7 +229,8 @@ PartPicture draw_part(const PartRequest& request) {
   result.tint = tint.name;
   result.names_state = draws.below(2) == 1;
   const Scene scene = make_scene(draws, request, tint, part_shapes()[part].tone);
-  result.image = {request.size, request.size, std::vector<uint8_t>(static_cast<size_t>(request.size * request.size * 3))};
+  result.image = {request.size, request.size,
+                  std::vector<uint8_t>(static_cast<size_t>(request.size * request.size * 3))};
   for (int64_t y = 0; y < request.size; ++y) {
     for (int64_t x = 0; x < request.size; ++x) draw_pixel(scene, draws, y, x, result.image);
   }

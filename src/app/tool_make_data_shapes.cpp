@@ -104,8 +104,8 @@ double cross(Point p) {
 
 const std::vector<PartShape>& part_shapes() {
   static const std::vector<PartShape> shapes = {
-      {"washer", washer}, {"bolt", bolt}, {"gear", gear}, {"tile", tile}, {"capsule", capsule}, {"button", button},
-      {"bracket", bracket}, {"ring", ring}, {"nut", nut}, {"pcb", pcb}, {"cap", cap}, {"cross", cross}};
+      {"washer", washer},   {"bolt", bolt}, {"gear", gear}, {"tile", tile}, {"capsule", capsule}, {"button", button},
+      {"bracket", bracket}, {"ring", ring}, {"nut", nut},   {"pcb", pcb},   {"cap", cap},         {"cross", cross}};
   return shapes;
 }
 

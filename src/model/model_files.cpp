@@ -14,27 +14,6 @@ namespace {
 namespace fs = std::filesystem;
 using Shapes = std::map<std::string, std::vector<int64_t>>;
 
-/// File names of the folder's shards, each once, checked to be plain names.
-std::vector<std::string> shard_names(const fs::path& model_dir) {
-  const fs::path index = model_dir / "model.safetensors.index.json";
-  if (!fs::exists(index)) return {"model.safetensors"};
-  const nlohmann::json root = nlohmann::json::parse(read_file("model", index, 256 << 20), nullptr, /*allow_exceptions=*/false);
-  if (!root.is_object() || !root.contains("weight_map") || !root["weight_map"].is_object()) {
-    fail("model", index.string(), " has no weight_map");
-  }
-  std::map<std::string, bool> names;
-  for (const auto& [tensor, file] : root["weight_map"].items()) {
-    const std::string name = file.is_string() ? file.get<std::string>() : "";
-    if (name.empty() || name.find('/') != std::string::npos || name.find('\\') != std::string::npos || name == "..") {
-      fail("model", index.string(), ": tensor ", tensor, " lies in ", file.dump(), ", expected the name of a file in this folder");
-    }
-    names[name] = true;
-  }
-  std::vector<std::string> result;
-  for (const auto& [name, seen] : names) result.push_back(name);
-  return result;
-}
-
 void add_vision(const ModelConfig& config, Shapes& shapes) {
   const VisionConfig& v = config.vision;
   const std::string root = "model.visual.";
@@ -46,7 +25,8 @@ void add_vision(const ModelConfig& config, Shapes& shapes) {
     shapes[root + name + ".weight"] = {v.embed_dim};
     shapes[root + name + ".bias"] = {v.embed_dim};
   };
-  shapes[root + "patch_embed.proj.weight"] = {v.embed_dim, v.in_channels, v.temporal_patch_size, v.patch_size, v.patch_size};
+  shapes[root + "patch_embed.proj.weight"] = {v.embed_dim, v.in_channels, v.temporal_patch_size, v.patch_size,
+                                              v.patch_size};
   for (int64_t j = 0; j < v.depth; ++j) {
     const std::string block = concat("blocks.", j, ".");
     norm(block + "norm1");
@@ -120,8 +100,30 @@ std::map<std::string, std::vector<int64_t>> expected_tensors(const ModelConfig& 
   return shapes;
 }
 
+std::vector<std::string> weight_files(const fs::path& model_dir) {
+  const fs::path index = model_dir / "model.safetensors.index.json";
+  if (!fs::exists(index)) return {"model.safetensors"};
+  const nlohmann::json root =
+      nlohmann::json::parse(read_file("model", index, 256 << 20), nullptr, /*allow_exceptions=*/false);
+  if (!root.is_object() || !root.contains("weight_map") || !root["weight_map"].is_object()) {
+    fail("model", index.string(), " has no weight_map");
+  }
+  std::map<std::string, bool> names;
+  for (const auto& [tensor, file] : root["weight_map"].items()) {
+    const std::string name = file.is_string() ? file.get<std::string>() : "";
+    if (name.empty() || name.find('/') != std::string::npos || name.find('\\') != std::string::npos || name == "..") {
+      fail("model", index.string(), ": tensor ", tensor, " lies in ", file.dump(),
+           ", expected the name of a file in this folder");
+    }
+    names[name] = true;
+  }
+  std::vector<std::string> result;
+  for (const auto& [name, seen] : names) result.push_back(name);
+  return result;
+}
+
 ModelFiles::ModelFiles(const fs::path& model_dir) {
-  for (const std::string& name : shard_names(model_dir)) {
+  for (const std::string& name : weight_files(model_dir)) {
     files_.push_back(std::make_shared<SafetensorsFile>(model_dir / name));
     for (const TensorEntry& entry : files_.back()->entries()) {
       const bool added = places_.emplace(canonical_name(entry.name), Place{files_.size() - 1, entry.name}).second;
@@ -156,7 +158,8 @@ void load_weights(const fs::path& model_dir, const ModelConfig& config, std::map
                   at::ScalarType dtype, const at::Device& device) {
   const ModelFiles files(model_dir);
   const std::string problems = misfits(files, config);
-  if (!problems.empty()) fail("model", model_dir.string(), " does not hold the model of its config.json: ", problems.substr(2));
+  if (!problems.empty())
+    fail("model", model_dir.string(), " does not hold the model of its config.json: ", problems.substr(2));
   const at::NoGradGuard no_grad;
   for (auto& [name, parameter] : parameters) {
     const at::Tensor stored = files.tensor(name);

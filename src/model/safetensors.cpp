@@ -7,14 +7,13 @@
 #include <unistd.h>
 
 #include <algorithm>
-#include <array>
 #include <cstring>
 #include <nlohmann/json.hpp>
-#include <optional>
 #include <set>
 
 #include "lriad/core/error.h"
 #include "lriad/core/files.h"
+#include "safetensors_types.h"
 
 namespace lriad {
 namespace {
@@ -23,30 +22,6 @@ namespace fs = std::filesystem;
 using nlohmann::json;
 
 constexpr uint64_t kMaxHeader = 100'000'000;
-
-/// A type of the format in the reference's order, by which its writer sorts (largest last).
-struct DtypeInfo {
-  const char* name;
-  uint64_t bits;
-  std::optional<at::ScalarType> type;  ///< null: known to the format, not to this program
-};
-const std::array<DtypeInfo, 23> kDtypes = {{{"BOOL", 8, at::kBool}, {"F4", 4, {}}, {"F6_E2M3", 6, {}}, {"F6_E3M2", 6, {}},
-    {"U8", 8, at::kByte}, {"I8", 8, at::kChar}, {"F8_E5M2", 8, {}}, {"F8_E4M3", 8, {}}, {"F8_E8M0", 8, {}},
-    {"F8_E4M3FNUZ", 8, {}}, {"F8_E5M2FNUZ", 8, {}}, {"I16", 16, at::kShort}, {"U16", 16, {}}, {"F16", 16, at::kHalf},
-    {"BF16", 16, at::kBFloat16}, {"I32", 32, at::kInt}, {"U32", 32, {}}, {"F32", 32, at::kFloat}, {"C64", 64, {}},
-    {"F64", 64, at::kDouble}, {"I64", 64, at::kLong}, {"U64", 64, {}}, {"", 0, {}}}};
-
-std::size_t dtype_rank(const std::string& name) {
-  std::size_t rank = 0;
-  while (kDtypes.at(rank).bits != 0 && name != kDtypes.at(rank).name) ++rank;
-  return rank;
-}
-
-std::size_t dtype_rank(at::ScalarType type) {
-  std::size_t rank = 0;
-  while (kDtypes.at(rank).bits != 0 && kDtypes.at(rank).type != type) ++rank;
-  return rank;
-}
 
 /// Parses the header; keys that stand twice and deep nesting are refused.
 json parse_header(const fs::path& path, std::string_view text) {
@@ -105,8 +80,8 @@ TensorEntry parse_entry(const fs::path& path, const std::string& name, const jso
   entry.end = offsets[1].get<uint64_t>();
   if (entry.end < entry.begin) fail("model", path.string(), ": InvalidOffset(", name, "): it ends before it begins");
   if (entry.end - entry.begin != bits / 8) {
-    fail("model", path.string(), ": TensorInvalidInfo: ", name, " has ", entry.end - entry.begin, " bytes, its shape needs ",
-         bits / 8);
+    fail("model", path.string(), ": TensorInvalidInfo: ", name, " has ", entry.end - entry.begin,
+         " bytes, its shape needs ", bits / 8);
   }
   return entry;
 }
@@ -139,7 +114,8 @@ SafetensorsFile::Map::Map(const fs::path& file) : path(file) {
   const bool regular = ::fstat(descriptor, &info) == 0 && S_ISREG(info.st_mode);
   size = regular ? static_cast<uint64_t>(info.st_size) : 0;
   // Private and writable: a write to a shared parameter copies its page instead of reaching the file.
-  void* address = size < 8 ? nullptr : ::mmap(nullptr, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_NORESERVE, descriptor, 0);
+  void* address =
+      size < 8 ? nullptr : ::mmap(nullptr, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_NORESERVE, descriptor, 0);
   ::close(descriptor);
   if (!regular) fail("model", file.string(), " is not a regular file");
   if (address == nullptr) fail("model", file.string(), ": HeaderTooSmall: it has ", size, " bytes");
@@ -162,7 +138,8 @@ void SafetensorsFile::Map::read_header() {
     if (value.is_null()) continue;
     if (!value.is_object()) fail("model", path.string(), ": InvalidHeaderDeserialization: __metadata__ is no object");
     for (const auto& [key, text] : value.items()) {
-      if (!text.is_string()) fail("model", path.string(), ": InvalidHeaderDeserialization: metadata ", key, " is no text");
+      if (!text.is_string())
+        fail("model", path.string(), ": InvalidHeaderDeserialization: metadata ", key, " is no text");
       metadata[key] = text.get<std::string>();
     }
   }
@@ -174,12 +151,14 @@ void SafetensorsFile::Map::check_layout() {
   });
   uint64_t next = 0;
   for (std::size_t i = 0; i < entries.size(); ++i) {
-    if (entries[i].begin != next) fail("model", path.string(), ": InvalidOffset(", entries[i].name, "): a gap or overlap");
+    if (entries[i].begin != next)
+      fail("model", path.string(), ": InvalidOffset(", entries[i].name, "): a gap or overlap");
     next = entries[i].end;
     index[entries[i].name] = i;
   }
   if (next != size - data) {
-    fail("model", path.string(), ": MetadataIncompleteBuffer: the tensors fill ", next, " bytes, the file has ", size - data);
+    fail("model", path.string(), ": MetadataIncompleteBuffer: the tensors fill ", next, " bytes, the file has ",
+         size - data);
   }
 }
 
@@ -211,58 +190,12 @@ at::Tensor SafetensorsFile::tensor(const std::string& name) const {
   const auto options = at::TensorOptions().dtype(*type);
   char* const place = map_->start + map_->data + entry->begin;
   if (reinterpret_cast<uintptr_t>(place) % c10::elementSize(*type) == 0) {
-    return at::from_blob(place, entry->shape, [map = map_](void*) {}, options);
+    return at::from_blob(
+        place, entry->shape, [map = map_](void*) {}, options);
   }
   const at::Tensor copy = at::empty(entry->shape, options);
   std::memcpy(copy.data_ptr(), place, entry->end - entry->begin);
   return copy;
-}
-
-namespace {
-
-using Named = std::pair<const std::string, at::Tensor>;
-
-/// The reference writer's order: type descending, then name.
-std::vector<const Named*> writing_order(const std::map<std::string, at::Tensor>& tensors) {
-  std::vector<const Named*> order;
-  for (const Named& item : tensors) order.push_back(&item);
-  std::stable_sort(order.begin(), order.end(), [](const Named* a, const Named* b) {
-    return dtype_rank(a->second.scalar_type()) > dtype_rank(b->second.scalar_type());
-  });
-  return order;
-}
-
-std::string header_text(const std::vector<const Named*>& order, const std::map<std::string, std::string>& metadata) {
-  nlohmann::ordered_json header = nlohmann::ordered_json::object();
-  if (!metadata.empty()) header["__metadata__"] = metadata;
-  uint64_t begin = 0;
-  for (const Named* item : order) {
-    const DtypeInfo& dtype = kDtypes.at(dtype_rank(item->second.scalar_type()));
-    if (dtype.bits == 0) fail("model", "tensor ", item->first, " has a dtype that safetensors cannot hold");
-    const uint64_t end = begin + item->second.nbytes();
-    header[item->first] = {{"dtype", dtype.name}, {"shape", item->second.sizes().vec()}, {"data_offsets", {begin, end}}};
-    begin = end;
-  }
-  std::string text = header.dump();
-  text.resize((text.size() + 7) / 8 * 8, ' ');
-  return text;
-}
-
-}  // namespace
-
-void write_safetensors(const fs::path& path, const std::map<std::string, at::Tensor>& tensors,
-                       const std::map<std::string, std::string>& metadata) {
-  const auto order = writing_order(tensors);
-  const std::string header = header_text(order, metadata);
-  write_file_atomic("model", path, [&](const ByteSink& sink) {
-    const uint64_t length = header.size();
-    sink({reinterpret_cast<const char*>(&length), sizeof length});
-    sink(header);
-    for (const Named* item : order) {
-      const at::Tensor host = item->second.detach().cpu().contiguous();
-      sink({static_cast<const char*>(host.data_ptr()), host.nbytes()});
-    }
-  });
 }
 
 }  // namespace lriad

@@ -15,8 +15,8 @@
 
 namespace lriad {
 
-/// All tensors of a model folder by canonical name: the names of TF >= 4.52 (`model.visual.…`, `model.language_model.…`,
-/// `lm_head.weight`), whatever layout the files use; one file or shards by index.
+/// All tensors of a model folder by canonical name: the names of TF >= 4.52 (`model.visual.…`,
+/// `model.language_model.…`, `lm_head.weight`), whatever layout the files use; one file or shards by index.
 class ModelFiles {
  public:
   explicit ModelFiles(const std::filesystem::path& model_dir);
@@ -35,20 +35,26 @@ class ModelFiles {
   std::map<std::string, Place> places_;
 };
 
+/// Names of the safetensors files of a model folder: those of its index, each once and checked to be plain names, else
+/// model.safetensors. Throws Error naming the index if it is damaged.
+std::vector<std::string> weight_files(const std::filesystem::path& model_dir);
+
 /// Canonical (TF >= 4.52) form of a tensor or module name of either layout.
 std::string canonical_name(const std::string& name);
 
 /// Name and shape of every tensor of a model, in canonical names; a tied model has no lm_head.weight.
 std::map<std::string, std::vector<int64_t>> expected_tensors(const ModelConfig& config);
 
-/// Fills every parameter (canonical name -> undefined or any content) with its tensor of the folder in `dtype` on `device`, one
-/// tensor at a time; on the CPU a tensor that is stored in `dtype` becomes the mapped file itself, without a copy. Throws one
-/// Error that lists all missing, misshapen and (first ten) surplus tensors. A surplus lm_head.weight of a tied model passes.
+/// Fills every parameter (canonical name -> undefined or any content) with its tensor of the folder in `dtype` on
+/// `device`, one tensor at a time; on the CPU a tensor that is stored in `dtype` becomes the mapped file itself,
+/// without a copy. Throws one Error that lists all missing, misshapen and (first ten) surplus tensors. A surplus
+/// lm_head.weight of a tied model passes.
 void load_weights(const std::filesystem::path& model_dir, const ModelConfig& config,
                   std::map<std::string, at::Tensor>& parameters, at::ScalarType dtype, const at::Device& device);
 
-/// Writes a complete HF folder (model.safetensors or shards of 5 GB with index, new key style) with the given tensors, and
-/// copies config, tokenizer, preprocessor, template and generation files from `source_dir`; `dtype` in config.json is updated.
+/// Writes a complete HF folder (model.safetensors or shards of 4 GB with index, keys as spelled in `source_dir`) with
+/// the given tensors (canonical names), and copies config, tokenizer, preprocessor, template and generation files from
+/// `source_dir`; the dtype in config.json is updated.
 void write_model_folder(const std::filesystem::path& source_dir, const std::filesystem::path& output_dir,
                         const std::map<std::string, at::Tensor>& tensors);
 

@@ -1,0 +1,17 @@
+#pragma once
+
+namespace CLI {
+class App;
+}
+
+namespace lriad {
+
+/// Each adds one command of lriad-tool with its options; parsing the command does the job. They throw Error for bad
+/// options, bad input and failed writes, and then leave nothing behind.
+void add_make_model_command(CLI::App& app);
+void add_merge_command(CLI::App& app);
+void add_tokenize_command(CLI::App& app);
+void add_preprocess_command(CLI::App& app);
+void add_inspect_command(CLI::App& app);
+
+}  // namespace lriad

@@ -1,0 +1,184 @@
+#include "lriad/model/write_model.h"
+
+#include <ATen/ATen.h>
+#include <ATen/core/grad_mode.h>
+
+#include <nlohmann/json.hpp>
+
+#include "lriad/core/error.h"
+#include "lriad/core/files.h"
+#include "lriad/model/adapter_files.h"
+
+namespace lriad {
+namespace {
+
+namespace fs = std::filesystem;
+using nlohmann::ordered_json;
+
+constexpr uint64_t kMaxShard = 4'000'000'000;
+constexpr const char* kSideFiles[] = {"generation_config.json",
+                                      "preprocessor_config.json",
+                                      "video_preprocessor_config.json",
+                                      "processor_config.json",
+                                      "chat_template.json",
+                                      "chat_template.jinja",
+                                      "tokenizer.json",
+                                      "tokenizer_config.json",
+                                      "vocab.json",
+                                      "merges.txt",
+                                      "tokenizer.model",
+                                      "special_tokens_map.json",
+                                      "added_tokens.json",
+                                      "LICENSE"};
+
+using Shard = std::vector<TensorSpec>;
+
+/// In order, each shard as full as it gets; a tensor beyond the limit is a shard of its own.
+std::vector<Shard> shards_of(const std::vector<TensorSpec>& tensors) {
+  std::vector<Shard> shards(1);
+  uint64_t used = 0;
+  for (const TensorSpec& spec : tensors) {
+    if (used > 0 && used + spec.bytes() > kMaxShard) {
+      shards.emplace_back();
+      used = 0;
+    }
+    shards.back().push_back(spec);
+    used += spec.bytes();
+  }
+  return shards;
+}
+
+std::string shard_name(std::size_t number, std::size_t count) {
+  char name[64];
+  std::snprintf(name, sizeof name, "model-%05zu-of-%05zu.safetensors", number, count);
+  return name;
+}
+
+const char* dtype_name(at::ScalarType dtype) {
+  switch (dtype) {
+    case at::kBFloat16:
+      return "bfloat16";
+    case at::kHalf:
+      return "float16";
+    case at::kDouble:
+      return "float64";
+    default:
+      return "float32";
+  }
+}
+
+/// Sets the dtype wherever the file gives one; at the top, by the older name, if it gives none.
+void set_dtype(ordered_json& config, at::ScalarType dtype) {
+  const auto set_in = [&](ordered_json& object) {
+    for (const char* key : {"dtype", "torch_dtype"}) {
+      if (object.contains(key)) object[key] = dtype_name(dtype);
+    }
+  };
+  if (!config.contains("dtype")) config["torch_dtype"] = "";
+  set_in(config);
+  for (const char* part : {"text_config", "vision_config"}) {
+    if (config.contains(part) && config[part].is_object()) set_in(config[part]);
+  }
+}
+
+/// The weights of a folder's model, in its key style, with their canonical names by stored name.
+struct SourceModel {
+  explicit SourceModel(const fs::path& dir) : config(read_model_config(dir)), files(dir) {}
+  std::vector<TensorSpec> specs(at::ScalarType dtype) {
+    std::vector<TensorSpec> result;
+    for (const auto& [name, shape] : expected_tensors(config)) {
+      const std::string stored = files.stored_name(name);
+      canonical[stored] = name;
+      result.push_back({stored, dtype, shape});
+    }
+    return result;
+  }
+  ModelConfig config;
+  ModelFiles files;
+  std::map<std::string, std::string> canonical;
+};
+
+/// Throws Error for adapter tensors that the model has no place for.
+void check_adapter(const Adapter& adapter, const fs::path& adapter_dir, const ModelConfig& config) {
+  const auto shapes = expected_tensors(config);
+  const std::string suffix = ".lora_A.weight";
+  for (const auto& [name, tensor] : adapter.tensors) {
+    const auto weight = shapes.find(name.substr(0, name.size() - suffix.size()) + ".weight");
+    const std::size_t axis = name.ends_with(suffix) ? 1 : 0;
+    if (weight == shapes.end() || weight->second.size() != 2) {
+      fail("model", adapter_dir.string(), ": ", name, " has no place in the model; is the adapter another model's?");
+    }
+    if (tensor.size(static_cast<int64_t>(axis)) != weight->second[axis]) {
+      fail("model", adapter_dir.string(), ": ", name, " is ", tensor.sizes(), ", but the model's weight is ",
+           at::IntArrayRef(weight->second), "; is the adapter another model's?");
+    }
+  }
+}
+
+}  // namespace
+
+void write_weights(const fs::path& folder, const std::vector<TensorSpec>& tensors, const TensorMaker& make) {
+  const auto shards = shards_of(tensors);
+  if (shards.size() == 1) return write_safetensors(folder / "model.safetensors", tensors, make);
+  ordered_json weight_map = ordered_json::object();
+  uint64_t total = 0;
+  for (std::size_t i = 0; i < shards.size(); ++i) {
+    const std::string name = shard_name(i + 1, shards.size());
+    write_safetensors(folder / name, shards[i], make);
+    for (const TensorSpec& spec : shards[i]) {
+      weight_map[spec.name] = name;
+      total += spec.bytes();
+    }
+  }
+  const ordered_json index = {{"metadata", {{"total_size", total}}}, {"weight_map", weight_map}};
+  write_file_atomic("model", folder / "model.safetensors.index.json", index.dump(2) + "\n");
+}
+
+void copy_side_files(const fs::path& source_dir, const fs::path& output_dir, at::ScalarType dtype) {
+  for (const char* name : kSideFiles) {
+    if (fs::exists(source_dir / name))
+      write_file_atomic("model", output_dir / name, read_file("model", source_dir / name));
+  }
+  const fs::path path = source_dir / "config.json";
+  ordered_json config = ordered_json::parse(read_file("model", path, 16 << 20), nullptr, /*allow_exceptions=*/false);
+  if (!config.is_object()) fail("model", path.string(), " is not a JSON object");
+  set_dtype(config, dtype);
+  write_file_atomic("model", output_dir / "config.json", config.dump(2) + "\n");
+}
+
+void merge_adapter(const fs::path& model_dir, const fs::path& adapter_dir, const fs::path& output_dir,
+                   at::ScalarType dtype) {
+  const at::NoGradGuard no_grad;
+  SourceModel source(model_dir);
+  const Adapter adapter = read_adapter(adapter_dir);
+  check_adapter(adapter, adapter_dir, source.config);
+  const std::vector<TensorSpec> specs = source.specs(dtype);
+  make_folder("model", output_dir);
+  write_weights(output_dir, specs, [&](const TensorSpec& spec) {
+    const std::string& name = source.canonical.at(spec.name);
+    const at::Tensor weight = source.files.tensor(name).to(dtype);
+    const std::string module = name.substr(0, name.size() - std::string(".weight").size());
+    const auto lora_a = adapter.tensors.find(module + ".lora_A.weight");
+    if (!name.ends_with(".weight") || lora_a == adapter.tensors.end()) return weight;
+    return merge_lora(weight, lora_a->second, adapter.tensors.at(module + ".lora_B.weight"), adapter.config.scaling());
+  });
+  copy_side_files(model_dir, output_dir, dtype);
+}
+
+void write_model_folder(const fs::path& source_dir, const fs::path& output_dir,
+                        const std::map<std::string, at::Tensor>& tensors) {
+  if (tensors.empty()) fail("model", "no tensors to write to ", output_dir.string());
+  const at::ScalarType dtype = tensors.begin()->second.scalar_type();
+  SourceModel source(source_dir);
+  make_folder("model", output_dir);
+  std::vector<TensorSpec> specs = source.specs(dtype);
+  for (TensorSpec& spec : specs) {
+    const auto tensor = tensors.find(source.canonical.at(spec.name));
+    if (tensor == tensors.end()) fail("model", output_dir.string(), ": the model to write has no ", spec.name);
+    spec.dtype = tensor->second.scalar_type();
+  }
+  write_weights(output_dir, specs, [&](const TensorSpec& spec) { return tensors.at(source.canonical.at(spec.name)); });
+  copy_side_files(source_dir, output_dir, dtype);
+}
+
+}  // namespace lriad
