@@ -1,0 +1,21 @@
+#pragma once
+
+#include <memory>
+#include <string>
+
+namespace CLI {
+class App;
+class FormatterBase;
+class ParseError;
+}  // namespace CLI
+
+namespace lriad {
+
+/// What is wrong with a command line, in one line without a prefix: the option or word, what was expected, and for an
+/// unknown one the nearest known.
+std::string command_line_problem(const CLI::App& app, const CLI::ParseError& error);
+
+/// The style of --help: the option and its type left, what it does and its default right, wrapped.
+std::shared_ptr<CLI::FormatterBase> help_formatter();
+
+}  // namespace lriad
