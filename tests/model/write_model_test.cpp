@@ -1,0 +1,115 @@
+#include "lriad/model/write_model.h"
+
+#include <ATen/ATen.h>
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <nlohmann/json.hpp>
+
+#include "lriad/core/error.h"
+#include "lriad/core/files.h"
+#include "lriad/model/adapter_files.h"
+#include "support/temp_folder.h"
+
+namespace lriad {
+namespace {
+
+namespace fs = std::filesystem;
+using ::testing::HasSubstr;
+using ::testing::ThrowsMessage;
+
+constexpr const char* kConfig =
+    R"({"model_type": "qwen2_vl", "vocab_size": 20, "hidden_size": 8, "intermediate_size": 12,
+  "num_hidden_layers": 1, "num_attention_heads": 2, "num_key_value_heads": 1, "torch_dtype": "float32", "eos_token_id": 1,
+  "tie_word_embeddings": true, "rope_scaling": {"type": "mrope", "mrope_section": [0, 1, 1]},
+  "vision_config": {"depth": 1, "embed_dim": 8, "num_heads": 2}})";
+const std::string kQ = "model.language_model.layers.0.self_attn.q_proj";
+
+AdapterConfig adapter_config() {
+  AdapterConfig config;
+  config.r = 2;
+  config.lora_alpha = 6;
+  return config;
+}
+
+class WriteModel : public ::testing::Test {
+ protected:
+  WriteModel() : model_(folder_.path() / "model"), adapter_(folder_.path() / "adapter") {
+    at::manual_seed(1);
+    make_folder("test", model_);
+    write_file_atomic("test", model_ / "config.json", kConfig);
+    write_file_atomic("test", model_ / "vocab.json", "{}");
+    std::vector<TensorSpec> specs;
+    for (const auto& [name, shape] : expected_tensors(read_model_config(model_))) {
+      specs.push_back({name.starts_with("model.visual.") ? name.substr(6) : name, at::kFloat, shape});
+    }
+    write_weights(model_, specs, [](const TensorSpec& spec) { return at::randn(spec.shape); });
+    write_adapter(adapter_, {adapter_config(),
+                             {{kQ + ".lora_A.weight", at::randn({2, 8})}, {kQ + ".lora_B.weight", at::randn({8, 2})}}});
+  }
+
+  TempFolder folder_;
+  fs::path model_, adapter_;
+};
+
+TEST_F(WriteModel, MergingAddsTheScaledProductToTheAdaptedWeightsOnly) {
+  const fs::path output = folder_.path() / "merged";
+  merge_adapter(model_, adapter_, output, at::kFloat);
+  const ModelFiles before(model_), after(output);
+  const Adapter adapter = read_adapter(adapter_);
+  EXPECT_EQ(before.names(), after.names());
+  for (const std::string& name : before.names()) {
+    EXPECT_EQ(after.stored_name(name), before.stored_name(name));
+    at::Tensor expected = before.tensor(name);
+    if (name == kQ + ".weight") {
+      expected = expected +
+                 at::matmul(adapter.tensors.at(kQ + ".lora_B.weight"), adapter.tensors.at(kQ + ".lora_A.weight")) * 3;
+    }
+    EXPECT_TRUE(at::equal(after.tensor(name), expected)) << name;
+  }
+}
+
+TEST_F(WriteModel, MergingToBfloat16SaysSoInTheConfigAndCopiesTheTokenizer) {
+  const fs::path output = folder_.path() / "merged";
+  merge_adapter(model_, adapter_, output, at::kBFloat16);
+  const auto config = nlohmann::json::parse(read_file("test", output / "config.json"));
+  EXPECT_EQ(config["torch_dtype"], "bfloat16");
+  EXPECT_EQ(config["hidden_size"], 8);
+  EXPECT_EQ(ModelFiles(output).tensor("model.language_model.norm.weight").scalar_type(), at::kBFloat16);
+  EXPECT_TRUE(fs::exists(output / "vocab.json"));
+}
+
+TEST_F(WriteModel, AnAdapterOfAnotherModelIsRefusedByTheTensorsName) {
+  write_adapter(adapter_, {adapter_config(),
+                           {{kQ + ".lora_A.weight", at::randn({2, 9})}, {kQ + ".lora_B.weight", at::randn({8, 2})}}});
+  const auto merge = [&] { merge_adapter(model_, adapter_, folder_.path() / "merged", at::kFloat); };
+  EXPECT_THAT(merge, ThrowsMessage<Error>(HasSubstr("q_proj.lora_A.weight is [2, 9]")));
+  const std::string far = "model.language_model.layers.7.self_attn.q_proj";
+  write_adapter(adapter_, {adapter_config(),
+                           {{far + ".lora_A.weight", at::randn({2, 8})}, {far + ".lora_B.weight", at::randn({8, 2})}}});
+  EXPECT_THAT(merge, ThrowsMessage<Error>(HasSubstr("layers.7.self_attn.q_proj.lora_A.weight has no place")));
+}
+
+TEST_F(WriteModel, GivenTensorsComeBackFromTheFolder) {
+  std::map<std::string, at::Tensor> tensors;
+  for (const auto& [name, shape] : expected_tensors(read_model_config(model_)))
+    tensors[name] = at::randn(shape, at::kDouble);
+  write_model_folder(model_, folder_.path() / "copy", tensors);
+  const ModelFiles files(folder_.path() / "copy");
+  for (const auto& [name, tensor] : tensors) EXPECT_TRUE(at::equal(files.tensor(name), tensor)) << name;
+  tensors.erase("model.language_model.norm.weight");
+  EXPECT_THAT([&] { write_model_folder(model_, folder_.path() / "other", tensors); },
+              ThrowsMessage<Error>(HasSubstr("has no model.language_model.norm.weight")));
+}
+
+TEST(WriteSafetensors, ATensorUnlikeItsSpecIsRefusedAndLeavesNoFile) {
+  const TempFolder folder;
+  const auto write = [&] {
+    write_safetensors(folder.path() / "x", {{"a", at::kFloat, {2}}}, [](const TensorSpec&) { return at::zeros({3}); });
+  };
+  EXPECT_THAT(write, ThrowsMessage<Error>(HasSubstr("tensor a came out as")));
+  EXPECT_TRUE(fs::is_empty(folder.path()));
+}
+
+}  // namespace
+}  // namespace lriad
