@@ -1,19 +1,22 @@
 #include "lriad/core/log.h"
 
 #include <spdlog/sinks/basic_file_sink.h>
+#include <spdlog/sinks/ringbuffer_sink.h>
 #include <spdlog/sinks/stdout_sinks.h>
 #include <spdlog/spdlog.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cstdio>
 #include <memory>
 #include <mutex>
-#include <vector>
 
 #include "lriad/core/error.h"
 
 namespace lriad {
 namespace {
+
+constexpr const char* kPattern = "%H:%M:%S %l %v";
 
 /// stderr with a status line kept below the log: each message erases the line and draws it again.
 class TerminalSink : public spdlog::sinks::base_sink<std::mutex> {
@@ -48,8 +51,15 @@ class TerminalSink : public spdlog::sinks::base_sink<std::mutex> {
 
 struct Logger {
   std::shared_ptr<TerminalSink> terminal = std::make_shared<TerminalSink>();
-  std::shared_ptr<spdlog::logger> logger = std::make_shared<spdlog::logger>("lriad", terminal);
-  Logger() { logger->set_pattern("%H:%M:%S %l %v"); }
+  std::shared_ptr<spdlog::sinks::ringbuffer_sink_mt> earlier = std::make_shared<spdlog::sinks::ringbuffer_sink_mt>(256);
+  std::shared_ptr<spdlog::logger> logger =
+      std::make_shared<spdlog::logger>("lriad", spdlog::sinks_init_list{terminal, earlier});
+  Logger() {
+    logger->set_pattern(kPattern);
+    logger->set_level(spdlog::level::debug);
+    logger->flush_on(spdlog::level::info);
+    terminal->set_level(spdlog::level::info);
+  }
 };
 
 Logger& global() {
@@ -59,16 +69,23 @@ Logger& global() {
 
 spdlog::level::level_enum to_spdlog(LogLevel level) {
   switch (level) {
-    case LogLevel::kDebug: return spdlog::level::debug;
-    case LogLevel::kInfo: return spdlog::level::info;
-    case LogLevel::kWarning: return spdlog::level::warn;
-    case LogLevel::kError: return spdlog::level::err;
-    case LogLevel::kOff: return spdlog::level::off;
+    case LogLevel::kDebug:
+      return spdlog::level::debug;
+    case LogLevel::kInfo:
+      return spdlog::level::info;
+    case LogLevel::kWarning:
+      return spdlog::level::warn;
+    case LogLevel::kError:
+      return spdlog::level::err;
+    case LogLevel::kOff:
+      return spdlog::level::off;
   }
   return spdlog::level::info;
 }
 
-void log_at(spdlog::level::level_enum level, const std::string& text) { global().logger->log(level, spdlog::string_view_t(text)); }
+void log_at(spdlog::level::level_enum level, const std::string& text) {
+  global().logger->log(level, spdlog::string_view_t(text));
+}
 
 }  // namespace
 
@@ -81,24 +98,26 @@ LogLevel parse_log_level(const std::string& name) {
   fail("core", "log level is ", name, ", must be debug, info, warning, error or off");
 }
 
-void init_log(LogLevel level, const std::filesystem::path& file, int rank) {
+void init_log(LogLevel level) { global().terminal->set_level(to_spdlog(level)); }
+
+void set_log_rank(int64_t rank) {
+  if (rank == 0) return;
   Logger& log = global();
-  if (rank > 0 && level < LogLevel::kWarning) level = LogLevel::kWarning;
-  log.terminal->set_level(to_spdlog(level));
-  std::vector<spdlog::sink_ptr> sinks = {log.terminal};
-  if (!file.empty()) {
-    try {
-      sinks.push_back(std::make_shared<spdlog::sinks::basic_file_sink_mt>(file.string()));
-    } catch (const spdlog::spdlog_ex&) {
-      fail("core", "cannot write the log file ", file.string(), ": check that its folder exists and is writable");
-    }
-    sinks.back()->set_level(spdlog::level::debug);
+  log.terminal->set_level(std::max(log.terminal->level(), spdlog::level::warn));
+  log.logger->set_pattern(concat("%H:%M:%S %l [rank ", rank, "] %v"));
+}
+
+void set_log_file(const std::filesystem::path& file) {
+  Logger& log = global();
+  std::shared_ptr<spdlog::sinks::basic_file_sink_mt> sink;
+  try {
+    sink = std::make_shared<spdlog::sinks::basic_file_sink_mt>(file.string());
+  } catch (const spdlog::spdlog_ex&) {
+    fail("core", "cannot write the log file ", file.string(), ": check that its folder exists and is writable");
   }
-  log.logger = std::make_shared<spdlog::logger>("lriad", sinks.begin(), sinks.end());
-  log.logger->set_level(spdlog::level::debug);
-  log.logger->flush_on(spdlog::level::info);
-  const std::string mark = rank > 0 ? concat("[rank ", rank, "] ") : "";
-  log.logger->set_pattern("%H:%M:%S %l " + mark + "%v");
+  sink->set_pattern(kPattern);
+  for (const auto& message : log.earlier->last_raw()) sink->log(message);
+  log.logger->sinks() = {log.terminal, sink};
 }
 
 void log_debug(const std::string& text) { log_at(spdlog::level::debug, text); }

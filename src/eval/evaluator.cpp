@@ -6,7 +6,7 @@
 
 #include "lriad/core/error.h"
 #include "lriad/core/log.h"
-#include "lriad/grpo/reward.h"
+#include "lriad/grpo/answers.h"
 
 namespace lriad {
 namespace {
@@ -32,7 +32,7 @@ Prediction make_prediction(const Sample& sample, const PreparedSample& prepared,
   p.defect_type = sample.defect_type;
   p.label = sample.label;
   p.text = tokenizer.decode(raw.ids, /*skip_special=*/true);
-  p.verdict = verdict_of(parse_answer(p.text));
+  p.verdict = verdict_of(answer_of(tokenizer, raw.ids, raw.truncated));
   p.score = raw.score;
   p.length = static_cast<int64_t>(raw.ids.size());
   p.truncated = raw.truncated;

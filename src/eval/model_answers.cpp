@@ -2,26 +2,17 @@
 
 #include <ATen/core/grad_mode.h>
 
-#include <cmath>
-
 #include "lriad/eval/model_inputs.h"
+#include "lriad/grpo/answers.h"
 #include "lriad/grpo/rollout.h"
 #include "lriad/text/chat_prompt.h"
 
 namespace lriad {
 namespace {
 
-/// Probability of A against B where the answer's letter stands.
-std::optional<double> score_of(const Completion& completion, const Tokenizer& tokenizer, const LetterTokens& letters) {
-  const auto place = answer_position(tokenizer, letters, completion.ids);
-  if (!place) return std::nullopt;
-  const TokenTrace& trace = completion.trace[static_cast<std::size_t>(*place)];
-  return 1 / (1 + std::exp(trace.letter_b - trace.letter_a));
-}
-
 RawAnswer raw_answer(Completion&& completion, const Tokenizer& tokenizer, const LetterTokens& letters, bool greedy) {
   RawAnswer answer;
-  answer.score = score_of(completion, tokenizer, letters);
+  if (const auto trace = letter_trace(tokenizer, letters, completion)) answer.score = defect_probability(*trace);
   answer.truncated = completion.truncated;
   for (const TokenTrace& trace : completion.trace) answer.logprobs.push_back(greedy ? trace.logp : trace.sampling_logp);
   answer.ids = std::move(completion.ids);

@@ -130,6 +130,14 @@ std::string prediction_line(const Prediction& p) {
   return line.dump(-1, ' ', /*ensure_ascii=*/false, Json::error_handler_t::replace);
 }
 
+Prediction parse_prediction(const std::string& line) {
+  try {
+    return read_line(line);
+  } catch (const LineError& error) {
+    fail("eval", "a prediction's line ", error.text);
+  }
+}
+
 PredictionLog read_predictions(const std::filesystem::path& path) {
   const std::string bytes = read_file("eval", path, kLargestLog);
   PredictionLog log;

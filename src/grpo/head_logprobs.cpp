@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <limits>
+#include <optional>
 
 // Shape letters: M completion tokens, C of them in a chunk, D hidden size, V vocabulary.
 namespace lriad {
@@ -30,7 +31,8 @@ at::Tensor rows(const at::Tensor& x, int64_t begin, int64_t end) { return x.defi
 struct Head : torch::autograd::Function<Head> {
   static torch::autograd::variable_list forward(torch::autograd::AutogradContext* context, const at::Tensor& hidden_MD,
                                                 const at::Tensor& head_VD, const at::Tensor& targets_M,
-                                                const at::Tensor& kept_MV, double temperature) {
+                                                const std::optional<at::Tensor>& kept, double temperature) {
+    const at::Tensor kept_MV = kept.value_or(at::Tensor());
     const int64_t count = hidden_MD.size(0), step = chunk_rows(head_VD.size(0));
     std::vector<at::Tensor> logp, entropy, log_sum;
     for (int64_t begin = 0; begin < count; begin += step) {
@@ -82,7 +84,8 @@ struct Head : torch::autograd::Function<Head> {
 
 HeadLogprobs head_logprobs(const at::Tensor& hidden_MD, const at::Tensor& head_VD, const at::Tensor& targets_M,
                            const at::Tensor& kept_MV, double temperature) {
-  const auto result = Head::apply(hidden_MD, head_VD, targets_M, kept_MV, temperature);
+  const auto result = Head::apply(hidden_MD, head_VD, targets_M,
+                                  kept_MV.defined() ? std::optional(kept_MV) : std::nullopt, temperature);
   return {result[0], result[1]};
 }
 

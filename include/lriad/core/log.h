@@ -1,5 +1,6 @@
 #pragma once
 
+#include <cstdint>
 #include <filesystem>
 #include <string>
 
@@ -10,9 +11,15 @@ enum class LogLevel { kDebug, kInfo, kWarning, kError, kOff };
 /// Level named by --log-level: debug | info | warning | error | off. Throws Error for another name.
 LogLevel parse_log_level(const std::string& name);
 
-/// Sets where messages go: stderr from `level` on and, if `file` is not empty, appended to that file from debug on.
-/// Called once per process; rank > 0 marks its lines with the rank and writes warnings and errors only to stderr.
-void init_log(LogLevel level, const std::filesystem::path& file = {}, int rank = 0);
+/// Sets from which level on messages go to stderr. Called once per process, before anything is logged.
+void init_log(LogLevel level);
+
+/// Rank > 0 marks its lines with the rank and writes only warnings and errors to stderr.
+void set_log_rank(int64_t rank);
+
+/// Appends messages to this file too, from debug on, beginning with those logged before (the last 256). Throws Error if
+/// it cannot be opened.
+void set_log_file(const std::filesystem::path& file);
 
 /// One line each; safe from any thread. The text is finished: no format characters are read.
 void log_debug(const std::string& text);

@@ -15,6 +15,9 @@ const char* verdict_name(Verdict verdict);  ///< "normal" | "defect" | "invalid"
 /// empty; a score or log-probability that is not finite becomes null.
 std::string prediction_line(const Prediction& prediction);
 
+/// Reads one line of prediction_line() back; throws Error saying what is wrong with it.
+Prediction parse_prediction(const std::string& line);
+
 /// What a predictions.jsonl holds, perhaps of a run that was killed.
 struct PredictionLog {
   std::vector<Prediction> predictions;

@@ -1,0 +1,92 @@
+// lriad-train: reads the config, starts or joins the world of processes, trains.
+#include <CLI/CLI.hpp>
+#include <iostream>
+
+#include "common.h"
+#include "lriad/config/load_config.h"
+#include "lriad/core/error.h"
+#include "lriad/core/log.h"
+#include "lriad/dist/launcher.h"
+#include "lriad/train/trainer.h"
+
+namespace lriad {
+namespace {
+
+struct TrainCommandLine {
+  std::vector<std::string> configs, sets;
+  std::string output, devices, resume = "auto";
+  bool print_config = false, dry_run = false;
+};
+
+void add_train_options(CLI::App& app, TrainCommandLine& line) {
+  app.add_option("--config", line.configs, "YAML file; may be given again, later files win")
+      ->group("Config")
+      ->allow_extra_args(false);
+  app.add_option("--set", line.sets, "key.sub=value, over the files; may be given again")
+      ->group("Config")
+      ->allow_extra_args(false);
+  app.add_option("--output", line.output, "run folder, over output_dir")->group("Config");
+  app.add_flag("--print-config", line.print_config, "print every key with its value and origin, and stop")
+      ->group("Config");
+  app.add_option("--resume", line.resume,
+                 "auto: from the newest whole checkpoint of the run folder; never; or a checkpoint's folder")
+      ->group("Run")
+      ->capture_default_str();
+  app.add_option("--devices", line.devices, "auto, cpu, a number, or a list such as 0,1,3, over distributed.devices")
+      ->group("Run");
+  app.add_flag("--dry-run", line.dry_run, "everything up to step 1, nothing written")->group("Run");
+}
+
+std::string quoted(const std::string& text) {
+  std::string result = "\"";
+  for (const char c : text) result += c == '"' || c == '\\' ? concat('\\', c) : std::string(1, c);
+  return result + '"';
+}
+
+LoadedConfig read_config(const TrainCommandLine& line) {
+  if (line.configs.empty() && line.sets.empty()) {
+    fail("app", "--config is missing, expected a YAML file such as configs/smoke_grpo.yaml");
+  }
+  ConfigInput input;
+  input.files.assign(line.configs.begin(), line.configs.end());
+  input.sets = line.sets;
+  if (!line.output.empty()) input.options.push_back({"--output", "output_dir=" + quoted(line.output)});
+  if (!line.devices.empty()) input.options.push_back({"--devices", "distributed.devices=" + quoted(line.devices)});
+  return load_config(input);
+}
+
+int train(const LoadedConfig& loaded, const TrainCommandLine& line, const World& world, const at::Device& device) {
+  set_log_rank(world.rank);
+  const auto communicator = make_communicator(world, device, loaded.config.distributed.timeout_s);
+  return Trainer(loaded, {line.resume, line.dry_run}, *communicator, device).run();
+}
+
+int run(const TrainCommandLine& line, const std::vector<std::string>& arguments) {
+  const LoadedConfig loaded = read_config(line);
+  if (line.print_config) {
+    std::cout << print_config(loaded);
+    return 0;
+  }
+  const std::string& devices = loaded.config.distributed.devices;
+  if (const auto world = world_from_environment()) {
+    return train(loaded, line, *world, device_of_rank(devices, *world));
+  }
+  const std::vector<at::Device> chosen = choose_devices(devices);
+  if (chosen.size() > 1) return launch(chosen, arguments);
+  return train(loaded, line, World{}, chosen.front());
+}
+
+}  // namespace
+}  // namespace lriad
+
+int main(int argc, char** argv) {
+  CLI::App app(
+      "Trains a Qwen2-VL to say whether a part is defective, and why: GRPO (stage: grpo) or a cold start (stage: sft).",
+      "lriad-train");
+  lriad::TrainCommandLine line;
+  lriad::CommonOptions common;
+  lriad::add_train_options(app, line);
+  lriad::add_common_options(app, common);
+  const std::vector<std::string> arguments(argv + 1, argv + argc);
+  return lriad::run_program(app, argc, argv, common, [&] { return lriad::run(line, arguments); });
+}

@@ -1,0 +1,32 @@
+#include "lriad/grpo/answers.h"
+
+#include <cmath>
+
+namespace lriad {
+
+Answer answer_of(const Tokenizer& tokenizer, std::span<const int64_t> ids, bool truncated) {
+  const std::size_t length = ids.size() - (truncated || ids.empty() ? 0 : 1);
+  return parse_answer(tokenizer.decode(ids.first(length), /*skip_special=*/false), /*end_tokens=*/{});
+}
+
+std::optional<TokenTrace> letter_trace(const Tokenizer& tokenizer, const LetterTokens& letters,
+                                       const Completion& completion) {
+  const auto place = answer_position(tokenizer, letters, completion.ids);
+  if (!place) return std::nullopt;
+  return completion.trace[static_cast<std::size_t>(*place)];
+}
+
+double defect_probability(const TokenTrace& trace) { return 1 / (1 + std::exp(trace.letter_b - trace.letter_a)); }
+
+Scored score_completion(const Tokenizer& tokenizer, const LetterTokens& letters, const Completion& completion,
+                        bool is_defect) {
+  Scored scored;
+  scored.answer = answer_of(tokenizer, completion.ids, completion.truncated);
+  if (const auto trace = letter_trace(tokenizer, letters, completion)) {
+    scored.p_softmax = is_defect ? defect_probability(*trace) : 1 - defect_probability(*trace);
+    scored.p_token = std::exp((is_defect ? trace->letter_a : trace->letter_b) - trace->log_sum);
+  }
+  return scored;
+}
+
+}  // namespace lriad

@@ -1,0 +1,50 @@
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <vector>
+
+#include "lriad/config/config.h"
+#include "lriad/data/dataset.h"
+#include "lriad/data/prepare.h"
+
+namespace lriad {
+
+/// A prompt of a step, prepared.
+struct BatchPrompt {
+  int64_t place = 0;  ///< in the step's batch over all ranks
+  int64_t epoch = 0;
+  PreparedSample sample;
+};
+
+/// Deals the data set out: batch b of a run is the same list of samples for any number of ranks; rank r takes places r,
+/// r + size, … of it. Pictures are prepared ahead on worker threads.
+class Batches {
+ public:
+  Batches(const Dataset& dataset, const SamplePreparer& preparer, const Config& config, int64_t rank,
+          int64_t num_ranks);
+  /// floor(samples / batch size), at least 1.
+  int64_t per_epoch() const { return per_epoch_; }
+  /// This rank's prompts of batch `number` (0-based over the whole run), in order. Samples with a bad picture are left
+  /// out with a warning, or throw Error (data.bad_image: fail). Batches are asked for in ascending order.
+  std::vector<BatchPrompt> take(int64_t number);
+
+ private:
+  struct Place {
+    int64_t place, index, epoch;
+  };
+  std::vector<Place> places_of(int64_t number);
+  void request_until(int64_t number);
+
+  const Dataset& dataset_;
+  SamplerKind sampler_;
+  BadImage bad_image_;
+  uint64_t seed_;
+  int64_t rank_, num_ranks_, batch_size_, per_epoch_;
+  std::optional<int64_t> order_epoch_;
+  std::vector<int64_t> order_;
+  std::optional<int64_t> requested_;  ///< last batch asked of the prefetcher
+  Prefetcher prefetcher_;
+};
+
+}  // namespace lriad

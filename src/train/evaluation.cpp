@@ -1,0 +1,48 @@
+#include "evaluation.h"
+
+#include <nlohmann/json.hpp>
+
+#include "lriad/eval/evaluator.h"
+#include "lriad/eval/model_answers.h"
+#include "lriad/eval/predictions.h"
+
+namespace lriad {
+
+Figures evaluate_model(Materials& m, Communicator& communicator) {
+  const EvalSection& section = m.config.eval;
+  const AnswerFunction answer =
+      model_answers(m.model, m.tokenizer,
+                    {section.max_new_tokens, section.temperature, m.config.rollout.ban_vision_tokens, m.config.seed});
+  EvaluateOptions options;
+  options.batch_size = section.batch_size;
+  options.max_new_tokens = section.max_new_tokens;
+  options.bad_image = m.config.eval_data->bad_image;
+  options.show_progress = communicator.is_main();
+  std::vector<int64_t> indices;
+  for (int64_t i = communicator.rank(); i < static_cast<int64_t>(m.eval_data->samples.size());
+       i += communicator.size()) {
+    indices.push_back(i);
+  }
+  const Evaluation own = evaluate(*m.eval_data, indices, m.preparer, m.tokenizer, answer, options);
+  nlohmann::json lines = nlohmann::json::array();
+  for (const Prediction& prediction : own.predictions) lines.push_back(prediction_line(prediction));
+  std::vector<Prediction> all;
+  for (const std::string& bytes : communicator.gather(lines.dump(), "evaluation")) {
+    for (const auto& line : nlohmann::json::parse(bytes)) all.push_back(parse_prediction(line.get<std::string>()));
+  }
+  const auto policy = section.invalid_extra_class ? InvalidPolicy::kExtraClass : InvalidPolicy::kWrong;
+  const ClassMetrics overall = compute_metrics(all, policy).overall;
+  Figures figures;
+  for (const char* name :
+       {"accuracy", "f1_macro", "balanced_accuracy", "recall", "specificity", "auroc", "invalid_rate"}) {
+    figures.emplace_back(std::string("eval_") + name, metric_by_name(overall, name));
+  }
+  const std::string best = m.config.train.metric_for_best_model;
+  const std::string key = "eval_" + best;
+  if (std::ranges::none_of(figures, [&](const auto& one) { return one.first == key; })) {
+    figures.emplace_back(key, metric_by_name(overall, best));
+  }
+  return figures;
+}
+
+}  // namespace lriad

@@ -1,0 +1,163 @@
+#include "grpo_groups.h"
+
+#include <algorithm>
+#include <nlohmann/json.hpp>
+#include <numeric>
+
+#include "lriad/grpo/advantage.h"
+#include "lriad/grpo/loss.h"
+
+namespace lriad {
+namespace {
+
+using Json = nlohmann::json;
+
+Json to_json(const GroupSummary& group) {
+  std::vector<int> verdicts;
+  for (const Answer verdict : group.verdicts) verdicts.push_back(static_cast<int>(verdict));
+  return {group.place,     group.defect,  group.advantage_factor, group.prompt_length,
+          group.resamples, group.format,  group.answer,           group.total,
+          verdicts,        group.lengths, group.truncated,        group.discarded_tokens};
+}
+
+GroupSummary from_json(const Json& json) {
+  GroupSummary group;
+  group.place = json[0];
+  group.defect = json[1];
+  group.advantage_factor = json[2];
+  group.prompt_length = json[3];
+  group.resamples = json[4];
+  group.format = json[5].get<std::vector<double>>();
+  group.answer = json[6].get<std::vector<double>>();
+  group.total = json[7].get<std::vector<double>>();
+  for (const int verdict : json[8]) group.verdicts.push_back(static_cast<Answer>(verdict));
+  group.lengths = json[9].get<std::vector<int64_t>>();
+  group.truncated = json[10].get<std::vector<bool>>();
+  group.discarded_tokens = json[11];
+  return group;
+}
+
+/// Sums over the completions of a step.
+class Tally {
+ public:
+  void add(double value) { values_.push_back(value); }
+  std::optional<double> mean() const {
+    if (values_.empty()) return std::nullopt;
+    return std::accumulate(values_.begin(), values_.end(), 0.0) / static_cast<double>(values_.size());
+  }
+  std::optional<double> deviation() const {
+    if (values_.empty()) return std::nullopt;
+    return standard_deviation(values_, StdKind::kUnbiased);
+  }
+  std::optional<double> smallest() const {
+    return values_.empty() ? std::nullopt : std::optional(*std::ranges::min_element(values_));
+  }
+  std::optional<double> largest() const {
+    return values_.empty() ? std::nullopt : std::optional(*std::ranges::max_element(values_));
+  }
+
+ private:
+  std::vector<double> values_;
+};
+
+struct Tallies {
+  Tally reward, reward_std, zero_std, format, answer, right, invalid, length, truncated;
+  Tally recall[2], class_zero_std[2];  ///< normal, defect
+  int64_t resamples = 0;
+
+  void add(const GroupSummary& group, const GrpoSection& section) {
+    const bool flat = !rewards_vary(group.total);
+    reward_std.add(standard_deviation(group.total, section.std));
+    zero_std.add(flat ? 1 : 0);
+    class_zero_std[group.defect ? 1 : 0].add(flat ? 1 : 0);
+    resamples += group.resamples;
+    for (std::size_t i = 0; i < group.size(); ++i) {
+      reward.add(group.total[i]);
+      format.add(group.format[i]);
+      answer.add(group.answer[i]);
+      right.add(group.right(i) ? 1 : 0);
+      recall[group.defect ? 1 : 0].add(group.right(i) ? 1 : 0);
+      invalid.add(group.verdicts[i] == Answer::kInvalid ? 1 : 0);
+      length.add(static_cast<double>(group.lengths[i]));
+      truncated.add(group.truncated[i] ? 1 : 0);
+    }
+  }
+};
+
+}  // namespace
+
+std::vector<GroupSummary> gather_groups(Communicator& communicator, const std::vector<GroupSummary>& own) {
+  Json list = Json::array();
+  for (const GroupSummary& group : own) list.push_back(to_json(group));
+  std::vector<GroupSummary> groups;
+  for (const std::string& bytes : communicator.gather(list.dump(), "groups of the step")) {
+    for (const Json& group : Json::parse(bytes)) groups.push_back(from_json(group));
+  }
+  std::ranges::sort(groups, {}, &GroupSummary::place);
+  return groups;
+}
+
+int64_t tokens_seen(const std::vector<GroupSummary>& groups) {
+  int64_t tokens = 0;
+  for (const GroupSummary& group : groups) {
+    tokens += group.discarded_tokens + group.prompt_length * static_cast<int64_t>(group.size());
+    tokens = std::accumulate(group.lengths.begin(), group.lengths.end(), tokens);
+  }
+  return tokens;
+}
+
+StepWeights step_weights(const std::vector<GroupSummary>& groups, const GrpoSection& section,
+                         int64_t max_completion_length) {
+  std::vector<std::vector<double>> rewards;
+  for (const GroupSummary& group : groups) rewards.push_back(group.total);
+  StepWeights step;
+  step.advantages = group_advantages(rewards, section);
+  std::vector<int64_t> lengths;
+  int64_t count = 0;
+  for (std::size_t k = 0; k < groups.size(); ++k) {
+    for (double& advantage : step.advantages[k]) advantage *= groups[k].advantage_factor;
+    const bool dropped = section.zero_variance == ZeroVariance::kDrop && !rewards_vary(groups[k].total);
+    if (!dropped) count += static_cast<int64_t>(groups[k].size());
+    for (std::size_t i = 0; i < groups[k].size(); ++i) {
+      const bool masked = section.mask_truncated_completions && groups[k].truncated[i];
+      lengths.push_back(dropped || masked ? 0 : groups[k].lengths[i]);
+    }
+  }
+  step.tokens = std::accumulate(lengths.begin(), lengths.end(), int64_t{0});
+  const std::vector<double> all =
+      completion_weights(lengths, section.loss_type, count, step.tokens, max_completion_length);
+  auto next = all.begin();
+  for (const GroupSummary& group : groups) {
+    const auto end = next + static_cast<std::ptrdiff_t>(group.size());
+    step.weights.emplace_back(next, end);
+    next = end;
+  }
+  return step;
+}
+
+Figures group_figures(const std::vector<GroupSummary>& groups, const GrpoSection& section) {
+  Tallies t;
+  for (const GroupSummary& group : groups) t.add(group, section);
+  Figures figures = {{"reward", t.reward.mean()},
+                     {"reward_std", t.reward_std.mean()},
+                     {"frac_reward_zero_std", t.zero_std.mean()},
+                     {"rewards/format/mean", t.format.mean()},
+                     {"rewards/format/std", t.format.deviation()},
+                     {"rewards/answer/mean", t.answer.mean()},
+                     {"rewards/answer/std", t.answer.deviation()},
+                     {"accuracy", t.right.mean()},
+                     {"recall/defect", t.recall[1].mean()},
+                     {"recall/normal", t.recall[0].mean()},
+                     {"invalid_rate", t.invalid.mean()},
+                     {"zero_std/defect", t.class_zero_std[1].mean()},
+                     {"zero_std/normal", t.class_zero_std[0].mean()},
+                     {"completions/mean_length", t.length.mean()},
+                     {"completions/min_length", t.length.smallest()},
+                     {"completions/max_length", t.length.largest()},
+                     {"completions/clipped_ratio", t.truncated.mean()}};
+  if (section.zero_variance == ZeroVariance::kResample)
+    figures.emplace_back("resampled_groups", static_cast<double>(t.resamples));
+  return figures;
+}
+
+}  // namespace lriad

@@ -1,0 +1,54 @@
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "lriad/config/config.h"
+#include "lriad/dist/communicator.h"
+#include "lriad/eval/metrics.h"
+#include "lriad/grpo/reward.h"
+
+namespace lriad {
+
+/// What all ranks know of a group: enough for advantages, normalisers and metrics of the whole step.
+struct GroupSummary {
+  int64_t place = 0;  ///< of the prompt in the step's batch
+  bool defect = false;
+  double advantage_factor = 1;  ///< reward.focal.where: advantage
+  int64_t prompt_length = 0;
+  int64_t resamples = 0;
+  int64_t discarded_tokens = 0;               ///< of completions that were sampled again
+  std::vector<double> format, answer, total;  ///< rewards, one a completion
+  std::vector<Answer> verdicts;
+  std::vector<int64_t> lengths;
+  std::vector<bool> truncated;
+
+  std::size_t size() const { return total.size(); }
+  bool right(std::size_t completion) const {
+    return verdicts[completion] == (defect ? Answer::kDefect : Answer::kNormal);
+  }
+};
+
+/// Groups of all ranks in the order of their places.
+std::vector<GroupSummary> gather_groups(Communicator& communicator, const std::vector<GroupSummary>& own);
+
+/// Tokens that the step cost: prompt and completion of each completion, resampled ones included.
+int64_t tokens_seen(const std::vector<GroupSummary>& groups);
+
+/// What the loss of each completion of a step is multiplied with.
+struct StepWeights {
+  std::vector<std::vector<double>> advantages;  ///< a group, a completion
+  std::vector<std::vector<double>> weights;     ///< factor of its token losses; 0: does not count
+  int64_t tokens = 0;                           ///< that count
+  bool nothing_left() const { return tokens == 0; }
+};
+StepWeights step_weights(const std::vector<GroupSummary>& groups, const GrpoSection& section,
+                         int64_t max_completion_length);
+
+using Figures = std::vector<std::pair<std::string, std::optional<double>>>;
+
+/// Rewards, recalls, lengths and shares of the step under TRL's names and ours (interfaces, section 4).
+Figures group_figures(const std::vector<GroupSummary>& groups, const GrpoSection& section);
+
+}  // namespace lriad

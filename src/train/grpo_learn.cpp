@@ -1,0 +1,244 @@
+// The learning half of stage grpo: passes over packed groups, loss, gradients, and what is written about them.
+#include <ATen/ATen.h>
+
+#include <algorithm>
+
+#include "grpo_stage.h"
+#include "lriad/core/error.h"
+#include "lriad/core/random.h"
+#include "rank_sums.h"
+
+// Shape letters: M completion tokens of the groups of one pass.
+namespace lriad {
+namespace {
+
+constexpr int64_t kAutoRows = 8192;  // language-model rows of one training pass
+
+int64_t num_tokens(const std::vector<Completion>& completions) {
+  int64_t tokens = 0;
+  for (const Completion& completion : completions) tokens += static_cast<int64_t>(completion.ids.size());
+  return tokens;
+}
+
+/// One number for each token of each completion.
+template <class Values>
+void repeat(std::vector<double>& target, const std::vector<Completion>& completions, const Values& values) {
+  for (std::size_t i = 0; i < completions.size(); ++i)
+    target.insert(target.end(), completions[i].ids.size(), values[i]);
+}
+
+}  // namespace
+
+PromptGroup GrpoStage::prompt_group(const Group& group, int64_t step) const {
+  PromptGroup result;
+  result.ids = group.prompt.sample.prompt_ids;
+  result.grids = {group.prompt.sample.patches.grid};
+  result.features_MD = group.features_MD;
+  for (const Completion& completion : group.completions) {
+    result.completions.push_back(completion.ids);
+    if (completion.kept_TV.defined()) result.kept_TV.push_back(completion.kept_TV);
+  }
+  const auto words = CounterRandom(config_.seed, RandomUse::kDropout)
+                         .words(static_cast<uint32_t>(step), static_cast<uint32_t>(group.prompt.place));
+  result.dropout_seed = uint64_t{words[0]} << 32 | words[1];
+  return result;
+}
+
+PackedGroups GrpoStage::pack(const std::vector<Group*>& groups, int64_t step) const {
+  std::vector<PromptGroup> parts;
+  for (const Group* group : groups) parts.push_back(prompt_group(*group, step));
+  const Prefix prefix = config_.train.shared_prefix == Switch::kOff ? Prefix::kOwn : Prefix::kShared;
+  return pack_groups(parts, m_.model->config(), prefix, m_.device);
+}
+
+/// Without a KL term a group whose advantages are all 0 has no gradient: its pass needs no backward half.
+bool GrpoStage::moves_weights(const Group& group) const {
+  const bool kl = config_.grpo.beta != 0;
+  for (std::size_t i = 0; i < group.weights.size(); ++i) {
+    if (group.weights[i] != 0 && (kl || group.advantages[i] != 0)) return true;
+  }
+  return false;
+}
+
+std::vector<std::vector<GrpoStage::Group*>> GrpoStage::micro_batches(int64_t step) {
+  const Prefix prefix = config_.train.shared_prefix == Switch::kOff ? Prefix::kOwn : Prefix::kShared;
+  const int64_t budget = config_.train.token_budget > 0 ? config_.train.token_budget : kAutoRows;
+  const bool logged = sampled_at(step) == step && config_.log.completions && config_.log.token_ids;
+  std::vector<std::vector<Group*>> batches;
+  for (const bool moving : {true, false}) {
+    int64_t rows = budget + 1;
+    for (Group& group : groups_) {
+      const bool counts = std::ranges::any_of(group.weights, [](double weight) { return weight != 0; });
+      if (moves_weights(group) != moving || !(counts || logged)) continue;
+      const int64_t own = packed_rows(prompt_group(group, step), prefix);
+      if (rows + own > budget) {
+        batches.emplace_back();
+        rows = 0;
+      }
+      batches.back().push_back(&group);
+      rows += own;
+    }
+  }
+  return batches;
+}
+
+void GrpoStage::learn(int64_t step, Sums& sums) {
+  for (const auto& batch : micro_batches(step)) {
+    const bool anchored = config_.grpo.beta != 0 && config_.grpo.kl_anchor != KlAnchor::kOld;
+    if (anchored && sampled_at(step) == step) compute_anchor(batch, sums);
+    learn_from(batch, step, sums);
+  }
+}
+
+void GrpoStage::compute_anchor(const std::vector<Group*>& groups, Sums& sums) {
+  clock_.enter("reference");
+  const at::NoGradGuard no_grad;
+  const bool base = config_.grpo.kl_anchor == KlAnchor::kBase;
+  const PackedGroups packed = pack(groups, /*step=*/0);
+  std::map<std::string, at::Tensor> present;
+  m_.model->eval();
+  if (base) {
+    m_.model->enable_lora(false);
+  } else {
+    for (const auto& [name, tensor] : parameters_.named_values()) present[name] = tensor.clone();
+    parameters_.load_values(initial_adapter_);
+  }
+  const at::Tensor logp_M = token_logprobs(m_.model, packed, config_.rollout.temperature).logp_M;
+  if (base) {
+    m_.model->enable_lora(true);
+  } else {
+    parameters_.load_values(present);
+  }
+  sums.rows += static_cast<double>(packed.num_rows);
+  int64_t begin = 0;
+  for (Group* group : groups) {
+    const int64_t tokens = num_tokens(group->completions);
+    group->anchor_M = logp_M.slice(0, begin, begin + tokens);
+    begin += tokens;
+  }
+}
+
+LossInputs GrpoStage::loss_inputs(const std::vector<Group*>& groups, const at::Tensor& logp_M) const {
+  std::vector<double> advantages, weights;
+  std::vector<at::Tensor> old, anchor;
+  for (const Group* group : groups) {
+    repeat(advantages, group->completions, group->advantages);
+    repeat(weights, group->completions, group->weights);
+    if (group->old_M.defined()) old.push_back(group->old_M);
+    if (group->anchor_M.defined()) anchor.push_back(group->anchor_M);
+  }
+  const auto rows = [&](const std::vector<double>& values) {
+    return at::tensor(values, at::kDouble).to(logp_M.options());
+  };
+  LossInputs in;
+  in.logp_M = logp_M;
+  in.advantage_M = rows(advantages);
+  in.weight_M = rows(weights);
+  if (!old.empty()) in.old_M = at::cat(old);
+  if (!anchor.empty()) in.anchor_M = at::cat(anchor);
+  if (config_.grpo.beta != 0 && config_.grpo.kl_anchor == KlAnchor::kOld) {
+    in.anchor_M = in.old_M.defined() ? in.old_M : logp_M.detach();
+  }
+  return in;
+}
+
+void GrpoStage::learn_from(const std::vector<Group*>& groups, int64_t step, Sums& sums) {
+  clock_.enter("policy");
+  const bool moving = moves_weights(*groups.front());
+  const at::AutoGradMode with_grad(moving);
+  m_.model->train();
+  const PackedGroups packed = pack(groups, step);
+  const TokenLogprobs now = token_logprobs(m_.model, packed, config_.rollout.temperature);
+  const LossInputs in = loss_inputs(groups, now.logp_M);
+  const LossSums loss = grpo_loss(in, config_.grpo);
+  sums.loss += loss.loss.item<double>();
+  if (moving) {
+    clock_.enter("backward");
+    loss.loss.backward();
+    parameters_.collect_gradients();
+  }
+  m_.model->eval();
+  const at::Tensor logp_M = now.logp_M.detach(), counted_M = in.weight_M != 0;
+  sums.rows += static_cast<double>(packed.num_rows);
+  sums.kl += loss.kl_sum;
+  sums.clip_low += loss.clip_low;
+  sums.clip_high += loss.clip_high;
+  sums.entropy += (now.entropy_M * counted_M).sum().item<double>();
+  if (!at::isfinite(logp_M).all().item<bool>()) sums.nonfinite += 1;
+  if (sampled_at(step) != step) return;
+  std::vector<double> sampled;
+  int64_t begin = 0;
+  for (Group* group : groups) {
+    for (const Completion& completion : group->completions) {
+      for (const TokenTrace& trace : completion.trace) sampled.push_back(trace.sampling_logp);
+    }
+    const int64_t tokens = num_tokens(group->completions);
+    group->policy_M = logp_M.slice(0, begin, begin + tokens);
+    if (config_.grpo.num_iterations > 1) group->old_M = group->policy_M;
+    begin += tokens;
+  }
+  const at::Tensor gap_M = (at::tensor(sampled, at::kDouble).to(logp_M.options()) - logp_M).abs() * counted_M;
+  sums.gap += gap_M.sum().item<double>();
+  sums.gap_max = std::max(sums.gap_max, gap_M.max().item<double>());
+}
+
+/// Brings back the groups that the step after `step` uses again, by the weights that drew them.
+void GrpoStage::draw_again(int64_t step) {
+  sample(step);
+  score();
+  resample(step);
+  normalise();
+  const at::NoGradGuard no_grad;
+  Sums ignored;
+  std::vector<Group*> all;
+  for (Group& group : groups_) all.push_back(&group);
+  for (Group* group : all) {
+    if (config_.grpo.beta != 0 && config_.grpo.kl_anchor != KlAnchor::kOld) compute_anchor({group}, ignored);
+    m_.model->train();
+    group->old_M = token_logprobs(m_.model, pack({group}, step), config_.rollout.temperature).logp_M;
+    m_.model->eval();
+  }
+}
+
+GrpoStage::Sums GrpoStage::over_ranks(const Sums& own) {
+  clock_.enter("exchange");
+  const std::vector<double> sums = sum_over_ranks(
+      communicator_, {own.loss, own.kl, own.entropy, own.clip_low, own.clip_high, own.gap, own.nonfinite, own.rows},
+      "sums of the step");
+  Sums all{sums[0], sums[1], sums[2], sums[3], sums[4], sums[5], /*gap_max=*/0, sums[6], sums[7]};
+  for (const std::string& bytes : communicator_.gather(concat(own.gap_max), "largest difference of the step")) {
+    all.gap_max = std::max(all.gap_max, std::stod(bytes));
+  }
+  return all;
+}
+
+StepFigures GrpoStage::figures(int64_t step, const Sums& sums) {
+  StepFigures result;
+  result.nothing_left = step_weights_.nothing_left();
+  result.loss = sums.loss;
+  result.finite = sums.nonfinite == 0;
+  result.rows = static_cast<int64_t>(sums.rows);
+  result.tokens = tokens_seen(all_groups_);
+  result.figures = group_figures(all_groups_, config_.grpo);
+  const auto mean = [&](double sum) {
+    return result.nothing_left ? std::nullopt : std::optional(sum / static_cast<double>(step_weights_.tokens));
+  };
+  const auto add = [&](const char* name, std::optional<double> value) { result.figures.emplace_back(name, value); };
+  result.kl = mean(sums.kl).value_or(0);
+  if (config_.grpo.beta != 0) add("kl", mean(sums.kl));
+  add("entropy", mean(sums.entropy));
+  if (config_.grpo.policy_loss == PolicyLoss::kRatio && config_.grpo.epsilon) {
+    add("clip_ratio/low_mean", mean(sums.clip_low));
+    add("clip_ratio/high_mean", mean(sums.clip_high));
+    add("clip_ratio/region_mean", mean(sums.clip_low + sums.clip_high));
+  }
+  add("num_tokens", static_cast<double>(num_tokens_));
+  if (sampled_at(step) == step) {
+    add("sampling/logp_difference/mean", mean(sums.gap));
+    add("sampling/logp_difference/max", sums.gap_max);
+    if (config_.log.completions) result.completions = completion_lines(step);
+  }
+  return result;
+}
+
+}  // namespace lriad

@@ -1,0 +1,138 @@
+#include "materials.h"
+
+#include <ATen/ATen.h>
+
+#include <algorithm>
+#include <cmath>
+#include <filesystem>
+
+#include "lriad/config/load_config.h"
+#include "lriad/core/error.h"
+#include "lriad/core/files.h"
+#include "lriad/core/log.h"
+#include "lriad/core/random.h"
+#include "lriad/model/load_model.h"
+#include "lriad/version.h"
+
+namespace lriad {
+namespace {
+
+namespace fs = std::filesystem;
+
+/// A uniform on ±1/sqrt(in) (kaiming_uniform with a = sqrt 5), B zero, as PEFT; drawn by (seed, tensor, element).
+void initialise_adapter(Qwen2Vl& model, uint64_t seed) {
+  const CounterRandom random(seed, RandomUse::kLoraInit);
+  const at::NoGradGuard no_grad;
+  uint32_t tensor = 0;
+  for (auto& [name, parameter] : model->lora_parameters()) {
+    if (!name.ends_with(".lora_A.weight")) continue;
+    at::Tensor values = at::empty({parameter.numel()}, at::kFloat);
+    auto value = values.accessor<float, 1>();
+    const double bound = 1 / std::sqrt(static_cast<double>(parameter.size(1)));
+    for (int64_t i = 0; i < values.size(0); ++i) {
+      value[i] = static_cast<float>(bound * (2 * random.uniform(tensor, static_cast<uint32_t>(i)) - 1));
+    }
+    parameter.copy_(values.view(parameter.sizes()));
+    ++tensor;
+  }
+}
+
+/// Gives the model the adapter to train: that of model.adapter, or a fresh one.
+AdapterConfig give_adapter(Qwen2Vl& model, const Config& config) {
+  if (config.model.adapter) {
+    const Adapter adapter = read_adapter(*config.model.adapter);
+    add_adapter(model, adapter, config.lora.lora_dropout);
+    log_info(concat("adapter ", *config.model.adapter, ": r ", adapter.config.r, ", trained further"));
+    AdapterConfig result = adapter.config;
+    result.lora_dropout = config.lora.lora_dropout;
+    result.base_model = config.model.path;
+    return result;
+  }
+  AdapterConfig fresh;
+  fresh.r = config.lora.r;
+  fresh.lora_alpha = config.lora.lora_alpha;
+  fresh.lora_dropout = config.lora.lora_dropout;
+  fresh.target_modules = config.lora.target_modules;
+  fresh.base_model = config.model.path;
+  model->add_lora(fresh.target_modules, fresh.r, fresh.scaling(), fresh.lora_dropout);
+  initialise_adapter(model, config.seed);
+  return fresh;
+}
+
+void check_labels(const Config& config, const Dataset& data) {
+  if (config.stage != Stage::kGrpo) return;
+  for (const Sample& sample : data.samples) {
+    if (!sample.label) fail("data", sample.image, " has no label, which stage grpo needs (label: defect | normal)");
+  }
+}
+
+void check_samples(const Config& config, const Dataset& data, const SamplePreparer& preparer) {
+  for (std::size_t i = 0; i < data.samples.size(); ++i) {
+    preparer.check_prompt(data.samples[i]);
+    if (config.stage == Stage::kSft)
+      target_response(data.samples[i], config.sft, config.seed, 0, static_cast<int64_t>(i));
+  }
+}
+
+/// Sizes of the weight files and the text of config.json: cheap to read, and different for any other model.
+std::string model_fingerprint(const std::string& model_dir) {
+  std::string text = read_file("model", fs::path(model_dir) / "config.json");
+  std::vector<std::string> files;
+  for (const auto& entry : fs::directory_iterator(model_dir)) {
+    if (entry.path().extension() != ".safetensors") continue;
+    files.push_back(concat(entry.path().filename().string(), ' ', entry.file_size(), '\n'));
+  }
+  std::sort(files.begin(), files.end());
+  for (const std::string& file : files) text += file;
+  return sha256_hex(text);
+}
+
+std::string data_fingerprint(const Dataset& data) {
+  std::string text;
+  for (const Sample& sample : data.samples) {
+    text += concat(sample.id, '\t', sample.object, '\t', sample.label ? label_name(*sample.label) : "", '\t',
+                   sample.response, '\n');
+  }
+  return sha256_hex(text);
+}
+
+}  // namespace
+
+Materials load_materials(const Config& config, const at::Device& device) {
+  Dataset data = read_dataset(config.data);
+  log_info("data " + config.data.root + "\n" + describe(data));
+  check_labels(config, data);
+  std::optional<Dataset> eval_data;
+  if (config.eval_data && config.train.eval_steps > 0) {
+    eval_data = read_dataset(*config.eval_data);
+    log_info("evaluation data " + config.eval_data->root + "\n" + describe(*eval_data));
+  }
+  const fs::path model_dir = config.model.path;
+  Tokenizer tokenizer = Tokenizer::load(model_dir);
+  check_chat_template(model_dir);
+  LetterTokens letters = letter_tokens(tokenizer);
+  SamplePreparer preparer(tokenizer, config.prompt, read_image_settings(model_dir, config.image));
+  check_samples(config, data, preparer);
+  Qwen2Vl model = load_model(model_dir, scalar_type(config.model.dtype), device);
+  AdapterConfig adapter;
+  if (config.trainable == Trainable::kLora) adapter = give_adapter(model, config);
+  model->checkpoint_layers(config.model.gradient_checkpointing == Switch::kOn);
+  return {config,
+          device,
+          std::move(tokenizer),
+          std::move(letters),
+          std::move(preparer),
+          std::move(data),
+          std::move(eval_data),
+          std::move(model),
+          std::move(adapter)};
+}
+
+std::vector<std::pair<std::string, std::string>> fingerprints(const Materials& materials) {
+  return {{"code version", concat(kVersion, " ", kGitRevision)},
+          {"config", sha256_hex(canonical_config(materials.config))},
+          {"data listing", data_fingerprint(materials.data)},
+          {"model", model_fingerprint(materials.config.model.path)}};
+}
+
+}  // namespace lriad

@@ -1,0 +1,40 @@
+#pragma once
+
+#include <ATen/core/Tensor.h>
+
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "lriad/config/config.h"
+#include "lriad/data/dataset.h"
+#include "lriad/data/prepare.h"
+#include "lriad/model/adapter_files.h"
+#include "lriad/model/qwen2_vl.h"
+#include "lriad/text/chat_prompt.h"
+#include "lriad/text/tokenizer.h"
+
+namespace lriad {
+
+/// What a run works with, read and checked against each other before anything is trained.
+struct Materials {
+  Config config;
+  at::Device device;
+  Tokenizer tokenizer;
+  LetterTokens letters;
+  SamplePreparer preparer;
+  Dataset data;
+  std::optional<Dataset> eval_data;  ///< with train.eval_steps > 0
+  Qwen2Vl model;                     ///< with its adapter unless everything is trained
+  AdapterConfig adapter;
+};
+
+/// Reads data, tokenizer and processor settings, checks every prompt's length, then loads the model, which takes
+/// longest.
+Materials load_materials(const Config& config, const at::Device& device);
+
+/// What all ranks must have in common: code version, config, data listing, model.
+std::vector<std::pair<std::string, std::string>> fingerprints(const Materials& materials);
+
+}  // namespace lriad

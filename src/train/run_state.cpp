@@ -1,0 +1,134 @@
+#include "run_state.h"
+
+#include <ATen/ATen.h>
+
+#include <sstream>
+
+#include "lriad/config/load_config.h"
+#include "lriad/core/error.h"
+#include "lriad/core/log.h"
+#include "lriad/model/load_model.h"
+#include "lriad/model/write_model.h"
+
+namespace lriad {
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr const char* kMaster = "parameters";
+
+/// Whether the files of the weights hold less than the optimizer works with.
+bool needs_master(const Config& config) {
+  if (config.model.dtype == Dtype::kFloat64) return true;
+  return config.trainable == Trainable::kAll && config.model.dtype == Dtype::kBfloat16;
+}
+
+std::map<std::string, std::string> keys_of(const std::string& canonical) {
+  std::map<std::string, std::string> keys;
+  std::istringstream lines(canonical);
+  for (std::string line; std::getline(lines, line);) {
+    const std::size_t colon = line.find(':');
+    keys[line.substr(0, colon)] = colon == std::string::npos ? "" : line.substr(colon + 1);
+  }
+  return keys;
+}
+
+/// Keys that may differ between the parts of a run without a word: they change no number of a step.
+bool harmless(const std::string& key) {
+  for (const char* prefix : {"output_dir", "log.", "distributed.", "train.save", "train.logging_steps",
+                             "train.eval_steps", "model.gradient_checkpointing", "eval"}) {
+    if (key.starts_with(prefix)) return true;
+  }
+  return false;
+}
+
+void compare_configs(const std::string& before, const std::string& now, const fs::path& checkpoint) {
+  const auto old_keys = keys_of(before);
+  std::string changed;
+  for (const auto& [key, value] : keys_of(now)) {
+    const auto found = old_keys.find(key);
+    if (harmless(key) || (found != old_keys.end() && found->second == value)) continue;
+    changed += concat(changed.empty() ? "" : ", ", key, ":", value, " (was",
+                      found == old_keys.end() ? " absent" : found->second, ")");
+  }
+  if (!changed.empty()) {
+    log_warning(
+        concat("[train] ", checkpoint.string(), " was written with other settings; the run goes on with ", changed));
+  }
+}
+
+std::map<std::string, at::Tensor> saved_weights(const RunState& run, const fs::path& checkpoint) {
+  if (run.materials.config.trainable == Trainable::kLora) return read_adapter(checkpoint).tensors;
+  const ModelFiles files(checkpoint);
+  std::map<std::string, at::Tensor> weights;
+  for (const auto& [name, tensor] : run.parameters.named_values()) weights[name] = files.tensor(name);
+  return weights;
+}
+
+}  // namespace
+
+void write_weights_of(const RunState& run, const fs::path& folder) {
+  const Materials& m = run.materials;
+  if (m.config.trainable == Trainable::kLora) {
+    Adapter adapter{m.adapter, {}};
+    for (const auto& [name, tensor] : run.parameters.named_values()) adapter.tensors[name] = tensor.detach().cpu();
+    write_adapter(folder, adapter);
+    return;
+  }
+  const at::ScalarType dtype = m.config.model.dtype == Dtype::kBfloat16 ? at::kBFloat16 : at::kFloat;
+  copy_side_files(m.config.model.path, folder, dtype);
+  const auto values = run.parameters.named_values();
+  std::vector<TensorSpec> specs;
+  for (const auto& [name, tensor] : values) specs.push_back({name, dtype, tensor.sizes().vec()});
+  write_weights(folder, specs,
+                [&](const TensorSpec& spec) { return values.at(spec.name).detach().to(at::kCPU, dtype); });
+}
+
+void save_run(RunState& run, const fs::path& run_dir) {
+  const Config& config = run.materials.config;
+  CheckpointContents contents;
+  contents.state = run.optimizer.state();
+  if (needs_master(config)) contents.state[kMaster] = run.parameters.values().detach().cpu().clone();
+  run.stage.save(run.trainer, contents.state);
+  run.trainer.seed = config.seed;
+  run.trainer.extra["guard"] = run.guard.save();
+  run.trainer.extra["config"] = canonical_config(config);
+  run.trainer.extra["stage"] = config.stage == Stage::kGrpo ? "grpo" : "sft";
+  contents.trainer = run.trainer;
+  contents.write_weights = [&run](const fs::path& folder) { write_weights_of(run, folder); };
+  write_checkpoint(run_dir, contents);
+  if (config.train.save_total_limit) limit_checkpoints(run_dir, *config.train.save_total_limit, run.trainer.best_step);
+}
+
+void restore_run(RunState& run, const fs::path& checkpoint) {
+  const Config& config = run.materials.config;
+  TrainerState trainer = read_trainer_state(checkpoint);
+  const auto text = [&](const char* key) {
+    const auto found = trainer.extra.find(key);
+    if (found == trainer.extra.end()) fail("train", checkpoint.string(), ": trainer_state.json lacks ", key);
+    return found->second;
+  };
+  const char* stage = config.stage == Stage::kGrpo ? "grpo" : "sft";
+  if (text("stage") != stage) {
+    fail("train", checkpoint.string(), " is of stage ", text("stage"), ", the config says ", stage,
+         "; choose another output_dir");
+  }
+  if (trainer.seed != config.seed) {
+    fail("train", checkpoint.string(), " was made with seed ", trainer.seed, ", the config says ", config.seed,
+         "; set seed back, or choose another output_dir");
+  }
+  compare_configs(text("config"), canonical_config(config), checkpoint);
+  const std::map<std::string, at::Tensor> state = read_state(checkpoint);
+  run.parameters.load_values(saved_weights(run, checkpoint));
+  if (const auto master = state.find(kMaster); master != state.end()) {
+    const at::NoGradGuard no_grad;
+    run.parameters.values().copy_(master->second);
+    run.parameters.publish_values();
+  }
+  run.optimizer.restore(state);
+  run.guard.restore(text("guard"));
+  run.stage.restore(trainer, state);
+  run.trainer = std::move(trainer);
+}
+
+}  // namespace lriad

@@ -1,0 +1,117 @@
+#include "sft_stage.h"
+
+#include <ATen/ATen.h>
+
+#include "lriad/core/error.h"
+#include "lriad/core/random.h"
+#include "lriad/eval/model_inputs.h"
+#include "rank_sums.h"
+
+// Shape letters: M target tokens of a pass.
+namespace lriad {
+namespace {
+
+constexpr int64_t kAutoRows = 8192;
+
+}  // namespace
+
+SftStage::SftStage(Materials& materials, FlatParameters& parameters, Communicator& communicator, PhaseClock& clock)
+    : m_(materials),
+      config_(materials.config),
+      parameters_(parameters),
+      communicator_(communicator),
+      clock_(clock),
+      batches_(materials.data, materials.preparer, materials.config, communicator.rank(), communicator.size()) {}
+
+PromptGroup SftStage::target_group(const BatchPrompt& prompt, int64_t step) const {
+  const int64_t index = prompt.sample.index;
+  const Sample& sample = m_.data.samples[static_cast<std::size_t>(index)];
+  PromptGroup group;
+  group.ids = prompt.sample.prompt_ids;
+  group.grids = {prompt.sample.patches.grid};
+  group.completions = {m_.tokenizer.encode(target_response(sample, config_.sft, config_.seed, prompt.epoch, index))};
+  group.completions.front().push_back(m_.model->config().eos_token_ids.front());
+  const auto words = CounterRandom(config_.seed, RandomUse::kDropout)
+                         .words(static_cast<uint32_t>(step), static_cast<uint32_t>(prompt.place));
+  group.dropout_seed = uint64_t{words[0]} << 32 | words[1];
+  return group;
+}
+
+StepFigures SftStage::gradients(int64_t step) {
+  clock_.enter("data");
+  std::vector<BatchPrompt> prompts = batches_.take(step - 1);
+  groups_.clear();
+  Sums counts;
+  for (const BatchPrompt& prompt : prompts) {
+    groups_.push_back(target_group(prompt, step));
+    counts.tokens += static_cast<double>(groups_.back().completions.front().size());
+    counts.prompt_tokens += static_cast<double>(groups_.back().ids.size());
+  }
+  // The normaliser is that of the whole step, so it must be known before the first pass.
+  const Sums all_counts = over_ranks(counts);
+  Sums sums;
+  const int64_t budget = config_.train.token_budget > 0 ? config_.train.token_budget : kAutoRows;
+  for (std::size_t begin = 0, end = 0; begin < prompts.size(); begin = end) {
+    for (int64_t rows = 0; end < prompts.size(); ++end) {
+      rows += packed_rows(groups_[end], Prefix::kShared);
+      if (end > begin && rows > budget) break;
+    }
+    learn_from(prompts, begin, end, all_counts.tokens, sums);
+  }
+  const Sums all = over_ranks(sums);
+  StepFigures result;
+  result.nothing_left = all_counts.tokens == 0;
+  result.loss = all.nll;
+  result.finite = all.nonfinite == 0;
+  result.rows = static_cast<int64_t>(all.rows);
+  result.tokens = static_cast<int64_t>(all_counts.tokens + all_counts.prompt_tokens);
+  num_tokens_ += result.tokens;
+  if (!result.nothing_left) result.figures.emplace_back("entropy", all.entropy / all_counts.tokens);
+  result.figures.emplace_back("num_tokens", static_cast<double>(num_tokens_));
+  return result;
+}
+
+void SftStage::learn_from(std::vector<BatchPrompt>& prompts, std::size_t begin, std::size_t end, double tokens,
+                          Sums& sums) {
+  clock_.enter("vision");
+  std::vector<PreparedSample> samples;
+  for (std::size_t k = begin; k < end; ++k) samples.push_back(std::move(prompts[k].sample));
+  {
+    const at::AutoGradMode with_grad(config_.trainable == Trainable::kAll);
+    const std::vector<at::Tensor> features = image_features(m_.model, samples);
+    for (std::size_t k = begin; k < end; ++k) groups_[k].features_MD = features[k - begin];
+  }
+  clock_.enter("policy");
+  m_.model->train();
+  const PackedGroups packed =
+      pack_groups({groups_.data() + begin, end - begin}, m_.model->config(), Prefix::kShared, m_.device);
+  const TokenLogprobs now = token_logprobs(m_.model, packed, /*temperature=*/1);
+  const at::Tensor loss = -now.logp_M.sum() / tokens;
+  clock_.enter("backward");
+  loss.backward();
+  parameters_.collect_gradients();
+  m_.model->eval();
+  sums.nll += loss.item<double>();
+  sums.entropy += now.entropy_M.sum().item<double>();
+  sums.rows += static_cast<double>(packed.num_rows);
+  if (!at::isfinite(now.logp_M).all().item<bool>()) sums.nonfinite += 1;
+}
+
+SftStage::Sums SftStage::over_ranks(const Sums& own) {
+  clock_.enter("exchange");
+  const std::vector<double> numbers = {own.nll, own.entropy, own.tokens, own.prompt_tokens, own.nonfinite, own.rows};
+  const std::vector<double> all = sum_over_ranks(communicator_, numbers, "sums of the step");
+  return {all[0], all[1], all[2], all[3], all[4], all[5]};
+}
+
+void SftStage::save(TrainerState& trainer, std::map<std::string, at::Tensor>&) const {
+  trainer.cursor["num_tokens"] = num_tokens_;
+}
+
+void SftStage::restore(const TrainerState& trainer, const std::map<std::string, at::Tensor>&) {
+  const auto tokens = trainer.cursor.find("num_tokens");
+  if (tokens == trainer.cursor.end()) fail("train", "the checkpoint lacks the counters of stage sft");
+  num_tokens_ = tokens->second;
+}
+
+}  // namespace lriad
