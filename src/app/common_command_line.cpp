@@ -40,7 +40,7 @@ std::string unknown_word(const CLI::App& app, std::string word) {
   const bool command = !option && !app.get_subcommands(nullptr).empty() && app.get_subcommands().empty();
   const std::string near = option ? near_option(app, word) : command ? near_command(app, word) : "";
   const char* what = option ? "unknown option " : command ? "unknown command " : "unexpected word ";
-  return concat(what, word, near.empty() ? "" : ", did you mean " + near + "?");
+  return concat(what, word, near.empty() ? "" : ", the nearest known is " + near);
 }
 
 std::string expectation(const CLI::Option& option) {
@@ -82,10 +82,12 @@ std::string bad_count(const CLI::App& app, const std::string& message) {
 std::string command_line_problem(const CLI::App& app, const CLI::ParseError& error) {
   const std::string message = error.what();
   const std::vector<std::string> extras = app.remaining(/*recurse=*/true);
-  if (dynamic_cast<const CLI::ExtrasError*>(&error) != nullptr && !extras.empty()) return unknown_word(app, extras[0]);
+  const bool required = dynamic_cast<const CLI::RequiredError*>(&error) != nullptr;
+  const bool unknown = dynamic_cast<const CLI::ExtrasError*>(&error) != nullptr;
+  if ((unknown || required) && !extras.empty()) return unknown_word(app, extras[0]);
   if (dynamic_cast<const CLI::ConversionError*>(&error) != nullptr) return bad_value(app, message);
   if (dynamic_cast<const CLI::ArgumentMismatch*>(&error) != nullptr) return bad_count(app, message);
-  if (dynamic_cast<const CLI::RequiredError*>(&error) != nullptr) {
+  if (required) {
     for (const CLI::App* part : apps_in_use(app)) {
       for (const CLI::Option* option : part->get_options()) {
         if (option->get_required() && option->count() == 0) return concat(option->get_name(), " is missing");

@@ -5,7 +5,7 @@
 #include <string>
 #include <vector>
 
-#include "lriad/eval/metrics.h"
+#include "lriad/config/load_config.h"
 
 namespace CLI {
 class App;
@@ -15,7 +15,8 @@ namespace lriad {
 
 /// The command line of lriad-eval, as typed; empty or null where an option was not given.
 struct EvalCommandLine {
-  std::string model, adapter, data, format, object, output, import_file;
+  std::string model, adapter, data, format, object, import_file, dtype;
+  std::string output = "eval";
   std::vector<std::string> images, configs, sets;
   std::string batch_size, invalid;
   std::optional<double> temperature, threshold;
@@ -31,7 +32,10 @@ void add_eval_options(CLI::App& app, EvalCommandLine& line);
 /// Refuses options that are out of range or do not go together; throws Error naming the option.
 void check_eval_options(const EvalCommandLine& line);
 
-/// The settings that the options stand for, in the form of --set and to be read after those.
-std::vector<std::string> settings_of_options(const EvalCommandLine& line);
+/// The settings that the options stand for, over files and --set.
+std::vector<ConfigInput::Option> settings_of_options(const EvalCommandLine& line);
+
+/// The config that files, --set and options make together; throws Error for what evaluation needs and nobody gave.
+Config eval_config(const EvalCommandLine& line);
 
 }  // namespace lriad

@@ -1,0 +1,96 @@
+#include "eval_output.h"
+
+#include <set>
+#include <system_error>
+
+#include "lriad/core/error.h"
+#include "lriad/core/log.h"
+#include "lriad/eval/predictions.h"
+#include "lriad/eval/report.h"
+
+namespace lriad {
+
+namespace fs = std::filesystem;
+
+EvalOutput::EvalOutput(const std::string& folder) : folder_(fs::absolute(folder).lexically_normal()) {
+  std::error_code error;
+  if (fs::exists(folder_, error) && !fs::is_directory(folder_, error)) {
+    fail("app", "--output ", folder, " is a file, expected a folder");
+  }
+}
+
+std::vector<Prediction> EvalOutput::answers_so_far(const Settings& settings, const Dataset& dataset) {
+  if (!fs::exists(predictions_path())) return {};
+  PredictionLog log = read_predictions(predictions_path());
+  if (log.predictions.empty()) return {};
+  const std::string difference = Settings::read(settings_path()).difference(settings);
+  if (!difference.empty()) {
+    fail("app", "--resume: ", predictions_path().string(), " was made with other settings: ", difference,
+         "; use the same, or start without --resume");
+  }
+  std::set<std::string> wanted;
+  for (const Sample& sample : dataset.samples) wanted.insert(sample.id);
+  for (const Prediction& prediction : log.predictions) {
+    if (!wanted.contains(prediction.sample_id)) {
+      fail("app", "--resume: ", predictions_path().string(), " holds an answer for ", prediction.sample_id,
+           ", which is not among the pictures asked for; ask for those too, or start without --resume");
+    }
+  }
+  keep_bytes_ = log.complete_bytes;
+  return std::move(log.predictions);
+}
+
+void EvalOutput::start(const Settings& settings) {
+  make_folder("app", folder_);
+  remove_figures();
+  if (keep_bytes_) {
+    std::error_code error;
+    fs::resize_file(predictions_path(), *keep_bytes_, error);
+    if (error) fail("app", "cannot cut half a line off ", predictions_path().string(), ": ", error.message());
+  } else {
+    keep_old_predictions();
+    write_file_atomic("app", settings_path(), settings.json(1) + "\n");
+  }
+  file_.emplace("app", predictions_path(), keep_bytes_ ? LineFile::Mode::kAppend : LineFile::Mode::kTruncate);
+}
+
+void EvalOutput::add(const Prediction& prediction) { file_->write_line(prediction_line(prediction)); }
+
+void EvalOutput::write_predictions(const std::vector<Prediction>& predictions, const Settings& settings) {
+  make_folder("app", folder_);
+  remove_figures();
+  keep_old_predictions();
+  write_file_atomic("app", settings_path(), settings.json(1) + "\n");
+  write_file_atomic("app", predictions_path(), [&](const ByteSink& put) {
+    for (const Prediction& prediction : predictions) put(prediction_line(prediction) + "\n");
+  });
+}
+
+void EvalOutput::write_results(const MetricsReport& metrics, const std::vector<Prediction>& predictions,
+                               const Dataset& dataset, const Settings& settings, const std::string& title) const {
+  write_metrics(folder_ / "metrics.json", metrics, predictions, settings);
+  ReportInput report;
+  report.title = title;
+  report.predictions = predictions;
+  report.metrics = metrics;
+  report.settings = settings;
+  for (const Sample& sample : dataset.samples) report.pictures.emplace(sample.id, sample.path);
+  write_report(folder_ / "report", report);
+}
+
+void EvalOutput::remove_figures() const {
+  std::error_code ignored;
+  fs::remove(folder_ / "metrics.json", ignored);
+  fs::remove(folder_ / "report" / "index.html", ignored);
+}
+
+void EvalOutput::keep_old_predictions() const {
+  std::error_code error;
+  if (!fs::exists(predictions_path(), error) || fs::file_size(predictions_path(), error) == 0) return;
+  const fs::path kept = predictions_path().string() + ".bak";
+  fs::rename(predictions_path(), kept, error);
+  if (error) fail("app", "cannot move ", predictions_path().string(), " out of the way: ", error.message());
+  log_warning(concat("the answers of an earlier run are now in ", kept.string()));
+}
+
+}  // namespace lriad

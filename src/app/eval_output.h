@@ -1,0 +1,50 @@
+#pragma once
+
+#include <filesystem>
+#include <optional>
+#include <vector>
+
+#include "eval_options.h"
+#include "lriad/core/files.h"
+#include "lriad/data/dataset.h"
+#include "lriad/eval/metrics.h"
+#include "lriad/eval/settings.h"
+
+namespace lriad {
+
+/// The folder that --output names: predictions.jsonl with settings.json beside it, metrics.json and report/.
+class EvalOutput {
+ public:
+  /// Throws Error if a file stands in the way. Touches nothing.
+  explicit EvalOutput(const std::string& folder);
+
+  /// Answers that are there, for --resume. Throws Error if they were made with other settings, or for pictures that are
+  /// not in `dataset`.
+  std::vector<Prediction> answers_so_far(const Settings& settings, const Dataset& dataset);
+
+  /// Makes ready for add(): removes old figures, which will not fit any more; cuts half a line off answers_so_far()
+  /// or, without those, moves an older predictions.jsonl to predictions.jsonl.bak.
+  void start(const Settings& settings);
+  void add(const Prediction& prediction);  ///< appends to predictions.jsonl
+
+  /// Writes all answers at once, for --import.
+  void write_predictions(const std::vector<Prediction>& predictions, const Settings& settings);
+
+  /// Writes metrics.json and the report.
+  void write_results(const MetricsReport& metrics, const std::vector<Prediction>& predictions, const Dataset& dataset,
+                     const Settings& settings, const std::string& title) const;
+
+  const std::filesystem::path& folder() const { return folder_; }
+  std::filesystem::path predictions_path() const { return folder_ / "predictions.jsonl"; }
+
+ private:
+  void remove_figures() const;
+  void keep_old_predictions() const;
+  std::filesystem::path settings_path() const { return folder_ / "settings.json"; }
+
+  std::filesystem::path folder_;
+  std::optional<uint64_t> keep_bytes_;  ///< of predictions.jsonl; null: nothing
+  std::optional<LineFile> file_;
+};
+
+}  // namespace lriad

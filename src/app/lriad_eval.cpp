@@ -1,0 +1,16 @@
+#include <CLI/CLI.hpp>
+
+#include "common.h"
+#include "eval_options.h"
+#include "eval_run.h"
+
+int main(int argc, char** argv) {
+  CLI::App app(
+      "Asks a Qwen2-VL about pictures of parts: answers, figures and a report; or scores somebody else's predictions",
+      "lriad-eval");
+  lriad::CommonOptions common;
+  lriad::EvalCommandLine line;
+  lriad::add_eval_options(app, line);
+  lriad::add_common_options(app, common);
+  return lriad::run_program(app, argc, argv, common, [&line] { return lriad::run_eval(line); });
+}
