@@ -7,6 +7,7 @@
 #include "lriad/core/error.h"
 #include "lriad/core/log.h"
 #include "lriad/dist/launcher.h"
+#include "lriad/train/run_folder.h"
 #include "lriad/train/trainer.h"
 
 namespace lriad {
@@ -67,6 +68,7 @@ int run(const TrainCommandLine& line, const std::vector<std::string>& arguments)
     std::cout << print_config(loaded);
     return 0;
   }
+  check_run_folder(loaded.config.output_dir, line.resume);
   const std::string& devices = loaded.config.distributed.devices;
   if (const auto world = world_from_environment()) {
     return train(loaded, line, *world, device_of_rank(devices, *world));

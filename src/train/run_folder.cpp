@@ -16,6 +16,7 @@
 #include "lriad/core/error.h"
 #include "lriad/core/files.h"
 #include "lriad/core/log.h"
+#include "lriad/train/checkpoint.h"
 #include "lriad/train/tensorboard.h"
 
 namespace lriad {
@@ -75,6 +76,18 @@ uint64_t bytes_until(const fs::path& path, int64_t last_step) {
 }
 
 }  // namespace
+
+void check_run_folder(const fs::path& run_dir, const std::string& resume) {
+  std::error_code error;
+  if (fs::exists(run_dir, error) && !fs::is_directory(run_dir, error)) {
+    fail("train", "output_dir ", run_dir.string(), " is a file, expected a folder or a name that is free");
+  }
+  if (resume == "never" && !checkpoint_steps(run_dir).empty()) {
+    fail("train", "output_dir ", run_dir.string(), " holds checkpoints of an earlier run and --resume is never; ",
+         "choose another output_dir, or move them away");
+  }
+  if (resume != "never" && resume != "auto") find_checkpoint(run_dir, resume);
+}
 
 RunLock::RunLock(const fs::path& run_dir) {
   const fs::path path = run_dir / ".lock";

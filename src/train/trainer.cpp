@@ -158,10 +158,6 @@ void Trainer::Impl::open_folder() {
     files.emplace(folder);
     set_log_file(folder / "log.txt");
     remove_leftovers(folder);
-    if (options.resume == "never" && !checkpoint_steps(folder).empty()) {
-      fail("train", "output_dir ", folder.string(), " holds checkpoints of an earlier run and --resume is never; ",
-           "choose another output_dir, or move them away");
-    }
   }
   const fs::path checkpoint = agree_on_checkpoint();
   RunState run = state();
