@@ -85,12 +85,12 @@ std::vector<std::vector<GrpoStage::Group*>> GrpoStage::micro_batches(int64_t ste
 void GrpoStage::learn(int64_t step, Sums& sums) {
   for (const auto& batch : micro_batches(step)) {
     const bool anchored = config_.grpo.beta != 0 && config_.grpo.kl_anchor != KlAnchor::kOld;
-    if (anchored && sampled_at(step) == step) compute_anchor(batch, sums);
+    if (anchored && sampled_at(step) == step) compute_anchor(batch);
     learn_from(batch, step, sums);
   }
 }
 
-void GrpoStage::compute_anchor(const std::vector<Group*>& groups, Sums& sums) {
+void GrpoStage::compute_anchor(const std::vector<Group*>& groups) {
   clock_.enter("reference");
   const at::NoGradGuard no_grad;
   const bool base = config_.grpo.kl_anchor == KlAnchor::kBase;
@@ -109,7 +109,6 @@ void GrpoStage::compute_anchor(const std::vector<Group*>& groups, Sums& sums) {
   } else {
     parameters_.load_values(present);
   }
-  sums.rows += static_cast<double>(packed.num_rows);
   int64_t begin = 0;
   for (Group* group : groups) {
     const int64_t tokens = num_tokens(group->completions);
@@ -159,7 +158,6 @@ void GrpoStage::learn_from(const std::vector<Group*>& groups, int64_t step, Sums
   }
   m_.model->eval();
   const at::Tensor logp_M = now.logp_M.detach(), counted_M = in.weight_M != 0;
-  sums.rows += static_cast<double>(packed.num_rows);
   sums.kl += loss.kl_sum;
   sums.clip_low += loss.clip_low;
   sums.clip_high += loss.clip_high;
@@ -189,11 +187,10 @@ void GrpoStage::draw_again(int64_t step) {
   resample(step);
   normalise();
   const at::NoGradGuard no_grad;
-  Sums ignored;
   std::vector<Group*> all;
   for (Group& group : groups_) all.push_back(&group);
   for (Group* group : all) {
-    if (config_.grpo.beta != 0 && config_.grpo.kl_anchor != KlAnchor::kOld) compute_anchor({group}, ignored);
+    if (config_.grpo.beta != 0 && config_.grpo.kl_anchor != KlAnchor::kOld) compute_anchor({group});
     m_.model->train();
     group->old_M = token_logprobs(m_.model, pack({group}, step), config_.rollout.temperature).logp_M;
     m_.model->eval();
@@ -202,12 +199,18 @@ void GrpoStage::draw_again(int64_t step) {
 
 GrpoStage::Sums GrpoStage::over_ranks(const Sums& own) {
   clock_.enter("exchange");
-  const std::vector<double> sums = sum_over_ranks(
-      communicator_, {own.loss, own.kl, own.entropy, own.clip_low, own.clip_high, own.gap, own.nonfinite, own.rows},
-      "sums of the step");
-  Sums all{sums[0], sums[1], sums[2], sums[3], sums[4], sums[5], /*gap_max=*/0, sums[6], sums[7]};
-  for (const std::string& bytes : communicator_.gather(concat(own.gap_max), "largest difference of the step")) {
-    all.gap_max = std::max(all.gap_max, std::stod(bytes));
+  const std::vector<double> numbers = {own.loss,      own.kl,  own.entropy,   own.clip_low,
+                                       own.clip_high, own.gap, own.nonfinite, own.gap_max};
+  Sums all;
+  for (const std::vector<double>& rank : gather_numbers(communicator_, numbers, "sums of the step")) {
+    all.loss += rank[0];
+    all.kl += rank[1];
+    all.entropy += rank[2];
+    all.clip_low += rank[3];
+    all.clip_high += rank[4];
+    all.gap += rank[5];
+    all.nonfinite += rank[6];
+    all.gap_max = std::max(all.gap_max, rank[7]);
   }
   return all;
 }
@@ -217,7 +220,6 @@ StepFigures GrpoStage::figures(int64_t step, const Sums& sums) {
   result.nothing_left = step_weights_.nothing_left();
   result.loss = sums.loss;
   result.finite = sums.nonfinite == 0;
-  result.rows = static_cast<int64_t>(sums.rows);
   result.tokens = tokens_seen(all_groups_);
   result.figures = group_figures(all_groups_, config_.grpo);
   const auto mean = [&](double sum) {

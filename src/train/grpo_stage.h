@@ -43,7 +43,7 @@ class GrpoStage : public TrainingStage {
   };
   /// Sums over the tokens that count.
   struct Sums {
-    double loss = 0, kl = 0, entropy = 0, clip_low = 0, clip_high = 0, gap = 0, gap_max = 0, nonfinite = 0, rows = 0;
+    double loss = 0, kl = 0, entropy = 0, clip_low = 0, clip_high = 0, gap = 0, gap_max = 0, nonfinite = 0;
   };
 
   int64_t sampled_at(int64_t step) const;
@@ -54,7 +54,7 @@ class GrpoStage : public TrainingStage {
   void resample(int64_t step);
   void normalise();
   void learn(int64_t step, Sums& sums);
-  void compute_anchor(const std::vector<Group*>& groups, Sums& sums);
+  void compute_anchor(const std::vector<Group*>& groups);
   void learn_from(const std::vector<Group*>& groups, int64_t step, Sums& sums);
   void draw_again(int64_t step);
   PackedGroups pack(const std::vector<Group*>& groups, int64_t step) const;

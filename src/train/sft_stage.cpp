@@ -63,7 +63,6 @@ StepFigures SftStage::gradients(int64_t step) {
   result.nothing_left = all_counts.tokens == 0;
   result.loss = all.nll;
   result.finite = all.nonfinite == 0;
-  result.rows = static_cast<int64_t>(all.rows);
   result.tokens = static_cast<int64_t>(all_counts.tokens + all_counts.prompt_tokens);
   num_tokens_ += result.tokens;
   if (!result.nothing_left) result.figures.emplace_back("entropy", all.entropy / all_counts.tokens);
@@ -93,15 +92,14 @@ void SftStage::learn_from(std::vector<BatchPrompt>& prompts, std::size_t begin, 
   m_.model->eval();
   sums.nll += loss.item<double>();
   sums.entropy += now.entropy_M.sum().item<double>();
-  sums.rows += static_cast<double>(packed.num_rows);
   if (!at::isfinite(now.logp_M).all().item<bool>()) sums.nonfinite += 1;
 }
 
 SftStage::Sums SftStage::over_ranks(const Sums& own) {
   clock_.enter("exchange");
-  const std::vector<double> numbers = {own.nll, own.entropy, own.tokens, own.prompt_tokens, own.nonfinite, own.rows};
+  const std::vector<double> numbers = {own.nll, own.entropy, own.tokens, own.prompt_tokens, own.nonfinite};
   const std::vector<double> all = sum_over_ranks(communicator_, numbers, "sums of the step");
-  return {all[0], all[1], all[2], all[3], all[4], all[5]};
+  return {all[0], all[1], all[2], all[3], all[4]};
 }
 
 void SftStage::save(TrainerState& trainer, std::map<std::string, at::Tensor>&) const {

@@ -20,7 +20,6 @@ struct StepFigures {
   double kl = 0;                         ///< token mean, nats
   bool finite = true;                    ///< false: a log-probability was not finite
   bool nothing_left = false;             ///< no completion counts: no update
-  int64_t rows = 0;                      ///< language-model rows of the training and reference passes on all ranks
   int64_t tokens = 0;                    ///< prompt and completion tokens of the step on all ranks
   std::vector<std::string> completions;  ///< lines for completions.jsonl (main rank)
 };

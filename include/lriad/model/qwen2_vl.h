@@ -20,6 +20,12 @@ struct PackedTokens {
   at::Tensor features_MD;   ///< rows of image_token_id get these, in order; may be undefined
 };
 
+/// What has passed through a model so far.
+struct PassCounts {
+  int64_t rows = 0;      ///< through the language model
+  int64_t pictures = 0;  ///< through the vision tower
+};
+
 /// Qwen2-VL: vision tower, decoder, head. Children carry the checkpoint's names (transformers >= 4.52), so that
 /// named_parameters() is the list of tensors to load. All weights are frozen until asked otherwise.
 class Qwen2VlImpl : public torch::nn::Module {
@@ -49,11 +55,13 @@ class Qwen2VlImpl : public torch::nn::Module {
   std::map<std::string, at::Tensor> lora_parameters() const;
 
   const ModelConfig& config() const { return config_; }
+  const PassCounts& counts() const { return counts_; }
 
  private:
   at::Tensor embed(const PackedTokens& tokens) const;
   ModelConfig config_;
   bool checkpoint_ = false;
+  PassCounts counts_;
   at::Tensor embedding_, head_;
   VisionTower visual_;
   std::vector<DecoderLayer> layers_;

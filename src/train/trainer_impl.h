@@ -1,0 +1,60 @@
+#pragma once
+
+#include <filesystem>
+#include <memory>
+#include <optional>
+
+#include "lriad/train/guard.h"
+#include "lriad/train/metrics_log.h"
+#include "lriad/train/optimizer.h"
+#include "lriad/train/progress.h"
+#include "lriad/train/run_folder.h"
+#include "lriad/train/trainer.h"
+#include "materials.h"
+#include "phase_clock.h"
+#include "run_state.h"
+#include "training_stage.h"
+
+namespace lriad {
+
+/// What only the main rank has: the files of the run folder.
+struct RunFiles {
+  explicit RunFiles(const std::filesystem::path& folder) : lock(folder) {}
+  RunLock lock;
+  std::unique_ptr<RunLog> log;
+};
+
+struct Trainer::Impl {
+  Impl(const LoadedConfig& loaded_config, const TrainOptions& given, Communicator& world, const at::Device& device);
+
+  int run();
+  void open_folder();
+  std::filesystem::path agree_on_checkpoint();
+  void start_progress();
+  bool step(int64_t number);
+  bool update(const StepFigures& figures, StepMetrics& metrics, int64_t number);
+  void evaluate_step(int64_t number, StepMetrics& metrics);
+  void log_step(const StepFigures& figures, StepMetrics& metrics);
+  void save();
+  int agreed_signal();
+  void finish();
+  RunState state() { return {materials, parameters, optimizer, *stage, guard, trainer}; }
+
+  LoadedConfig loaded;
+  TrainOptions options;
+  Communicator& communicator;
+  Materials materials;
+  const Config& config;
+  FlatParameters parameters;
+  AdamW optimizer;
+  HealthGuard guard;
+  std::optional<Progress> progress;
+  PhaseClock clock;
+  std::unique_ptr<TrainingStage> stage;
+  TrainerState trainer;
+  std::optional<RunFiles> files;
+  int64_t total_steps = 0;
+  int64_t saved_step = -1;
+};
+
+}  // namespace lriad

@@ -1,0 +1,122 @@
+// One step of a run: the stage's gradients, the update, the figures.
+#include <ATen/ATen.h>
+
+#include <algorithm>
+#include <chrono>
+
+#include "evaluation.h"
+#include "lriad/core/error.h"
+#include "lriad/core/log.h"
+#include "lriad/train/schedule.h"
+#include "rank_sums.h"
+#include "trainer_impl.h"
+
+namespace lriad {
+namespace {
+
+/// The figures of a step that a terminal has room for.
+NamedFigures shown_figures(const StepMetrics& metrics) {
+  NamedFigures shown;
+  const auto all = metrics.scalars();
+  for (const char* name :
+       {"loss", "reward", "accuracy", "recall/defect", "recall/normal", "kl", "grad_norm", "learning_rate"}) {
+    const auto found = std::ranges::find_if(all, [name](const auto& one) { return one.first == name; });
+    if (found != all.end()) shown.push_back(*found);
+  }
+  return shown;
+}
+
+}  // namespace
+
+/// One optimizer step; false when the guard ends the run.
+bool Trainer::Impl::step(int64_t number) {
+  const auto start = std::chrono::steady_clock::now();
+  parameters.zero_gradients();
+  const PassCounts before = materials.model->counts();
+  const StepFigures figures = stage->gradients(number);
+  StepMetrics metrics(number, static_cast<double>(number) / static_cast<double>(stage->steps_per_epoch()));
+  const bool go_on = update(figures, metrics, number);
+  trainer.global_step = number;
+  trainer.epoch = static_cast<double>(number) / static_cast<double>(stage->steps_per_epoch());
+  for (const auto& [name, value] : figures.figures) {
+    if (value) {
+      metrics.add(name, *value);
+    } else {
+      metrics.add_null(name);
+    }
+  }
+  if (config.train.eval_steps > 0 && number % config.train.eval_steps == 0) evaluate_step(number, metrics);
+  const NamedFigures phases = clock.finish();
+  const double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+  metrics.add("time/step", seconds);
+  for (const auto& [name, value] : phases) metrics.add("time/" + name, value);
+  metrics.add("tokens_per_second", static_cast<double>(figures.tokens) / seconds);
+  const PassCounts after = materials.model->counts();
+  const auto passes = sum_over_ranks(
+      communicator,
+      {static_cast<double>(after.rows - before.rows), static_cast<double>(after.pictures - before.pictures)}, "passes");
+  metrics.add("passes/rows", passes[0]);
+  metrics.add("passes/pictures", passes[1]);
+  metrics.add("memory/peak_gb", peak_memory_gb(materials.device));
+  log_step(figures, metrics);
+  progress->step_done(number, shown_figures(metrics), phases, number % config.train.logging_steps == 0);
+  return go_on;
+}
+
+/// Sums the gradient over the ranks, lets the guard look, clips, moves the weights. A step without anything left, or
+/// one that the guard refuses, leaves weights and Adam as they are; the schedule goes on. False when the guard ends the
+/// run.
+bool Trainer::Impl::update(const StepFigures& figures, StepMetrics& metrics, int64_t number) {
+  clock.enter("exchange");
+  communicator.sum(parameters.gradients(), "gradient");
+  clock.enter("optimizer");
+  const double rate = config.optim.learning_rate * schedule_factor(config.optim.lr_scheduler_type, number - 1,
+                                                                   total_steps, config.optim.warmup_ratio);
+  const double norm = parameters.gradients().norm().item<double>();
+  std::optional<std::string> trip;
+  if (!figures.nothing_left) trip = guard.check({figures.loss, norm, figures.kl, figures.finite});
+  if (figures.nothing_left || trip) {
+    metrics.add_null("loss");
+    metrics.add_null("grad_norm");
+  } else {
+    optimizer.clip_gradients();
+    optimizer.step(rate);
+    parameters.publish_values();
+    metrics.add("loss", figures.loss);
+    metrics.add("grad_norm", norm);
+  }
+  metrics.add("learning_rate", rate);
+  if (figures.nothing_left)
+    log_warning(concat("[train] step ", number, ": no completion counts, the weights stay as they are"));
+  if (!trip) return true;
+  log_warning(concat("[train] step ", number, ": the health guard left the weights as they are: ", *trip));
+  if (!guard.must_stop()) return true;
+  log_error(concat("[train] stopped by the health guard at step ", number, " (guard.on_trip, guard.stop_after): ",
+                   *trip, "; the last checkpoint is unharmed: lower optim.learning_rate, or raise the guard's limits"));
+  return false;
+}
+
+void Trainer::Impl::evaluate_step(int64_t number, StepMetrics& metrics) {
+  clock.enter("evaluation");
+  const std::string best = "eval_" + config.train.metric_for_best_model;
+  for (const auto& [name, value] : evaluate_model(materials, communicator)) {
+    if (!value) {
+      metrics.add_null(name);
+      continue;
+    }
+    metrics.add(name, *value);
+    if (name != best || (trainer.best_metric && *value <= *trainer.best_metric)) continue;
+    trainer.best_metric = *value;
+    trainer.best_step = number;
+    log_info(concat("best ", name, " so far: ", *value, " after step ", number));
+  }
+}
+
+void Trainer::Impl::log_step(const StepFigures& figures, StepMetrics& metrics) {
+  if (metrics.step() % config.train.logging_steps == 0) trainer.log_history.push_back(metrics.json());
+  if (!files) return;
+  for (const std::string& line : figures.completions) files->log->write_completion(line);
+  files->log->write(metrics);
+}
+
+}  // namespace lriad
