@@ -47,6 +47,11 @@ void add_model(std::vector<Key>& keys, Config& c) {
             choice_field<Switch>(c.model.gradient_checkpointing,
                                  {{"auto", Switch::kAuto}, {"on", Switch::kOn}, {"off", Switch::kOff}}),
             "auto | on | off: compute activations again to save memory");
+  Section cache(keys, "model.vision_cache.");
+  cache.add("memory_mb", integer_field(c.model.vision_cache.memory_mb, {0, kMany}),
+            "MiB of pictures' features kept over the epochs; 0 = off");
+  cache.add("disk_mb", integer_field(c.model.vision_cache.disk_mb, {0, kMany}), "MiB of them in folder; 0 = off");
+  cache.add("folder", text_field(c.model.vision_cache.folder, not_empty), "where; null = not on disk");
   Section(keys, "").add("trainable",
                         choice_field<Trainable>(c.trainable, {{"lora", Trainable::kLora}, {"all", Trainable::kAll}}),
                         "lora | all (sft only, vision tower included)");

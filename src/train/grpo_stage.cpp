@@ -4,7 +4,6 @@
 
 #include "lriad/core/error.h"
 #include "lriad/core/random.h"
-#include "lriad/eval/model_inputs.h"
 #include "lriad/grpo/advantage.h"
 #include "lriad/grpo/answers.h"
 
@@ -68,14 +67,11 @@ void GrpoStage::sample(int64_t step) {
     groups_.emplace_back().prompt = std::move(prompt);
   }
   clock_.enter("vision");
-  std::vector<PreparedSample> samples;
-  for (const Group& group : groups_) samples.push_back(group.prompt.sample);
-  const at::NoGradGuard no_grad;
-  const std::vector<at::Tensor> features = image_features(m_.model, samples);
   std::vector<Group*> all;
-  for (std::size_t k = 0; k < groups_.size(); ++k) {
-    groups_[k].features_MD = features[k];
-    all.push_back(&groups_[k]);
+  for (Group& group : groups_) {
+    group.features_MD = m_.features.features(group.prompt.sample);
+    group.prompt.sample.patches.values = {};
+    all.push_back(&group);
   }
   complete(all, step, /*attempt=*/0);
   if (config_.grpo.num_iterations > 1) sampling_adapter_ = copies(parameters_.named_values(), kSamplingPrefix);

@@ -117,6 +117,8 @@ Materials load_materials(const Config& config, const at::Device& device) {
   AdapterConfig adapter;
   if (config.trainable == Trainable::kLora) adapter = give_adapter(model, config);
   model->checkpoint_layers(config.model.gradient_checkpointing == Switch::kOn);
+  FeatureCache features(config.trainable == Trainable::kLora ? config.model.vision_cache : VisionCacheSection{0, 0, {}},
+                        model);
   return {config,
           device,
           std::move(tokenizer),
@@ -125,6 +127,7 @@ Materials load_materials(const Config& config, const at::Device& device) {
           std::move(data),
           std::move(eval_data),
           std::move(model),
+          std::move(features),
           std::move(adapter)};
 }
 

@@ -7,6 +7,7 @@
 #include <utility>
 #include <vector>
 
+#include "feature_cache.h"
 #include "lriad/config/config.h"
 #include "lriad/data/dataset.h"
 #include "lriad/data/prepare.h"
@@ -27,6 +28,7 @@ struct Materials {
   Dataset data;
   std::optional<Dataset> eval_data;  ///< with train.eval_steps > 0
   Qwen2Vl model;                     ///< with its adapter unless everything is trained
+  FeatureCache features;             ///< for a frozen tower
   AdapterConfig adapter;
 };
 

@@ -36,7 +36,7 @@ std::map<std::string, std::string> keys_of(const std::string& canonical) {
 /// Keys that may differ between the parts of a run without a word: they change no number of a step.
 bool harmless(const std::string& key) {
   for (const char* prefix : {"output_dir", "log.", "distributed.", "train.save", "train.logging_steps",
-                             "train.eval_steps", "model.gradient_checkpointing", "eval"}) {
+                             "train.eval_steps", "model.gradient_checkpointing", "model.vision_cache", "eval"}) {
     if (key.starts_with(prefix)) return true;
   }
   return false;

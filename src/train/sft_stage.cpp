@@ -73,12 +73,13 @@ StepFigures SftStage::gradients(int64_t step) {
 void SftStage::learn_from(std::vector<BatchPrompt>& prompts, std::size_t begin, std::size_t end, double tokens,
                           Sums& sums) {
   clock_.enter("vision");
-  std::vector<PreparedSample> samples;
-  for (std::size_t k = begin; k < end; ++k) samples.push_back(std::move(prompts[k].sample));
-  {
-    const at::AutoGradMode with_grad(config_.trainable == Trainable::kAll);
+  if (config_.trainable == Trainable::kAll) {
+    std::vector<PreparedSample> samples;
+    for (std::size_t k = begin; k < end; ++k) samples.push_back(std::move(prompts[k].sample));
     const std::vector<at::Tensor> features = image_features(m_.model, samples);
     for (std::size_t k = begin; k < end; ++k) groups_[k].features_MD = features[k - begin];
+  } else {
+    for (std::size_t k = begin; k < end; ++k) groups_[k].features_MD = m_.features.features(prompts[k].sample);
   }
   clock_.enter("policy");
   m_.model->train();

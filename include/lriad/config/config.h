@@ -35,11 +35,18 @@ enum class ZeroVariance { kKeep, kDrop, kResample };
 enum class Schedule { kLinear, kCosine, kConstant };
 enum class GuardAction { kSkip, kStop };
 
+struct VisionCacheSection {
+  int64_t memory_mb = 1024;           ///< MiB of pictures' features kept in memory; 0 = off
+  int64_t disk_mb = 0;                ///< MiB kept in `folder`; 0 = off
+  std::optional<std::string> folder;  ///< shared by runs with the same tower
+};
+
 struct ModelSection {
   std::string path;                    ///< HF folder of a Qwen2-VL
   std::optional<std::string> adapter;  ///< PEFT folder to start from
   Dtype dtype = Dtype::kBfloat16;
   Switch gradient_checkpointing = Switch::kAuto;
+  VisionCacheSection vision_cache;
 };
 
 struct LoraSection {
