@@ -1,12 +1,14 @@
 #!/usr/bin/env python3
 """Pictures of many modes with what Pillow and torchvision make of them (pillow 13.0.0, torchvision 0.26.0, seed 3).
 
-Usage: make_vision.py FOLDER     writes FOLDER/*.png|jpg|bmp and FOLDER/expected.json
+Usage: make_vision.py FOLDER     writes FOLDER/*.png|jpg|bmp|tif, FOLDER/expected.json and FOLDER/shapes.json
 Pixels are kept as SHA-256 of the RGB bytes: of the decoded picture and of it resized by each backend.
 """
 import hashlib
 import json
+import struct
 import sys
+import zlib
 from pathlib import Path
 
 import numpy
@@ -40,17 +42,59 @@ def pictures(rng):
     exif = Image.Exif()
     exif[0x0112] = 6
     yield "turned.jpg", rgb, {"quality": 90, "exif": exif}
+    yield "progressive.jpg", rgb, {"quality": 60, "progressive": True, "subsampling": 2}
+    yield "rgb.tif", rgb, {"compression": "tiff_lzw"}
+    yield "rgba.tif", Image.fromarray(noise(rng, (29, 33, 4))), {"compression": "tiff_deflate"}
+    yield "la.tif", Image.fromarray(noise(rng, (29, 33, 4))).convert("LA"), {}
+    yield "palette.tif", rgb.quantize(13), {"compression": "packbits"}
+    yield "bit.tif", rgb.convert("1"), {"compression": "group4"}
+    yield "gray16.tif", Image.fromarray(noise(rng, (21, 40), numpy.uint16, 600)), {}
+    yield "jpeg.tif", rgb, {"compression": "jpeg"}
+    for orientation in (2, 3, 4, 5, 7, 8):
+        exif = Image.Exif()
+        exif[0x0112] = orientation
+        yield f"turned{orientation}.{'png' if orientation % 2 else 'tif'}", rgb.crop((0, 0, 30, 20)), {"exif": exif}
+
+
+def png_chunk(kind, data):
+    return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+
+
+def write_deep_png(path, rng):
+    """16 bits a sample in RGB, which Pillow reads but does not write."""
+    samples = noise(rng, (20, 24, 3), ">u2", 65536)
+    rows = b"".join(b"\0" + row.tobytes() for row in samples)
+    header = struct.pack(">IIBBBBB", 24, 20, 16, 2, 0, 0, 0)
+    path.write_bytes(b"\x89PNG\r\n\x1a\n" + png_chunk(b"IHDR", header) + png_chunk(b"IDAT", zlib.compress(rows))
+                     + png_chunk(b"IEND", b""))
+
+
+# height, width -> height, width: both axes shrunk, grown or mixed, and the border between Pillow's two orders of passes.
+SHAPES = [(90, 90, 45, 45), (61, 37, 28, 56), (37, 61, 56, 28), (5, 7, 28, 28), (300, 2, 28, 28), (205, 1, 56, 28),
+          (80, 60, 40, 40), (81, 60, 40, 40), (79, 60, 40, 40), (35, 12, 12, 4), (52, 38, 13, 13), (40, 90, 40, 28),
+          (90, 40, 28, 40), (28, 56, 28, 56), (111, 97, 28, 112), (97, 111, 112, 28), (405, 22, 330, 9)]
+
+
+def resized(image, size):
+    tensor = torch.from_numpy(numpy.array(image)).permute(2, 0, 1)
+    other = functional.resize(tensor, size, interpolation=InterpolationMode.BICUBIC, antialias=True)
+    pil = image.resize((size[1], size[0]), Image.Resampling.BICUBIC)
+    return {"pil": sha(numpy.array(pil)), "torchvision": sha(other.permute(1, 2, 0).numpy())}
+
+
+def shape_cases():
+    """Of the picture whose k-th byte is k * 2654435761 (modulo 2^32) >> 24."""
+    for height, width, *size in SHAPES:
+        index = numpy.arange(height * width * 3, dtype=numpy.uint64)
+        data = ((index * 2654435761) % 2**32 >> 24).astype(numpy.uint8).reshape(height, width, 3)
+        yield {"from": [height, width], "to": size, **resized(Image.fromarray(data), size)}
 
 
 def expected(path, size):
     from PIL import ImageOps
 
     image = ImageOps.exif_transpose(Image.open(path)).convert("RGB")
-    tensor = torch.from_numpy(numpy.array(image)).permute(2, 0, 1)
-    resized = functional.resize(tensor, size, interpolation=InterpolationMode.BICUBIC, antialias=True)
-    pil = image.resize((size[1], size[0]), Image.Resampling.BICUBIC)
-    return {"size": [image.height, image.width], "rgb": sha(numpy.array(image)), "resize_to": size,
-            "pil": sha(numpy.array(pil)), "torchvision": sha(resized.permute(1, 2, 0).numpy())}
+    return {"size": [image.height, image.width], "rgb": sha(numpy.array(image)), "resize_to": size, **resized(image, size)}
 
 
 def main():
@@ -62,6 +106,9 @@ def main():
     for i, (name, image, options) in enumerate(pictures(rng)):
         image.save(folder / name, **options)
         result[name] = expected(folder / name, sizes[i % len(sizes)])
+    write_deep_png(folder / "rgb16.png", rng)
+    result["rgb16.png"] = expected(folder / "rgb16.png", sizes[0])
+    (folder / "shapes.json").write_text(json.dumps(list(shape_cases()), indent=1) + "\n")
     (folder / "expected.json").write_text(json.dumps(result, indent=1) + "\n")
 
 

@@ -1,4 +1,6 @@
 #include <algorithm>
+#include <iostream>
+#include <mutex>
 #include <opencv2/core.hpp>
 #include <opencv2/core/utils/logger.hpp>
 #include <opencv2/imgcodecs.hpp>
@@ -8,18 +10,37 @@
 #include "lriad/core/error.h"
 #include "lriad/core/files.h"
 #include "lriad/vision/image_processor.h"
+#include "png_transparency.h"
 
 namespace lriad {
 namespace {
 
 constexpr uint64_t kMaxFile = 1ull << 30;
 
-/// Files without their end are refused, as Pillow does; OpenCV would fill the rest with gray.
-void check_whole(const std::string& name, std::string_view bytes, const ImageHeader& header) {
-  const bool whole = header.format != ImageFormat::kJpeg || bytes.rfind("\xFF\xD9") != std::string_view::npos;
-  if (!whole) fail("vision", name, ": the file is cut off");
-  if (header.format == ImageFormat::kJpeg && header.components == 4) {
-    fail("vision", name, ": a CMYK JPEG, expected gray or RGB: convert it first");
+/// Refuses what OpenCV would decode otherwise than Pillow: JPEG files without their end, and colours other than gray,
+/// RGB and palette.
+void check_kind(const std::string& name, std::string_view bytes, const ImageHeader& header) {
+  if (header.format == ImageFormat::kJpeg) {
+    if (bytes.rfind("\xFF\xD9") == std::string_view::npos) fail("vision", name, ": the file is cut off");
+    if (header.components == 4) fail("vision", name, ": a CMYK JPEG, expected gray or RGB: convert it first");
+  }
+  if (header.format != ImageFormat::kTiff) return;
+  constexpr int kYcc = 6, kJpegCompression = 7;
+  if (header.photometric > 3 && (header.photometric != kYcc || header.compression != kJpegCompression)) {
+    fail("vision", name, ": a TIFF in CMYK, Lab or another colour space (PhotometricInterpretation ",
+         header.photometric, "), expected gray, RGB or palette: convert it first");
+  }
+  if (header.bits != 1 && header.bits != 8 && header.bits != 16) {
+    fail("vision", name, ": a TIFF of ", header.bits, " bits a sample, expected 1, 8 or 16: convert it first");
+  }
+}
+
+/// Makes the decoder leave orientation and alpha of a TIFF alone: it would turn by its own rules and multiply with
+/// alpha.
+void neutralise_tags(std::string& bytes, const ImageHeader& header) {
+  for (const uint64_t at : {header.orientation_at, header.alpha_at}) {
+    if (at == 0 || at + 4 > bytes.size()) continue;
+    bytes.replace(at, 2, header.big_endian ? std::string("\0\1", 2) : std::string("\1\0", 2));
   }
 }
 
@@ -40,6 +61,48 @@ Image to_rgb(const cv::Mat& mat) {
     }
   }
   return image;
+}
+
+/// Divides by alpha where a file holds colours multiplied with it, as Pillow does.
+void divide_by_alpha(cv::Mat& mat) {
+  for (int y = 0; y < mat.rows; ++y) {
+    for (uint8_t* pixel = mat.ptr<uint8_t>(y); pixel != mat.ptr<uint8_t>(y) + mat.cols * 4; pixel += 4) {
+      const int alpha = pixel[3];
+      for (int c = 0; c < 3; ++c)
+        pixel[c] = static_cast<uint8_t>(alpha == 0 ? 0 : std::min(255, pixel[c] * 255 / alpha));
+    }
+  }
+}
+
+/// Keeps std::cerr still for its lifetime: OpenCV writes there what it also throws. Counted, as threads decode side by
+/// side.
+class QuietCerr {
+ public:
+  QuietCerr() {
+    const std::lock_guard lock(mutex_);
+    if (users_++ == 0) buffer_ = std::cerr.rdbuf(nullptr);
+  }
+  ~QuietCerr() {
+    const std::lock_guard lock(mutex_);
+    if (--users_ == 0) std::cerr.rdbuf(buffer_);
+  }
+  QuietCerr(const QuietCerr&) = delete;
+  QuietCerr& operator=(const QuietCerr&) = delete;
+
+ private:
+  static inline std::mutex mutex_;
+  static inline int users_ = 0;
+  static inline std::streambuf* buffer_ = nullptr;
+};
+
+/// What OpenCV makes of the file, colours and alpha as stored; empty if it cannot.
+cv::Mat decode(std::string& bytes) {
+  const QuietCerr quiet;
+  try {
+    return cv::imdecode(cv::Mat(1, static_cast<int>(bytes.size()), CV_8U, bytes.data()), cv::IMREAD_UNCHANGED);
+  } catch (const cv::Exception&) {
+    return {};
+  }
 }
 
 /// The picture turned as Pillow's exif_transpose() does for the EXIF orientation.
@@ -70,19 +133,17 @@ Image decode_image(const std::filesystem::path& path, ResizeBackend backend) {
     return true;
   }();
   const ImageHeader header = read_image_header(path);
-  const std::string bytes = read_file("vision", path, kMaxFile), name = path.string();
-  if (quiet) check_whole(name, bytes, header);
-  cv::Mat mat;
-  try {
-    const cv::Mat raw(1, static_cast<int>(bytes.size()), CV_8U, const_cast<char*>(bytes.data()));
-    mat = cv::imdecode(raw, cv::IMREAD_UNCHANGED);
-  } catch (const cv::Exception&) {
-    mat.release();
-  }
+  const std::string name = path.string();
+  std::string bytes = read_file("vision", path, kMaxFile);
+  if (quiet) check_kind(name, bytes, header);
+  neutralise_tags(bytes, header);
+  cv::Mat mat = decode(bytes);
   const bool known = mat.depth() == CV_8U || mat.depth() == CV_16U;
   if (mat.empty() || !known || mat.channels() == 2)
     fail("vision", name, ": the picture is damaged or of a kind that cannot be read");
-  const Image image = to_rgb(mat);
+  if (header.alpha == 1 && mat.type() == CV_8UC4) divide_by_alpha(mat);
+  Image image = to_rgb(mat);
+  if (backend == ResizeBackend::kPil) whiten_transparent_colour(bytes, image);
   const bool turns = header.orientation != 1 && backend == ResizeBackend::kPil;
   return turns ? turned(image, header.orientation) : image;
 }

@@ -9,6 +9,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "lriad/core/error.h"
 
@@ -25,12 +26,14 @@ class Source {
     struct stat info {};
     if (file_ < 0) fail("vision", "cannot read ", path.string(), ": ", std::strerror(errno));
     regular_ = ::fstat(file_, &info) == 0 && S_ISREG(info.st_mode);
+    size_ = regular_ ? static_cast<uint64_t>(info.st_size) : 0;
   }
   ~Source() { ::close(file_); }
   Source(const Source&) = delete;
   Source& operator=(const Source&) = delete;
 
   bool regular() const { return regular_; }
+  uint64_t size() const { return size_; }
 
   std::string read(uint64_t at, std::size_t length) const {
     std::string bytes(length, '\0');
@@ -48,6 +51,7 @@ class Source {
  private:
   int file_;
   bool regular_ = false;
+  uint64_t size_ = 0;
 };
 
 uint64_t number(std::string_view bytes, std::size_t at, std::size_t length, bool big_endian) {
@@ -70,21 +74,41 @@ class TiffDirectory {
     const uint64_t at = number(head, 4, 4, big_);
     if (at >= length) return;
     const std::string count = source.read(start + at, 2);
+    entries_at_ = start + at + 2;
     if (count.size() == 2) entries_ = source.read(start + at + 2, 12 * number(count, 0, 2, big_));
+    whole_ = count.size() == 2 && entries_.size() == 12 * number(count, 0, 2, big_);
   }
-  bool found() const { return !entries_.empty(); }
+  bool whole() const { return whole_; }
 
-  /// A single BYTE, SHORT or LONG; `first` takes the first of several too.
-  std::optional<uint64_t> value(unsigned tag, bool first = false) const {
+  /// BYTE, SHORT or LONG numbers; empty for other types and for more than a million.
+  std::vector<uint64_t> values(unsigned tag) const {
     const auto at = find(tag);
-    if (!at) return std::nullopt;
+    if (!at) return {};
     const uint64_t type = number(entries_, *at + 2, 2, big_), count = number(entries_, *at + 4, 4, big_);
     const std::size_t size = type == 1 ? 1 : type == 3 ? 2 : type == 4 ? 4 : 0;
-    if (size == 0 || count == 0 || (count > 1 && !first)) return std::nullopt;
-    if (size * count <= 4) return number(entries_, *at + 8, size, big_);
-    const std::string far = source_.read(start_ + number(entries_, *at + 8, 4, big_), size);
-    return far.size() == size ? std::optional(number(far, 0, size, big_)) : std::nullopt;
+    if (size == 0 || count > 1'000'000) return {};
+    const bool here = size * count <= 4;
+    const std::string bytes =
+        here ? entries_.substr(*at + 8, 4) : source_.read(start_ + number(entries_, *at + 8, 4, big_), size * count);
+    std::vector<uint64_t> result;
+    for (std::size_t i = 0; i < count && (i + 1) * size <= bytes.size(); ++i) {
+      result.push_back(number(bytes, i * size, size, big_));
+    }
+    return result;
   }
+
+  /// The only number of a tag; with `first` the first of several, too.
+  std::optional<uint64_t> value(unsigned tag, bool first = false) const {
+    const auto all = values(tag);
+    return all.empty() || (all.size() > 1 && !first) ? std::nullopt : std::optional(all[0]);
+  }
+
+  /// Position in the file of a value of up to 4 bytes; 0 if there is no such tag.
+  uint64_t place(unsigned tag) const {
+    const auto at = find(tag);
+    return at ? entries_at_ + *at + 8 : 0;
+  }
+  bool big_endian() const { return big_; }
 
   std::string text(unsigned tag) const {
     const auto at = find(tag);
@@ -103,11 +127,15 @@ class TiffDirectory {
   const Source& source_;
   uint64_t start_;
   bool big_ = false;
+  uint64_t entries_at_ = 0;
+  bool whole_ = false;  // no entry is missing
   std::string entries_;
 };
 
-constexpr unsigned kTiffWidth = 256, kTiffHeight = 257, kTiffPhotometric = 262, kTiffOrientation = 274,
-                   kTiffSamples = 277, kTiffXmp = 700;
+constexpr unsigned kTiffWidth = 256, kTiffHeight = 257, kTiffBits = 258, kTiffCompression = 259, kTiffPhotometric = 262,
+                   kTiffStripOffsets = 273, kTiffOrientation = 274, kTiffSamples = 277, kTiffStripSizes = 279,
+                   kTiffColorMap = 320, kTiffTileOffsets = 324, kTiffTileSizes = 325, kTiffExtraSamples = 338,
+                   kTiffXmp = 700;
 
 int orientation_of(std::optional<uint64_t> value) {
   return value && *value >= 1 && *value <= 8 ? static_cast<int>(*value) : 1;
@@ -200,13 +228,33 @@ std::optional<ImageHeader> bmp_header(const Source& source) {
   return header;
 }
 
+/// False if pixels or palette lie beyond the end of the file.
+bool holds_pixels(const TiffDirectory& tags, uint64_t file_size) {
+  const bool tiled = !tags.values(kTiffTileOffsets).empty();
+  const auto offsets = tags.values(tiled ? kTiffTileOffsets : kTiffStripOffsets);
+  const auto sizes = tags.values(tiled ? kTiffTileSizes : kTiffStripSizes);
+  for (std::size_t i = 0; i < offsets.size(); ++i) {
+    if (offsets[i] + (i < sizes.size() ? sizes[i] : 0) > file_size) return false;
+  }
+  const bool palette = tags.value(kTiffPhotometric) == 3;
+  const bool small = tags.value(kTiffBits, /*first=*/true).value_or(1) <= 8;
+  const uint64_t colours = small ? uint64_t{3} << tags.value(kTiffBits, /*first=*/true).value_or(1) : 0;
+  return !offsets.empty() && (!palette || tags.values(kTiffColorMap).size() >= colours);
+}
+
 std::optional<ImageHeader> tiff_header(const Source& source) {
   const TiffDirectory tags(source, 0, uint64_t{1} << 32);
   const auto width = tags.value(kTiffWidth), height = tags.value(kTiffHeight);
-  if (!width || !height) return std::nullopt;
+  if (!tags.whole() || !width || !height || !holds_pixels(tags, source.size())) return std::nullopt;
   ImageHeader header{ImageFormat::kTiff, *width, *height};
   header.components = static_cast<int>(tags.value(kTiffSamples).value_or(1));
   header.photometric = static_cast<int>(tags.value(kTiffPhotometric).value_or(1));
+  header.bits = static_cast<int>(tags.value(kTiffBits, /*first=*/true).value_or(1));
+  header.compression = static_cast<int>(tags.value(kTiffCompression).value_or(1));
+  header.alpha = static_cast<int>(tags.value(kTiffExtraSamples, /*first=*/true).value_or(0));
+  header.orientation_at = tags.place(kTiffOrientation);
+  header.alpha_at = tags.place(kTiffExtraSamples);
+  header.big_endian = tags.big_endian();
   header.orientation = OrientationData{tags.value(kTiffOrientation), xmp_orientation(tags.text(kTiffXmp))}.value();
   return header;
 }

@@ -12,9 +12,15 @@ struct ImageHeader {
   ImageFormat format = ImageFormat::kPng;
   uint64_t width = 0;  ///< as stored, before any rotation
   uint64_t height = 0;
-  int components = 3;   ///< of a JPEG or TIFF
-  int photometric = 2;  ///< of a TIFF: 0, 1 gray, 2 RGB, 3 palette, 5 CMYK, 6 YCbCr
-  int orientation = 1;  ///< EXIF 0x0112: 1..8
+  int components = 3;           ///< of a JPEG or TIFF
+  int orientation = 1;          ///< EXIF 0x0112: 1..8
+  int photometric = 2;          ///< of a TIFF: 0 and 1 gray, 2 RGB, 3 palette, others are not decoded as Pillow does
+  int bits = 8;                 ///< of a TIFF's sample
+  int compression = 1;          ///< of a TIFF: 7 is JPEG
+  int alpha = 0;                ///< of a TIFF: 1 if colours are multiplied with alpha, 2 if not
+  uint64_t orientation_at = 0;  ///< of a TIFF: where the tag's value stands in the file; 0 if it has none
+  uint64_t alpha_at = 0;
+  bool big_endian = false;
   bool sideways() const { return orientation >= 5; }
 };
 

@@ -10,6 +10,8 @@
 namespace lriad {
 namespace {
 
+constexpr int64_t kMaxAspect = 200;  // of smart_resize in image_processing_qwen2_vl.py
+
 using nlohmann::json;
 
 /// Value of every byte after rescaling and normalisation, per channel (qwen2vl.md 5.6).
@@ -62,13 +64,20 @@ ImageSettings read_image_settings(const std::filesystem::path& model_dir, const 
   read_size(root, "merge_size", path.string(), settings.merge_size);
   read_triple(root, "image_mean", path.string(), settings.mean);
   read_triple(root, "image_std", path.string(), settings.std);
+  for (const double std : settings.std) {
+    if (!(std > 0))
+      fail("vision", path.string(), ": image_std is ", root["image_std"].dump(), ", expected three numbers above 0");
+  }
   return settings;
 }
 
-std::array<int64_t, 2> smart_resize(int64_t height, int64_t width, int64_t factor, int64_t min_pixels, int64_t max_pixels) {
+std::array<int64_t, 2> smart_resize(int64_t height, int64_t width, int64_t factor, int64_t min_pixels,
+                                    int64_t max_pixels) {
   const auto h = static_cast<double>(height), w = static_cast<double>(width), step = static_cast<double>(factor);
   const double aspect = std::max(h, w) / std::min(h, w);
-  if (!(aspect <= 200)) fail("vision", "absolute aspect ratio must be smaller than 200, got ", aspect);
+  if (!(aspect <= kMaxAspect)) {
+    fail("vision", "absolute aspect ratio must be smaller than ", kMaxAspect, ", got ", aspect);
+  }
   double new_h = std::nearbyint(h / step) * step, new_w = std::nearbyint(w / step) * step;
   if (new_h * new_w > static_cast<double>(max_pixels)) {
     const double beta = std::sqrt(h * w / static_cast<double>(max_pixels));
@@ -110,6 +119,10 @@ Patches make_patches(const Image& image, const ImageSettings& settings) {
 
 Patches process_image(const std::filesystem::path& path, const ImageSettings& settings) {
   const Image image = decode_image(path, settings.backend);
+  const int64_t longer = std::max(image.height, image.width), shorter = std::min(image.height, image.width);
+  if (longer > kMaxAspect * shorter) {
+    fail("vision", path.string(), " is ", image.height, " x ", image.width, ", an aspect ratio over ", kMaxAspect);
+  }
   const auto [height, width] = smart_resize(image.height, image.width, settings.patch_size * settings.merge_size,
                                             settings.min_pixels, settings.max_pixels);
   return make_patches(resize_bicubic(image, height, width, settings.backend), settings);

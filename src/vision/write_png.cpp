@@ -28,7 +28,8 @@ std::string encode(const cv::Mat& bgr, const std::string& extension, const std::
 cv::Mat to_bgr(const Image& image) {
   if (image.height <= 0 || image.width <= 0 ||
       image.rgb.size() != static_cast<size_t>(image.height) * static_cast<size_t>(image.width) * 3) {
-    fail("vision", "picture of ", image.width, " x ", image.height, " with ", image.rgb.size(), " bytes cannot be written");
+    fail("vision", "picture of ", image.width, " x ", image.height, " with ", image.rgb.size(),
+         " bytes cannot be written");
   }
   // OpenCV's header type takes a mutable pointer; cvtColor only reads it.
   const cv::Mat rgb(static_cast<int>(image.height), static_cast<int>(image.width), CV_8UC3,
@@ -62,8 +63,8 @@ Thumbnail make_thumbnail(const std::filesystem::path& path, int64_t max_side) {
   if (shrinks) {
     const double scale = static_cast<double>(max_side) / longer;
     cv::Mat small;
-    cv::resize(bgr, small, cv::Size(std::max(1, cvRound(bgr.cols * scale)), std::max(1, cvRound(bgr.rows * scale))), 0, 0,
-               cv::INTER_AREA);
+    cv::resize(bgr, small, cv::Size(std::max(1, cvRound(bgr.cols * scale)), std::max(1, cvRound(bgr.rows * scale))), 0,
+               0, cv::INTER_AREA);
     bgr = small;
   }
   Thumbnail thumbnail;
