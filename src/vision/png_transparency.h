@@ -1,0 +1,14 @@
+#pragma once
+
+#include <string_view>
+
+#include "lriad/vision/image_processor.h"
+
+namespace lriad {
+
+/// Turns white what a PNG file's tRNS chunk makes transparent, if that is one colour: transformers lays such pictures
+/// over white (image_transforms.py, convert_to_rgb), while it takes the colours below an alpha channel, or below a
+/// palette of partly transparent colours, as they stand. `bytes`: the whole file; other formats are left alone.
+void whiten_transparent_colour(std::string_view bytes, Image& image);
+
+}  // namespace lriad
