@@ -40,16 +40,14 @@ VisionBlockImpl::VisionBlockImpl(const VisionConfig& config)
   register_module("mlp", mlp_);
 }
 
-at::Tensor VisionBlockImpl::forward(const at::Tensor& x_ND, const Rotary& rotary, const std::vector<int64_t>& segments) {
+at::Tensor VisionBlockImpl::forward(const at::Tensor& x_ND, const Rotary& rotary,
+                                    const std::vector<int64_t>& segments) {
   const at::Tensor y_ND = x_ND + attn_(norm1_(x_ND), rotary, segments);
   return y_ND + fc2_(quick_gelu(fc1_(norm2_(y_ND))));
 }
 
 VisionTowerImpl::VisionTowerImpl(const VisionConfig& config, int64_t out_size)
-    : config_(config),
-      ln_q_(LayerNorm(config.embed_dim)),
-      merger_in_(nullptr),
-      merger_out_(nullptr) {
+    : config_(config), ln_q_(LayerNorm(config.embed_dim)), merger_in_(nullptr), merger_out_(nullptr) {
   const auto patch_embed = register_module("patch_embed", name_space());
   const auto proj = patch_embed->register_module("proj", name_space());
   patch_weight_ = proj->register_parameter("weight",
@@ -69,7 +67,12 @@ VisionTowerImpl::VisionTowerImpl(const VisionConfig& config, int64_t out_size)
 }
 
 at::Tensor VisionTowerImpl::embed_patches(const at::Tensor& patches_NP) const {
-  return at::linear(patches_NP.to(patch_weight_.options()), patch_weight_.flatten(1));
+  const at::Tensor patches = patches_NP.to(patch_weight_.options());
+  // On the CPU the operator that transformers runs, so that the rounding is its own; elsewhere a product is faster.
+  if (!patches.device().is_cpu()) return at::linear(patches, patch_weight_.flatten(1));
+  const auto size = patch_weight_.sizes();
+  return at::conv3d(patches.view({-1, size[1], size[2], size[3], size[4]}), patch_weight_, {}, size.slice(2))
+      .flatten(1);
 }
 
 at::Tensor VisionTowerImpl::encode(const at::Tensor& x_ND, std::span<const Grid> grids) {
