@@ -19,7 +19,7 @@ add_executable(app_test ${sources})
 target_include_directories(app_test PRIVATE "${CMAKE_SOURCE_DIR}" tests src)
 target_compile_definitions(app_test PRIVATE LRIAD_GOLDEN_DIR="${CMAKE_SOURCE_DIR}/tests/golden"
   LRIAD_BIN_DIR="${CMAKE_BINARY_DIR}/bin")
-add_dependencies(app_test lriad-train)
+add_dependencies(app_test lriad-train lriad-eval lriad-tool)
 target_link_libraries(app_test PRIVATE lriad_train CLI11::CLI11 GTest::gmock_main lriad_warnings)
 gtest_discover_tests(app_test DISCOVERY_TIMEOUT 120 PROPERTIES TIMEOUT 300)
 find_package(Python3 COMPONENTS Interpreter QUIET)

@@ -1,0 +1,177 @@
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <chrono>
+#include <csignal>
+#include <fstream>
+#include <memory>
+#include <nlohmann/json.hpp>
+#include <thread>
+
+#include "app/program.h"
+
+namespace lriad {
+namespace {
+
+namespace fs = std::filesystem;
+using nlohmann::json;
+using ::testing::HasSubstr;
+using ::testing::StartsWith;
+
+/// lriad-eval on a tiny random model and eight pictures of two objects.
+class Eval : public ::testing::Test {
+ protected:
+  static void SetUpTestSuite() {
+    shared_ = std::make_unique<TempFolder>();
+    ASSERT_EQ(run_program_file("lriad-tool", {"make-model", "--size", "tiny", "--output", model()}).code, 0);
+    ASSERT_EQ(run_program_file("lriad-tool", {"make-data", "--images", "4", "--objects", "gear,nut", "--defect-rate",
+                                              "0.5", "--output", data()})
+                  .code,
+              0);
+  }
+  static void TearDownTestSuite() { shared_.reset(); }
+
+  static std::string model() { return (shared_->path() / "model").string(); }
+  static std::string data() { return (shared_->path() / "data").string(); }
+
+  fs::path at(const std::string& name) const { return folder_.path() / "out" / name; }
+
+  std::vector<std::string> arguments(const std::vector<std::string>& more = {}) const {
+    std::vector<std::string> all = {
+        "--model", model(),   "--data",           data(), "--output", at("").parent_path().string(),
+        "--dtype", "float32", "--max-new-tokens", "3"};
+    all.insert(all.end(), more.begin(), more.end());
+    return all;
+  }
+  Ended evaluate(const std::vector<std::string>& more = {}) const {
+    return run_program_file("lriad-eval", arguments(more));
+  }
+
+  std::vector<json> predictions() const {
+    std::ifstream in(at("predictions.jsonl"));
+    std::vector<json> lines;
+    for (std::string line; std::getline(in, line);) lines.push_back(json::parse(line));
+    return lines;
+  }
+  json metrics() const { return json::parse(read_file("test", at("metrics.json"))); }
+  std::string bytes() const { return read_file("test", at("predictions.jsonl")); }
+
+  TempFolder folder_;
+  static inline std::unique_ptr<TempFolder> shared_;
+};
+
+TEST_F(Eval, WritesAnswersFiguresAndReportAndPrintsTheTable) {
+  const Ended run = evaluate({"--token-ids", "--logprobs"});
+  ASSERT_EQ(run.code, 0) << run.err;
+  EXPECT_THAT(run.out, HasSubstr("all pictures"));
+  EXPECT_THAT(run.out, HasSubstr(at("metrics.json").string()));
+  ASSERT_EQ(predictions().size(), 8u);
+  for (const json& line : predictions()) {
+    EXPECT_EQ(line["completion_ids"].size(), line["length"].get<size_t>());
+    EXPECT_EQ(line["logprobs"].size(), line["length"].get<size_t>());
+    EXPECT_TRUE(fs::exists(fs::path(data()) / line["image"].get<std::string>()));
+  }
+  EXPECT_EQ(metrics()["overall"]["n"], 8);
+  EXPECT_EQ(metrics()["overall"]["n_defect"], 4);
+  EXPECT_EQ(metrics()["settings"]["model"], model());
+  EXPECT_EQ(metrics()["settings"]["max_new_tokens"], 3);
+  EXPECT_EQ(metrics()["settings"]["adapter"], nullptr);
+  EXPECT_TRUE(fs::exists(at("report/index.html")));
+}
+
+TEST_F(Eval, ResumesBehindHalfALineAndKeepsWhatWasThere) {
+  ASSERT_EQ(evaluate({"--limit", "5"}).code, 0);
+  ASSERT_EQ(evaluate({"--limit", "5", "--resume"}).code, 0);
+  const std::string five = bytes();
+  std::ofstream(at("predictions.jsonl"), std::ios::app) << "{\"sample_id\": \"ha";
+  const Ended run = evaluate({"--resume"});
+  ASSERT_EQ(run.code, 0) << run.err;
+  EXPECT_THAT(run.err, HasSubstr("5 of 8 answers are there"));
+  EXPECT_THAT(bytes(), StartsWith(five));
+  EXPECT_EQ(predictions().size(), 8u);
+  EXPECT_EQ(metrics()["overall"]["n"], 8);
+}
+
+TEST_F(Eval, RefusesToMixAnswersThatWereMadeOtherwise) {
+  ASSERT_EQ(evaluate({"--limit", "5"}).code, 0);
+  const std::string before = bytes();
+  const Ended other = evaluate({"--resume", "--set", "image.max_pixels=5000"});
+  EXPECT_EQ(other.code, 2);
+  EXPECT_THAT(other.err, HasSubstr("image_max_pixels"));
+  const Ended fewer = evaluate({"--resume", "--limit", "4"});
+  EXPECT_EQ(fewer.code, 2);
+  EXPECT_THAT(fewer.err, HasSubstr("not among the pictures asked for"));
+  EXPECT_EQ(bytes(), before);
+}
+
+TEST_F(Eval, KeepsTheAnswersOfAnEarlierRunBeside) {
+  ASSERT_EQ(evaluate({"--limit", "2"}).code, 0);
+  const std::string before = bytes();
+  const Ended run = evaluate({"--limit", "1"});
+  ASSERT_EQ(run.code, 0);
+  EXPECT_THAT(run.err, HasSubstr("predictions.jsonl.bak"));
+  EXPECT_EQ(read_file("test", at("predictions.jsonl.bak")), before);
+  EXPECT_EQ(predictions().size(), 1u);
+}
+
+TEST_F(Eval, StopsAfterABatchOnASignalAndGoesOnWithResume) {
+  // Logits of a random model hardly ever choose the end token, so this takes seconds.
+  std::vector<std::string> all = arguments({"--batch-size", "1", "--quiet"});
+  *(std::find(all.begin(), all.end(), "3")) = "400";
+  Running run("lriad-eval", all);
+  for (int i = 0; i < 600 && (!fs::exists(at("predictions.jsonl")) || bytes().empty()); ++i) {
+    std::this_thread::sleep_for(std::chrono::milliseconds(50));
+  }
+  run.signal(SIGTERM);
+  EXPECT_EQ(run.wait(), 128 + SIGTERM);
+  const std::string before = bytes();
+  EXPECT_LT(predictions().size(), 8u);
+  EXPECT_FALSE(fs::exists(at("metrics.json")));
+  all.push_back("--resume");
+  EXPECT_EQ(run_program_file("lriad-eval", all).code, 0);
+  EXPECT_THAT(bytes(), StartsWith(before));
+  EXPECT_EQ(predictions().size(), 8u);
+}
+
+TEST_F(Eval, ScoresImportedPredictionsWithoutAModel) {
+  const fs::path file = folder_.path() / "verdicts.csv";
+  std::ofstream(file) << "image,verdict\ngear/train/good/000.png,normal\ngear/train/good/001.png,defect\n";
+  const Ended run = run_program_file(
+      "lriad-eval", {"--import", file.string(), "--data", data(), "--output", at("").parent_path().string()});
+  EXPECT_EQ(run.code, 0) << run.err;
+  EXPECT_EQ(metrics()["overall"]["n"], 2);
+  EXPECT_EQ(metrics()["overall"]["fp"], 1);
+  EXPECT_EQ(predictions().size(), 2u);
+}
+
+TEST_F(Eval, AnswersForFilesWithoutLabels) {
+  const std::string picture = data() + "/gear/train/good/000.png";
+  const Ended run =
+      run_program_file("lriad-eval", {"--model", model(), "--images", picture, "--object", "gear", "--output",
+                                      at("").parent_path().string(), "--max-new-tokens", "2"});
+  ASSERT_EQ(run.code, 0) << run.err;
+  EXPECT_THAT(run.out, HasSubstr(picture));
+  ASSERT_EQ(predictions().size(), 1u);
+  EXPECT_EQ(predictions()[0]["label"], nullptr);
+  EXPECT_EQ(predictions()[0]["image"], picture);
+}
+
+TEST_F(Eval, NamesWhatIsMissingAndLeavesNothingBehind) {
+  const auto refused = [&](const std::vector<std::string>& options, const char* words) {
+    const Ended run = run_program_file("lriad-eval", options);
+    EXPECT_EQ(run.code, 2);
+    EXPECT_THAT(run.err, HasSubstr(words));
+  };
+  const std::string output = at("").parent_path().string();
+  refused({"--output", output, "--model", model()}, "--data");
+  refused({"--output", output, "--data", data()}, "--model");
+  refused({"--output", output, "--model", "/nowhere", "--data", data()}, "/nowhere");
+  refused({"--output", output, "--model", model(), "--data", data(), "--set", "imgae.max_pixels=1"}, "imgae");
+  refused({"--output", output, "--model", model(), "--data", data(), "--batch-size", "0"}, "--batch-size");
+  refused({"--output", output, "--model", model(), "--images", "a.png"}, "--object");
+  EXPECT_FALSE(fs::exists(output));
+}
+
+}  // namespace
+}  // namespace lriad

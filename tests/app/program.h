@@ -1,0 +1,69 @@
+#pragma once
+
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <cstdlib>
+#include <filesystem>
+#include <string>
+#include <vector>
+
+#include "lriad/core/files.h"
+#include "support/temp_folder.h"
+
+namespace lriad {
+
+/// What a program said and how it ended.
+struct Ended {
+  int code = 0;
+  std::string out, err;
+};
+
+/// Runs a program of LRIAD_BIN_DIR without a GPU, as a shell would. `tail` is the shell's: `2>&-`, `| true`.
+inline Ended run_program_file(const std::string& program, const std::vector<std::string>& arguments,
+                              const std::string& tail = "") {
+  const TempFolder folder;
+  std::string line = "CUDA_VISIBLE_DEVICES= " LRIAD_BIN_DIR "/" + program;
+  for (const std::string& argument : arguments) line += " '" + argument + "'";
+  const std::string out = (folder.path() / "out").string(), err = (folder.path() / "err").string();
+  const std::string streams = " >" + out + " 2>" + err + " </dev/null ";
+  const int status = std::system((line + streams + tail).c_str());
+  return {WEXITSTATUS(status), read_file("test", out), read_file("test", err)};
+}
+
+/// A program of LRIAD_BIN_DIR that runs beside the test.
+class Running {
+ public:
+  Running(const std::string& program, std::vector<std::string> arguments) {
+    arguments.insert(arguments.begin(), LRIAD_BIN_DIR "/" + program);
+    std::vector<char*> pointers;
+    for (std::string& argument : arguments) pointers.push_back(argument.data());
+    pointers.push_back(nullptr);
+    process_ = fork();
+    if (process_ == 0) {
+      setenv("CUDA_VISIBLE_DEVICES", "", 1);
+      execv(pointers[0], pointers.data());
+      _exit(127);
+    }
+  }
+  ~Running() {
+    if (process_ <= 0) return;
+    kill(process_, SIGKILL);
+    waitpid(process_, nullptr, 0);
+  }
+  Running(const Running&) = delete;
+  Running& operator=(const Running&) = delete;
+
+  void signal(int number) const { kill(process_, number); }
+  int wait() {
+    int status = 0;
+    waitpid(process_, &status, 0);
+    process_ = 0;
+    return WEXITSTATUS(status);
+  }
+
+ private:
+  pid_t process_;
+};
+
+}  // namespace lriad
