@@ -3,16 +3,10 @@
 #include <ATen/ATen.h>
 #include <ATen/Context.h>
 
-#include <cmath>
+#include "fused.h"
 
 // Shape letters: T tokens, D hidden size, H query heads, K key heads.
 namespace lriad {
-namespace {
-
-at::ScalarType at_least_float(at::ScalarType dtype) { return dtype == at::kDouble ? at::kDouble : at::kFloat; }
-
-}  // namespace
-
 LinearImpl::LinearImpl(int64_t in, int64_t out, bool with_bias) {
   weight = register_parameter("weight", at::empty({out, in}), /*requires_grad=*/false);
   if (with_bias) bias = register_parameter("bias", at::empty({out}), /*requires_grad=*/false);
@@ -21,8 +15,7 @@ LinearImpl::LinearImpl(int64_t in, int64_t out, bool with_bias) {
 at::Tensor LinearImpl::forward(const at::Tensor& x) const {
   const at::Tensor y = at::linear(x, weight, bias);
   if (!lora_A.defined() || !lora_on_) return y;
-  const at::Tensor dropped = drop(x.to(lora_A.scalar_type()));
-  return (y + at::linear(at::linear(dropped, lora_A), lora_B) * scaling_).to(x.scalar_type());
+  return (y + lora_branch(x, lora_A, lora_B, scaling_, dropout_mask(x))).to(x.scalar_type());
 }
 
 void LinearImpl::set_dropout(std::shared_ptr<const std::vector<DropoutRange>> ranges, uint64_t stream) {
@@ -30,15 +23,18 @@ void LinearImpl::set_dropout(std::shared_ptr<const std::vector<DropoutRange>> ra
   dropout_stream_ = stream;
 }
 
-at::Tensor LinearImpl::drop(const at::Tensor& x) const {
-  if (!is_training() || dropout_ == 0 || !dropout_ranges_) return x;
-  std::vector<at::Tensor> masks;
-  at::Generator generator = at::globalContext().defaultGenerator(x.device()).clone();
-  for (const DropoutRange& range : *dropout_ranges_) {
-    generator.set_current_seed(range.seed * 0x9E3779B97F4A7C15ull + dropout_stream_);
-    masks.push_back(at::empty({range.end - range.begin, x.size(-1)}, x.options()).bernoulli_(1 - dropout_, generator));
-  }
-  return x * at::cat(masks) * (1 / (1 - dropout_));
+DropoutMask LinearImpl::dropout_mask(const at::Tensor& x) const {
+  if (!is_training() || dropout_ == 0 || !dropout_ranges_) return {};
+  const at::TensorOptions options = x.options().dtype(lora_A.scalar_type()).requires_grad(false);
+  return [ranges = dropout_ranges_, stream = dropout_stream_, keep = 1 - dropout_, width = x.size(-1), options] {
+    std::vector<at::Tensor> masks;
+    at::Generator generator = at::globalContext().defaultGenerator(options.device()).clone();
+    for (const DropoutRange& range : *ranges) {
+      generator.set_current_seed(range.seed * 0x9E3779B97F4A7C15ull + stream);
+      masks.push_back(at::empty({range.end - range.begin, width}, options).bernoulli_(keep, generator));
+    }
+    return at::cat(masks).div_(keep);
+  };
 }
 
 void LinearImpl::add_lora(int64_t r, double scaling, double dropout, at::ScalarType dtype) {
@@ -52,11 +48,7 @@ void LinearImpl::add_lora(int64_t r, double scaling, double dropout, at::ScalarT
 RmsNormImpl::RmsNormImpl(int64_t size, double eps)
     : weight(register_parameter("weight", at::empty({size}), /*requires_grad=*/false)), eps_(eps) {}
 
-at::Tensor RmsNormImpl::forward(const at::Tensor& x) const {
-  const at::Tensor wide = x.to(at_least_float(x.scalar_type()));
-  const at::Tensor scale = at::rsqrt(wide.square().mean(-1, /*keepdim=*/true) + eps_);
-  return weight * (wide * scale).to(x.scalar_type());
-}
+at::Tensor RmsNormImpl::forward(const at::Tensor& x) const { return rms_norm(x, weight, eps_); }
 
 LayerNormImpl::LayerNormImpl(int64_t size)
     : weight(register_parameter("weight", at::empty({size}), /*requires_grad=*/false)),
@@ -86,9 +78,7 @@ MlpImpl::MlpImpl(const TextConfig& config)
       up_proj_(register_module("up_proj", Linear(config.hidden_size, config.intermediate_size, false))),
       down_proj_(register_module("down_proj", Linear(config.intermediate_size, config.hidden_size, false))) {}
 
-at::Tensor MlpImpl::forward(const at::Tensor& x_TD) {
-  return down_proj_(at::silu(gate_proj_(x_TD)) * up_proj_(x_TD));
-}
+at::Tensor MlpImpl::forward(const at::Tensor& x_TD) { return down_proj_(silu_times(gate_proj_(x_TD), up_proj_(x_TD))); }
 
 DecoderLayerImpl::DecoderLayerImpl(const TextConfig& config, int64_t layer)
     : input_layernorm_(register_module("input_layernorm", RmsNorm(config.hidden_size, config.rms_norm_eps))),

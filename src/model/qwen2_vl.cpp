@@ -46,6 +46,7 @@ Qwen2VlImpl::Qwen2VlImpl(const ModelConfig& config)
 }
 
 at::Tensor Qwen2VlImpl::image_features(const at::Tensor& patches_NP, std::span<const Grid> grids) {
+  counts_.pictures += static_cast<int64_t>(grids.size());
   return visual_(patches_NP, grids);
 }
 
@@ -60,12 +61,14 @@ at::Tensor Qwen2VlImpl::embed(const PackedTokens& tokens) const {
 }
 
 at::Tensor Qwen2VlImpl::hidden(const PackedTokens& tokens) {
-  return hidden(tokens, [&tokens](int64_t, const at::Tensor& q, const at::Tensor& k, const at::Tensor& v) {
-    return packed_attention(q, k, v, tokens.spans);
+  // A copy of the spans: the backward pass may compute layers again when `tokens` is gone.
+  return hidden(tokens, [spans = tokens.spans](int64_t, const at::Tensor& q, const at::Tensor& k, const at::Tensor& v) {
+    return packed_attention(q, k, v, spans);
   });
 }
 
 at::Tensor Qwen2VlImpl::hidden(const PackedTokens& tokens, const Attend& attend) {
+  counts_.rows += tokens.ids_T.size(0);
   at::Tensor x_TD = embed(tokens);
   const Rotary rotary = mrope(tokens.positions_3T, config_.text, x_TD.scalar_type());
   const bool again = checkpoint_ && at::GradMode::is_enabled();

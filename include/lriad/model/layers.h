@@ -14,17 +14,18 @@
 
 namespace lriad {
 
-/// Rows [begin, end) of a pass whose dropout masks are drawn from `seed`. Masks depend on the seed, the layer and the place
-/// within the range alone, so a sequence meets the same masks wherever it stands in a pass, on whatever rank, and when its
-/// activations are computed again.
+/// Rows [begin, end) of a pass whose dropout masks are drawn from `seed`. Masks depend on the seed, the layer and the
+/// place within the range alone, so a sequence meets the same masks wherever it stands in a pass, on whatever rank, and
+/// when its activations are computed again.
 struct DropoutRange {
   int64_t begin = 0;
   int64_t end = 0;
   uint64_t seed = 0;
 };
 
-/// Frozen weights of a linear layer with an optional LoRA branch: y = x W^T + b + s B(A(dropout(x))), as PEFT computes it:
-/// the branch in float32 (the adapter's dtype), the sum rounded once to the dtype of x. Source: peft tuners/lora/layer.py.
+/// Frozen weights of a linear layer with an optional LoRA branch: y = x W^T + b + s B(A(dropout(x))), as PEFT computes
+/// it: the branch in float32 (the adapter's dtype), the sum rounded once to the dtype of x. Source: peft
+/// tuners/lora/layer.py.
 class LinearImpl : public torch::nn::Module {
  public:
   LinearImpl(int64_t in, int64_t out, bool bias);
@@ -38,7 +39,7 @@ class LinearImpl : public torch::nn::Module {
   at::Tensor weight, bias, lora_A, lora_B;
 
  private:
-  at::Tensor drop(const at::Tensor& x) const;
+  std::function<at::Tensor()> dropout_mask(const at::Tensor& x) const;
   double scaling_ = 0, dropout_ = 0;
   bool lora_on_ = true;
   std::shared_ptr<const std::vector<DropoutRange>> dropout_ranges_;
@@ -66,8 +67,8 @@ class LayerNormImpl : public torch::nn::Module {
 };
 TORCH_MODULE(LayerNorm);
 
-/// Attention over rotated q [T, heads, D], k and v [T, kv heads, D] of one layer -> [T, heads, D]: over packed spans, or
-/// over a cache.
+/// Attention over rotated q [T, heads, D], k and v [T, kv heads, D] of one layer -> [T, heads, D]: over packed spans,
+/// or over a cache.
 using Attend = std::function<at::Tensor(int64_t layer, const at::Tensor&, const at::Tensor&, const at::Tensor&)>;
 
 class SelfAttentionImpl : public torch::nn::Module {
