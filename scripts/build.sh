@@ -1,0 +1,9 @@
+#!/usr/bin/env bash
+# Sets up (scripts/setup.sh) and builds everything into build/, as a Release build. Safe to run again.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+scripts/setup.sh
+log="$(mktemp)"
+trap 'rm -f "$log"' EXIT
+cmake -G Ninja -S . -B build >"$log" 2>&1 || { cat "$log" >&2; exit 1; }
+cmake --build build --parallel "$(nproc)" -- "${@:-all}"
