@@ -7,13 +7,9 @@
 #include <limits>
 #include <optional>
 
-// Shape letters: M completion tokens, C of them in a chunk, D hidden size, V vocabulary.
+// Shape letters: M completion tokens, C of them in a chunk (at most `step`), D hidden size, V vocabulary.
 namespace lriad {
 namespace {
-
-constexpr int64_t kChunkNumbers = 1 << 26;  // logits at once: 256 MiB in float32
-
-int64_t chunk_rows(int64_t vocabulary) { return std::max<int64_t>(1, kChunkNumbers / vocabulary); }
 
 at::ScalarType sum_dtype(const at::Tensor& x) { return x.scalar_type() == at::kDouble ? at::kDouble : at::kFloat; }
 
@@ -31,9 +27,10 @@ at::Tensor rows(const at::Tensor& x, int64_t begin, int64_t end) { return x.defi
 struct Head : torch::autograd::Function<Head> {
   static torch::autograd::variable_list forward(torch::autograd::AutogradContext* context, const at::Tensor& hidden_MD,
                                                 const at::Tensor& head_VD, const at::Tensor& targets_M,
-                                                const std::optional<at::Tensor>& kept, double temperature) {
+                                                const std::optional<at::Tensor>& kept, double temperature,
+                                                int64_t step) {
     const at::Tensor kept_MV = kept.value_or(at::Tensor());
-    const int64_t count = hidden_MD.size(0), step = chunk_rows(head_VD.size(0));
+    const int64_t count = hidden_MD.size(0);
     std::vector<at::Tensor> logp, entropy, log_sum;
     for (int64_t begin = 0; begin < count; begin += step) {
       const int64_t end = std::min(count, begin + step);
@@ -47,6 +44,7 @@ struct Head : torch::autograd::Function<Head> {
     }
     context->save_for_backward({hidden_MD, head_VD, targets_M, kept_MV, at::cat(log_sum)});
     context->saved_data["temperature"] = temperature;
+    context->saved_data["step"] = step;
     const at::Tensor entropies = at::cat(entropy);
     context->mark_non_differentiable({entropies});
     return {at::cat(logp), entropies};
@@ -58,7 +56,7 @@ struct Head : torch::autograd::Function<Head> {
     const at::Tensor &hidden_MD = saved[0], &head_VD = saved[1], &targets_M = saved[2], &kept_MV = saved[3],
                      &log_sum_M = saved[4];
     const double temperature = context->saved_data["temperature"].toDouble();
-    const int64_t count = hidden_MD.size(0), step = chunk_rows(head_VD.size(0));
+    const int64_t count = hidden_MD.size(0), step = context->saved_data["step"].toInt();
     std::vector<at::Tensor> hidden_gradient;
     at::Tensor head_gradient;
     for (int64_t begin = 0; begin < count; begin += step) {
@@ -76,16 +74,17 @@ struct Head : torch::autograd::Function<Head> {
       head_gradient = head_gradient.defined() ? head_gradient.add_(part) : part;
     }
     const at::Tensor none;
-    return {hidden_gradient.empty() ? none : at::cat(hidden_gradient), head_gradient, none, none, none};
+    return {hidden_gradient.empty() ? none : at::cat(hidden_gradient), head_gradient, none, none, none, none};
   }
 };
 
 }  // namespace
 
 HeadLogprobs head_logprobs(const at::Tensor& hidden_MD, const at::Tensor& head_VD, const at::Tensor& targets_M,
-                           const at::Tensor& kept_MV, double temperature) {
+                           const at::Tensor& kept_MV, double temperature, int64_t logits_at_once) {
+  const int64_t step = std::max<int64_t>(1, logits_at_once / head_VD.size(0));
   const auto result = Head::apply(hidden_MD, head_VD, targets_M,
-                                  kept_MV.defined() ? std::optional(kept_MV) : std::nullopt, temperature);
+                                  kept_MV.defined() ? std::optional(kept_MV) : std::nullopt, temperature, step);
   return {result[0], result[1]};
 }
 

@@ -4,7 +4,9 @@
 #include <torch/csrc/autograd/autograd.h>
 
 #include <filesystem>
+#include <nlohmann/json.hpp>
 
+#include "lriad/core/files.h"
 #include "lriad/model/adapter_files.h"
 #include "lriad/model/load_model.h"
 #include "lriad/model/model_files.h"
@@ -47,7 +49,9 @@ class TinyCheckpoint : public ::testing::Test {
   PackedTokens packed(Qwen2Vl& model) {
     const at::Tensor a = ids(0), b = ids(1);
     const int64_t split = a.size(0), total = split + b.size(0);
-    return {at::cat({a, b}), at::cat({positions(a, grids_), positions(b, {})}, 1), {{0, split, -1}, {split, total, -1}},
+    return {at::cat({a, b}),
+            at::cat({positions(a, grids_), positions(b, {})}, 1),
+            {{0, split, -1}, {split, total, -1}},
             model->image_features(expected("pixel_values"), grids_)};
   }
 
@@ -80,7 +84,8 @@ TEST_F(TinyCheckpoint, VisionTowerMatchesLayerByLayer) {
 
 TEST_F(TinyCheckpoint, PositionsOfAPromptWithTwoPicturesAreExact) {
   const at::Tensor keep = expected("attention_mask")[0].to(at::kBool);
-  EXPECT_TRUE(at::equal(positions(ids(0), grids_), expected("position_ids").select(1, 0).index({at::indexing::Slice(), keep})));
+  EXPECT_TRUE(
+      at::equal(positions(ids(0), grids_), expected("position_ids").select(1, 0).index({at::indexing::Slice(), keep})));
 }
 
 TEST_F(TinyCheckpoint, LogitsMatch) {
@@ -132,7 +137,8 @@ TEST_F(TinyCheckpoint, SharedPrefixEqualsSeparateSequencesInFloat64) {
     shared.ids_T = at::cat({shared.ids_T, tail});
     shared.positions_3T = at::cat({shared.positions_3T, tail_at}, 1);
     shared.spans.push_back({row, row + size, 0});
-    const PackedTokens whole{at::cat({prompt, tail}), at::cat({prompt_at, tail_at}, 1), {{0, length + size, -1}}, features};
+    const PackedTokens whole{
+        at::cat({prompt, tail}), at::cat({prompt_at, tail_at}, 1), {{0, length + size, -1}}, features};
     separate.push_back(model->hidden(whole).slice(0, length));
     separate_sum = separate_sum + separate.back().square().sum();
     begin += size;
@@ -147,8 +153,20 @@ TEST_F(TinyCheckpoint, SharedPrefixEqualsSeparateSequencesInFloat64) {
   EXPECT_LE(gap(together, at::cat(separate)), 1e-10);
   together.square().sum().backward();
   for (const auto& [name, parameter] : model->lora_parameters()) {
-    EXPECT_LE(gap(parameter.grad(), gradients.at(name)), 1e-10 * std::max(1.0, gradients.at(name).abs().max().item<double>()));
+    EXPECT_LE(gap(parameter.grad(), gradients.at(name)),
+              1e-10 * std::max(1.0, gradients.at(name).abs().max().item<double>()));
   }
+}
+
+// Golden: scripts/golden/make_bf16.py; two right programs round differently, so the sizes of the errors are compared.
+TEST_F(TinyCheckpoint, HalfPrecisionLogitsAreAsNearToFloat32AsThoseOfTransformers) {
+  const auto theirs =
+      nlohmann::json::parse(read_file("test", std::filesystem::path(LRIAD_GOLDEN_DIR) / "bf16_error.json"));
+  Qwen2Vl half = load(at::kBFloat16);
+  const at::NoGradGuard no_grad;
+  const at::Tensor error = half->logits(half->hidden(packed(half))).to(at::kFloat) - expected_rows("logits");
+  EXPECT_LE(error.square().mean().sqrt().item<double>(), 1.25 * theirs["rms"].get<double>());
+  EXPECT_LE(error.abs().mean().item<double>(), 1.25 * theirs["mean"].get<double>());
 }
 
 }  // namespace

@@ -1,0 +1,101 @@
+#include "grpo/head_logprobs.h"
+
+#include <ATen/ATen.h>
+#include <gtest/gtest.h>
+#include <torch/csrc/autograd/autograd.h>
+
+#include "support/tiny_model.h"
+
+namespace lriad {
+namespace {
+
+// Shape letters: M rows, D hidden size, V vocabulary.
+struct Case {
+  at::Tensor hidden_MD, head_VD, targets_M, kept_MV, weights_M;
+};
+
+Case some_case(at::ScalarType dtype, bool kept) {
+  at::Generator generator = seeded(3);
+  const auto make = [&](at::IntArrayRef sizes) { return normal(sizes, generator).to(dtype).requires_grad_(); };
+  Case one{make({13, 6}),
+           make({17, 6}),
+           at::randint(0, 17, {13}, generator, at::TensorOptions().dtype(at::kLong)),
+           {},
+           normal({13}, generator).to(dtype)};
+  if (kept) {
+    one.kept_MV = at::empty({13, 17}, at::kDouble).uniform_(0, 1, generator) < 0.4;
+    one.kept_MV.scatter_(1, one.targets_M.unsqueeze(1), true);
+  }
+  return one;
+}
+
+HeadLogprobs run(const Case& one, int64_t logits_at_once, double temperature = 0.7) {
+  return head_logprobs(one.hidden_MD, one.head_VD, one.targets_M, one.kept_MV, temperature, logits_at_once);
+}
+
+class HeadLogprobsOf : public ::testing::TestWithParam<std::tuple<at::ScalarType, bool>> {
+ protected:
+  Case one_ = some_case(std::get<0>(GetParam()), std::get<1>(GetParam()));
+  double tolerance_ = std::get<0>(GetParam()) == at::kDouble ? 1e-13 : 2e-6;
+};
+INSTANTIATE_TEST_SUITE_P(TypesAndSets, HeadLogprobsOf,
+                         ::testing::Combine(::testing::Values(at::kDouble, at::kFloat), ::testing::Bool()));
+
+TEST_P(HeadLogprobsOf, ValuesEntropyAndGradientsAreThoseOfLogSoftmaxWhateverTheChunk) {
+  at::Tensor scores = at::linear(one_.hidden_MD, one_.head_VD) / 0.7;
+  if (one_.kept_MV.defined()) scores = scores.masked_fill(~one_.kept_MV, -INFINITY);
+  const at::Tensor logs = scores.log_softmax(1);
+  const at::Tensor logp = logs.gather(1, one_.targets_M.unsqueeze(1)).squeeze(1);
+  const at::Tensor entropy = -(logs.exp() * logs).nan_to_num().sum(1);
+  const auto gradients = [&](const at::Tensor& value_M) {
+    return torch::autograd::grad({(value_M * one_.weights_M).sum()}, {one_.hidden_MD, one_.head_VD});
+  };
+  const auto expected = gradients(logp);
+  for (const int64_t logits_at_once : {1, 17, 34, 100, 13 * 17, 1 << 20}) {
+    const HeadLogprobs result = run(one_, logits_at_once);
+    EXPECT_LE(largest_gap(result.logp_M, logp), tolerance_) << logits_at_once;
+    EXPECT_LE(largest_gap(result.entropy_M, entropy), tolerance_) << logits_at_once;
+    EXPECT_FALSE(result.entropy_M.requires_grad());
+    const auto got = gradients(result.logp_M);
+    EXPECT_LE(largest_gap(got[0], expected[0]), 10 * tolerance_) << logits_at_once;
+    EXPECT_LE(largest_gap(got[1], expected[1]), 10 * tolerance_) << logits_at_once;
+  }
+}
+
+TEST(HeadLogprobs, GradientsAreFiniteDifferences) {
+  const Case one = some_case(at::kDouble, /*kept=*/true);
+  const auto value = [&] { return (run(one, 40).logp_M * one.weights_M).sum(); };
+  value().backward();
+  const at::NoGradGuard no_grad;
+  for (const at::Tensor& input : {one.hidden_MD, one.head_VD}) {
+    const at::Tensor flat = input.view({-1}), gradient = input.grad().view({-1});
+    for (int64_t i = 0; i < flat.size(0); i += 7) {
+      const double step = 1e-6, before = flat[i].item<double>();
+      flat[i].fill_(before + step);
+      const double above = value().item<double>();
+      flat[i].fill_(before - step);
+      const double below = value().item<double>();
+      flat[i].fill_(before);
+      EXPECT_NEAR(gradient[i].item<double>(), (above - below) / (2 * step), 1e-8);
+    }
+  }
+}
+
+TEST(HeadLogprobs, AnInputWithoutGradientGetsNone) {
+  Case one = some_case(at::kDouble, /*kept=*/false);
+  one.head_VD = one.head_VD.detach();
+  run(one, 40).logp_M.sum().backward();
+  EXPECT_TRUE(one.hidden_MD.grad().defined());
+  EXPECT_FALSE(one.head_VD.grad().defined());
+}
+
+TEST(HeadLogprobs, HalfPrecisionInputsAreSummedInFloat32) {
+  const Case one = some_case(at::kBFloat16, /*kept=*/false);
+  const HeadLogprobs result = run(one, 40);
+  EXPECT_EQ(result.logp_M.scalar_type(), at::kFloat);
+  result.logp_M.sum().backward();
+  EXPECT_EQ(one.hidden_MD.grad().scalar_type(), at::kBFloat16);
+}
+
+}  // namespace
+}  // namespace lriad
