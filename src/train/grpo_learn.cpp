@@ -187,13 +187,18 @@ void GrpoStage::draw_again(int64_t step) {
   resample(step);
   normalise();
   const at::NoGradGuard no_grad;
-  std::vector<Group*> all;
-  for (Group& group : groups_) all.push_back(&group);
-  for (Group* group : all) {
-    if (config_.grpo.beta != 0 && config_.grpo.kl_anchor != KlAnchor::kOld) compute_anchor({group});
+  // Cut as the step was, so that the numbers are the same to the last bit.
+  for (const auto& batch : micro_batches(step)) {
+    if (config_.grpo.beta != 0 && config_.grpo.kl_anchor != KlAnchor::kOld) compute_anchor(batch);
     m_.model->train();
-    group->old_M = token_logprobs(m_.model, pack({group}, step), config_.rollout.temperature).logp_M;
+    const at::Tensor logp_M = token_logprobs(m_.model, pack(batch, step), config_.rollout.temperature).logp_M;
     m_.model->eval();
+    int64_t begin = 0;
+    for (Group* group : batch) {
+      const int64_t tokens = num_tokens(group->completions);
+      group->old_M = logp_M.slice(0, begin, begin + tokens);
+      begin += tokens;
+    }
   }
 }
 

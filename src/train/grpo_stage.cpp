@@ -74,6 +74,7 @@ void GrpoStage::sample(int64_t step) {
     all.push_back(&group);
   }
   complete(all, step, /*attempt=*/0);
+  recall_at_sampling_ = recall_.save();
   if (config_.grpo.num_iterations > 1) sampling_adapter_ = copies(parameters_.named_values(), kSamplingPrefix);
 }
 
@@ -172,12 +173,21 @@ void GrpoStage::normalise() {
 void GrpoStage::save(TrainerState& trainer, std::map<std::string, at::Tensor>& state) const {
   trainer.cursor["num_tokens"] = num_tokens_;
   trainer.extra["running_recall"] = recall_.save();
-  if (trainer.global_step % config_.grpo.num_iterations != 0)
-    state.insert(sampling_adapter_.begin(), sampling_adapter_.end());
+  trainer.extra.erase("running_recall_at_sampling");  // of the checkpoint that the run went on from
+  if (trainer.global_step % config_.grpo.num_iterations == 0) return;
+  trainer.extra["running_recall_at_sampling"] = recall_at_sampling_;
+  state.insert(sampling_adapter_.begin(), sampling_adapter_.end());
 }
 
 void GrpoStage::restore(const TrainerState& trainer, const std::map<std::string, at::Tensor>& state) {
   if (trainer.global_step % config_.grpo.num_iterations != 0) {
+    const auto recall_then = trainer.extra.find("running_recall_at_sampling");
+    if (recall_then == trainer.extra.end()) {
+      fail("train", "the checkpoint after step ", trainer.global_step,
+           " does not stand between two updates by the same ", "completions, as grpo.num_iterations ",
+           config_.grpo.num_iterations, " asks; was that key changed?");
+    }
+    recall_.restore(recall_then->second);
     std::map<std::string, at::Tensor> sampling;
     for (const auto& [name, tensor] : state) {
       if (name.starts_with(kSamplingPrefix)) sampling[name.substr(std::string(kSamplingPrefix).size())] = tensor;

@@ -77,7 +77,8 @@ class GrpoStage : public TrainingStage {
   RunningRecall recall_;
   std::map<std::string, at::Tensor> initial_adapter_;  ///< grpo.kl_anchor: initial_adapter of a given adapter
   std::map<std::string, at::Tensor>
-      sampling_adapter_;  ///< the weights that drew the present groups, if they are used again
+      sampling_adapter_;            ///< the weights that drew the present groups, if they are used again
+  std::string recall_at_sampling_;  ///< running recall before the present groups were scored
   std::vector<Group> groups_;
   std::vector<GroupSummary> all_groups_;
   StepWeights step_weights_;

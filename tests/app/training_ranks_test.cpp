@@ -1,0 +1,59 @@
+// The program itself, as 1, 2 and 4 processes on the CPU.
+#include <ATen/ATen.h>
+
+#include <algorithm>
+#include <cstdlib>
+
+#include "app/training_run.h"
+#include "lriad/core/error.h"
+
+namespace lriad {
+namespace {
+
+class TrainingRanks : public TrainingRun, public ::testing::WithParamInterface<const char*> {
+ protected:
+  static int run_program(int64_t ranks, const std::string& name, const std::string& sets) {
+    const std::string command = lriad::concat(
+        "CUDA_VISIBLE_DEVICES= OMP_NUM_THREADS=1 ", LRIAD_BIN_DIR, "/lriad-train --log-level off --config ",
+        at("grpo.yaml").string(), " --devices ", ranks, " --output ", at(name).string(),
+        " --set train.gradient_accumulation_steps=", 4 / ranks, " --set train.max_steps=3 ", sets);
+    return std::system(command.c_str());
+  }
+
+  /// Lines of completions.jsonl without the rank.
+  static std::vector<Json> completions(const std::string& name) {
+    std::vector<Json> all = lines(name, "completions.jsonl");
+    for (Json& line : all) {
+      for (const char* key : {"rank", "sampling_logprobs", "policy_logprobs", "old_logprobs", "ref_logprobs", "p",
+                              "advantage", "reward", "rewards"}) {
+        line.erase(key);
+      }
+    }
+    return all;
+  }
+};
+
+INSTANTIATE_TEST_SUITE_P(Settings, TrainingRanks,
+                         ::testing::Values("", "--set lora.lora_dropout=0.1",
+                                           "--set lora.lora_dropout=0.1 --set grpo.num_iterations=2 --set "
+                                           "grpo.zero_variance=resample --set grpo.loss_type=grpo"),
+                         [](const auto& one) { return "Case" + std::to_string(one.index); });
+
+TEST_P(TrainingRanks, AnyNumberGivesTheSameCompletionsAndAdapter) {
+  const std::string sets = std::string("--set log.token_ids=true ") + GetParam();
+  for (const int64_t ranks : {1, 2, 4}) ASSERT_EQ(run_program(ranks, lriad::concat("ranks", ranks), sets), 0);
+  const auto one = completions("ranks1");
+  ASSERT_GE(one.size(), 32u);
+  const at::Tensor start = parameters("ranks1", 0), expected = parameters("ranks1", 3);
+  EXPECT_GT((expected - start).abs().max().item<double>(), 1e-3);
+  for (const std::string name : {"ranks2", "ranks4"}) {
+    EXPECT_EQ(completions(name), one);
+    EXPECT_LE((parameters(name, 3) - expected).abs().max().item<double>(), 1e-12) << name;
+    EXPECT_NEAR(metrics(name)[2]["loss"], metrics("ranks1")[2]["loss"], 1e-12);
+    const double kl = metrics("ranks1")[2]["kl"];
+    EXPECT_NEAR(metrics(name)[2]["kl"], kl, 1e-12 * std::max(1.0, kl));
+  }
+}
+
+}  // namespace
+}  // namespace lriad

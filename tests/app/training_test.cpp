@@ -1,0 +1,185 @@
+#include <ATen/ATen.h>
+#include <gmock/gmock.h>
+
+#include <cstdlib>
+#include <iomanip>
+#include <sstream>
+
+#include "app/training_run.h"
+#include "lriad/core/error.h"
+#include "lriad/model/load_model.h"
+
+namespace lriad {
+namespace {
+
+using ::testing::HasSubstr;
+
+const std::string kNoReward = "model.adapter=null";  // the random model never keeps the format: all rewards are 0
+
+struct CurvePoint {
+  double step = 0, loss = 0, reward = 0, grad_norm = 0;
+};
+
+std::string curve_text(const std::vector<nlohmann::json>& metrics) {
+  std::ostringstream out;
+  out << std::setprecision(17) << "# step loss reward grad_norm\n";
+  for (const auto& line : metrics) {
+    out << line["step"] << ' ' << line["loss"].get<double>() << ' ' << line["reward"].get<double>() << ' '
+        << line["grad_norm"].get<double>() << '\n';
+  }
+  return out.str();
+}
+
+std::vector<CurvePoint> read_curve(const std::string& text) {
+  std::istringstream in(text);
+  std::string head;
+  std::getline(in, head);
+  std::vector<CurvePoint> points;
+  for (CurvePoint p; in >> p.step >> p.loss >> p.reward >> p.grad_norm;) points.push_back(p);
+  return points;
+}
+
+// A change that is not meant to alter results must leave tests/golden/loss_curve.txt as it is. After one that is, run
+// this test with LRIAD_WRITE_GOLDEN=1 and show the new curve in review.
+TEST_F(TrainingRun, TenStepsGiveTheLossesOnRecord) {
+  ASSERT_EQ(train("curve", {"train.max_steps=10", "train.save_steps=0"}), 0);
+  const std::string got = curve_text(metrics("curve"));
+  const Path golden = Path(LRIAD_GOLDEN_DIR) / "loss_curve.txt";
+  if (std::getenv("LRIAD_WRITE_GOLDEN") != nullptr) write_file_atomic("test", golden, got);
+  const auto points = read_curve(got), expected = read_curve(bytes(golden));
+  ASSERT_EQ(points.size(), 10u);
+  ASSERT_EQ(expected.size(), 10u);
+  for (std::size_t k = 0; k < 10; ++k) {
+    EXPECT_NEAR(points[k].loss, expected[k].loss, 1e-9) << "step " << k + 1 << " of\n" << got;
+    EXPECT_NEAR(points[k].reward, expected[k].reward, 1e-9);
+    EXPECT_NEAR(points[k].grad_norm, expected[k].grad_norm, 1e-9);
+  }
+}
+
+TEST_F(TrainingRun, AStepWithNothingLeftMovesNothing) {
+  ASSERT_EQ(train("drop", {kNoReward, "grpo.zero_variance=drop", "train.max_steps=2", "train.save_steps=1"}), 0);
+  EXPECT_EQ(adapter_bytes("drop", 0), adapter_bytes("drop", 2));
+  const auto state = read_state(checkpoint("drop", 2));
+  EXPECT_EQ(state.at("optimizer.steps").item<int64_t>(), 0);
+  EXPECT_EQ(state.at("optimizer.exp_avg").abs().max().item<double>(), 0);
+  const auto all = metrics("drop");
+  ASSERT_EQ(all.size(), 2u);
+  for (const Json& line : all) {
+    EXPECT_TRUE(line["loss"].is_null());
+    EXPECT_EQ(line["frac_reward_zero_std"], 1.0);
+  }
+  EXPECT_DOUBLE_EQ(all[0]["learning_rate"], 2e-3);
+  EXPECT_DOUBLE_EQ(all[1]["learning_rate"], 1e-3);
+  EXPECT_EQ(lines("drop", "completions.jsonl").size(), 32u);
+}
+
+TEST_F(TrainingRun, FlatGroupsAreSampledAgainAndCounted) {
+  const std::vector<std::string> sets = {kNoReward, "train.max_steps=1", "train.save_steps=0"};
+  std::vector<std::string> again = sets;
+  again.insert(again.end(), {"grpo.zero_variance=resample", "grpo.max_resamples=2"});
+  ASSERT_EQ(train("once", sets), 0);
+  ASSERT_EQ(train("resampled", again), 0);
+  const Json once = metrics("once").at(0), resampled = metrics("resampled").at(0);
+  EXPECT_EQ(resampled["resampled_groups"], 8.0);  // 4 groups, twice
+  EXPECT_GT(resampled["num_tokens"], 2.5 * once["num_tokens"].get<double>());
+  const auto a = lines("once", "completions.jsonl"), b = lines("resampled", "completions.jsonl");
+  ASSERT_EQ(a.size(), 16u);
+  ASSERT_EQ(b.size(), 16u);
+  EXPECT_NE(a[0]["text"], b[0]["text"]);
+}
+
+TEST_F(TrainingRun, TheGuardSkipsStepsAndStopsTheRunWithThree) {
+  const std::vector<std::string> limit = {"guard.max_grad_norm=1e-9", "train.save_steps=1", "train.max_steps=6"};
+  std::vector<std::string> skip = limit, stop = limit;
+  skip.insert(skip.end(), {"guard.on_trip=skip", "guard.stop_after=3"});
+  stop.push_back("guard.on_trip=stop");
+  EXPECT_EQ(train("skip", skip), 3);
+  EXPECT_EQ(metrics("skip").size(), 3u);
+  EXPECT_TRUE(metrics("skip")[1]["loss"].is_null());
+  EXPECT_EQ(adapter_bytes("skip", 0), adapter_bytes("skip", 2));
+  EXPECT_EQ(train("stop", stop), 3);
+  EXPECT_EQ(metrics("stop").size(), 1u);
+  EXPECT_FALSE(std::filesystem::exists(at("stop") / "adapter_model.safetensors"));
+  EXPECT_THAT(bytes(at("stop") / "log.txt"), HasSubstr("stopped by the health guard at step 1"));
+}
+
+TEST_F(TrainingRun, NonFiniteWeightsStopTheRunWithThree) {
+  Adapter adapter = read_adapter(Path(LRIAD_GOLDEN_DIR) / "cold_start");
+  adapter.tensors.begin()->second[0][0] = std::nan("");
+  make_folder("test", at("broken_adapter"));
+  write_adapter(at("broken_adapter"), adapter);
+  EXPECT_EQ(train("nan", {"model.adapter=" + at("broken_adapter").string(), "guard.on_trip=stop"}), 3);
+  ASSERT_EQ(metrics("nan").size(), 1u);
+  EXPECT_TRUE(metrics("nan")[0]["loss"].is_null());
+}
+
+TEST_F(TrainingRun, EvaluationFindsTheBestCheckpointAndKeepsIt) {
+  const std::string eval = "eval_data={format: jsonl, root: " + at("data").string() + "/data.jsonl, max_samples: 24}";
+  ASSERT_EQ(train("eval", {eval, "eval.max_new_tokens=24", "train.eval_steps=1", "train.save_steps=1",
+                           "train.save_total_limit=1", "optim.learning_rate=2e-2"}),
+            0);
+  double best = -1;
+  int64_t best_step = 0;
+  for (const Json& line : metrics("eval")) {
+    ASSERT_TRUE(line.contains("eval_accuracy"));
+    const double value = line["eval_balanced_accuracy"];
+    if (value > best) best_step = line["step"];
+    best = std::max(best, value);
+  }
+  const TrainerState state = read_trainer_state(checkpoint("eval", 4));
+  EXPECT_EQ(state.best_metric, best);
+  EXPECT_EQ(state.best_step, best_step);
+  std::vector<int64_t> expected = {best_step, 4};
+  expected.erase(std::unique(expected.begin(), expected.end()), expected.end());
+  EXPECT_EQ(checkpoint_steps(at("eval")), expected);
+}
+
+TEST_F(TrainingRun, OldCheckpointsMakeRoom) {
+  ASSERT_EQ(train("limit", {"train.save_steps=1", "train.save_total_limit=2"}), 0);
+  EXPECT_EQ(checkpoint_steps(at("limit")), (std::vector<int64_t>{3, 4}));
+  EXPECT_EQ(bytes(at("limit") / "adapter_model.safetensors"), adapter_bytes("limit", 4));
+}
+
+TEST_F(TrainingRun, ABadPictureIsSkippedByNameOrFatal) {
+  std::filesystem::copy(at("data"), at("damaged"), std::filesystem::copy_options::recursive);
+  for (const char* name : {"images/gear/train/good/003.png", "images/ring/train/good/005.png"}) {
+    ASSERT_TRUE(std::filesystem::exists(at("damaged") / name));
+    std::filesystem::resize_file(at("damaged") / name, 60);
+  }
+  const std::vector<std::string> sets = {"data.root=" + at("damaged").string() + "/data.jsonl", "train.max_steps=32",
+                                         "rollout.max_completion_length=2", "train.save_steps=0"};
+  ASSERT_EQ(train("bad", sets), 0);
+  const std::string log = bytes(at("bad") / "log.txt");
+  EXPECT_THAT(log, HasSubstr("skipped images/gear/train/good/003.png"));
+  EXPECT_THAT(log, HasSubstr("skipped images/ring/train/good/005.png"));
+  EXPECT_EQ(lines("bad", "completions.jsonl").size(), 4u * 126u);
+  std::vector<std::string> fatal = sets;
+  fatal.push_back("data.bad_image=fail");
+  try {
+    train("fatal", fatal);
+    FAIL() << "no error";
+  } catch (const Error& error) {
+    EXPECT_THAT(error.what(), HasSubstr("good/00"));
+  }
+}
+
+TEST_F(TrainingRun, TrainingAllWeightsLeavesAModelThatLoads) {
+  ASSERT_EQ(train("all", {"stage=sft", "trainable=all", "model.adapter=null", "model.dtype=float32",
+                          "train.max_steps=2", "train.save_steps=2"}),
+            0);
+  Qwen2Vl before = load_model(at("model"), at::kFloat, at::kCPU), after = load_model(at("all"), at::kFloat, at::kCPU);
+  int64_t changed = 0, all = 0;
+  const auto weights = after->named_parameters();
+  for (const auto& item : before->named_parameters()) {
+    ++all;
+    changed += !at::equal(item.value(), weights[item.key()]);
+  }
+  EXPECT_GE(changed, all - 2);  // the vision tower's too
+  EXPECT_EQ(bytes(at("all") / "model.safetensors"), bytes(checkpoint("all", 2) / "model.safetensors"));
+  EXPECT_TRUE(std::filesystem::exists(at("all") / "tokenizer.json"));
+  const auto curve = metrics("all");
+  EXPECT_LT(curve[1]["loss"].get<double>(), curve[0]["loss"].get<double>());
+}
+
+}  // namespace
+}  // namespace lriad
