@@ -16,7 +16,7 @@ namespace {
 struct TrainCommandLine {
   std::vector<std::string> configs, sets;
   std::string output, devices, resume = "auto";
-  bool print_config = false, dry_run = false;
+  bool print_config = false, plan = false, dry_run = false;
 };
 
 void add_train_options(CLI::App& app, TrainCommandLine& line) {
@@ -28,6 +28,9 @@ void add_train_options(CLI::App& app, TrainCommandLine& line) {
       ->allow_extra_args(false);
   app.add_option("--output", line.output, "run folder, over output_dir")->group("Config");
   app.add_flag("--print-config", line.print_config, "print every key with its value and origin, and stop")
+      ->group("Config");
+  app.add_flag("--plan", line.plan,
+               "print the memory and token plan, no weights read, and stop; exit 2 if it cannot fit")
       ->group("Config");
   app.add_option("--resume", line.resume,
                  "auto: from the newest whole checkpoint of the run folder; never; or a checkpoint's folder")
@@ -74,6 +77,7 @@ int run(const TrainCommandLine& line, const std::vector<std::string>& arguments)
     return train(loaded, line, *world, device_of_rank(devices, *world));
   }
   const std::vector<at::Device> chosen = choose_devices(devices);
+  if (line.plan) return print_plan(loaded, chosen.front(), static_cast<int64_t>(chosen.size()));
   if (chosen.size() > 1) return launch(chosen, arguments);
   return train(loaded, line, World{}, chosen.front());
 }

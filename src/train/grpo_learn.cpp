@@ -12,8 +12,6 @@
 namespace lriad {
 namespace {
 
-constexpr int64_t kAutoRows = 8192;  // language-model rows of one training pass
-
 int64_t num_tokens(const std::vector<Completion>& completions) {
   int64_t tokens = 0;
   for (const Completion& completion : completions) tokens += static_cast<int64_t>(completion.ids.size());
@@ -62,7 +60,7 @@ bool GrpoStage::moves_weights(const Group& group) const {
 
 std::vector<std::vector<GrpoStage::Group*>> GrpoStage::micro_batches(int64_t step) {
   const Prefix prefix = config_.train.shared_prefix == Switch::kOff ? Prefix::kOwn : Prefix::kShared;
-  const int64_t budget = config_.train.token_budget > 0 ? config_.train.token_budget : kAutoRows;
+  const int64_t budget = m_.memory.rows_per_pass;
   const bool logged = sampled_at(step) == step && config_.log.completions && config_.log.token_ids;
   std::vector<std::vector<Group*>> batches;
   for (const bool moving : {true, false}) {

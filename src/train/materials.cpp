@@ -66,11 +66,23 @@ void check_labels(const Config& config, const Dataset& data) {
   }
 }
 
-void check_samples(const Config& config, const Dataset& data, const SamplePreparer& preparer) {
+/// Every prompt and target must be usable; the longest prompt and the largest picture are noted for the plan. A picture
+/// whose header is bad passes here: it is skipped or fatal when its turn comes.
+void check_samples(const Dataset& data, const SamplePreparer& preparer, PlanInput& plan) {
+  const Config& config = plan.config;
+  const int64_t merged = plan.model.vision.spatial_merge_size * plan.model.vision.spatial_merge_size;
   for (std::size_t i = 0; i < data.samples.size(); ++i) {
-    preparer.check_prompt(data.samples[i]);
     if (config.stage == Stage::kSft)
       target_response(data.samples[i], config.sft, config.seed, 0, static_cast<int64_t>(i));
+    int64_t image = 0;
+    try {
+      image = preparer.image_tokens(data.samples[i]);
+    } catch (const Error&) {
+      continue;
+    }
+    plan.image_patches = std::max(plan.image_patches, image * merged);
+    plan.prompt_tokens =
+        std::max(plan.prompt_tokens, static_cast<int64_t>(preparer.prompt(data.samples[i], image).size()));
   }
 }
 
@@ -98,7 +110,7 @@ std::string data_fingerprint(const Dataset& data) {
 
 }  // namespace
 
-Materials load_materials(const Config& config, const at::Device& device) {
+Inputs load_inputs(const Config& config, const at::Device& device, int64_t num_ranks) {
   Dataset data = read_dataset(config.data);
   log_info("data " + config.data.root + "\n" + describe(data));
   check_labels(config, data);
@@ -112,23 +124,22 @@ Materials load_materials(const Config& config, const at::Device& device) {
   check_chat_template(model_dir);
   LetterTokens letters = letter_tokens(tokenizer);
   SamplePreparer preparer(tokenizer, config.prompt, read_image_settings(model_dir, config.image));
-  check_samples(config, data, preparer);
-  Qwen2Vl model = load_model(model_dir, scalar_type(config.model.dtype), device);
+  PlanInput plan{config, read_model_config(model_dir), 0, 0, free_memory(device), num_ranks};
+  check_samples(data, preparer, plan);
+  return {config,          std::move(tokenizer), std::move(letters), std::move(preparer),
+          std::move(data), std::move(eval_data), std::move(plan)};
+}
+
+Materials load_materials(const Config& config, const at::Device& device, int64_t num_ranks) {
+  Inputs inputs = load_inputs(config, device, num_ranks);
+  MemoryPlan plan = plan_memory(inputs.plan);
+  Qwen2Vl model = load_model(config.model.path, scalar_type(config.model.dtype), device);
   AdapterConfig adapter;
   if (config.trainable == Trainable::kLora) adapter = give_adapter(model, config);
-  model->checkpoint_layers(config.model.gradient_checkpointing == Switch::kOn);
+  model->checkpoint_layers(plan.checkpoint_layers);
   FeatureCache features(config.trainable == Trainable::kLora ? config.model.vision_cache : VisionCacheSection{0, 0, {}},
                         model);
-  return {config,
-          device,
-          std::move(tokenizer),
-          std::move(letters),
-          std::move(preparer),
-          std::move(data),
-          std::move(eval_data),
-          std::move(model),
-          std::move(features),
-          std::move(adapter)};
+  return {std::move(inputs), std::move(plan), device, std::move(model), std::move(features), std::move(adapter)};
 }
 
 std::vector<std::pair<std::string, std::string>> fingerprints(const Materials& materials) {

@@ -15,26 +15,35 @@
 #include "lriad/model/qwen2_vl.h"
 #include "lriad/text/chat_prompt.h"
 #include "lriad/text/tokenizer.h"
+#include "lriad/train/plan.h"
 
 namespace lriad {
 
-/// What a run works with, read and checked against each other before anything is trained.
-struct Materials {
+/// What a run reads before any weights, checked against each other.
+struct Inputs {
   Config config;
-  at::Device device;
   Tokenizer tokenizer;
   LetterTokens letters;
   SamplePreparer preparer;
   Dataset data;
   std::optional<Dataset> eval_data;  ///< with train.eval_steps > 0
-  Qwen2Vl model;                     ///< with its adapter unless everything is trained
-  FeatureCache features;             ///< for a frozen tower
+  PlanInput plan;                    ///< for plan_memory()
+};
+
+/// Reads data, tokenizer and processor settings, checks every prompt and target, and notes what a memory plan needs.
+Inputs load_inputs(const Config& config, const at::Device& device, int64_t num_ranks);
+
+/// What a run works with.
+struct Materials : Inputs {
+  MemoryPlan memory;
+  at::Device device;
+  Qwen2Vl model;          ///< with its adapter unless everything is trained
+  FeatureCache features;  ///< for a frozen tower
   AdapterConfig adapter;
 };
 
-/// Reads data, tokenizer and processor settings, checks every prompt's length, then loads the model, which takes
-/// longest.
-Materials load_materials(const Config& config, const at::Device& device);
+/// The inputs, and the model, which takes longest.
+Materials load_materials(const Config& config, const at::Device& device, int64_t num_ranks);
 
 /// What all ranks must have in common: code version, config, data listing, model.
 std::vector<std::pair<std::string, std::string>> fingerprints(const Materials& materials);

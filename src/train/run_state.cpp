@@ -16,6 +16,7 @@ namespace {
 namespace fs = std::filesystem;
 
 constexpr const char* kMaster = "parameters";
+constexpr const char* kRowsPerPass = "rows_per_pass";
 
 /// Whether the files of the weights hold less than the optimizer works with.
 bool needs_master(const Config& config) {
@@ -90,6 +91,7 @@ void save_run(RunState& run, const fs::path& run_dir) {
   contents.state = run.optimizer.state();
   if (needs_master(config)) contents.state[kMaster] = run.parameters.values().detach().cpu().clone();
   run.stage.save(run.trainer, contents.state);
+  run.trainer.cursor[kRowsPerPass] = run.materials.memory.rows_per_pass;
   run.trainer.seed = config.seed;
   run.trainer.extra["guard"] = run.guard.save();
   run.trainer.extra["config"] = canonical_config(config);
@@ -124,6 +126,10 @@ void restore_run(RunState& run, const fs::path& checkpoint) {
     const at::NoGradGuard no_grad;
     run.parameters.values().copy_(master->second);
     run.parameters.publish_values();
+  }
+  // How a step is cut into passes decides the last bits of its sums, so it must not follow the memory that is free today.
+  if (const auto rows = trainer.cursor.find(kRowsPerPass); rows != trainer.cursor.end()) {
+    run.materials.memory.rows_per_pass = rows->second;
   }
   run.optimizer.restore(state);
   run.guard.restore(text("guard"));

@@ -9,12 +9,6 @@
 
 // Shape letters: M target tokens of a pass.
 namespace lriad {
-namespace {
-
-constexpr int64_t kAutoRows = 8192;
-
-}  // namespace
-
 SftStage::SftStage(Materials& materials, FlatParameters& parameters, Communicator& communicator, PhaseClock& clock)
     : m_(materials),
       config_(materials.config),
@@ -50,11 +44,10 @@ StepFigures SftStage::gradients(int64_t step) {
   // The normaliser is that of the whole step, so it must be known before the first pass.
   const Sums all_counts = over_ranks(counts);
   Sums sums;
-  const int64_t budget = config_.train.token_budget > 0 ? config_.train.token_budget : kAutoRows;
   for (std::size_t begin = 0, end = 0; begin < prompts.size(); begin = end) {
     for (int64_t rows = 0; end < prompts.size(); ++end) {
       rows += packed_rows(groups_[end], Prefix::kShared);
-      if (end > begin && rows > budget) break;
+      if (end > begin && rows > m_.memory.rows_per_pass) break;
     }
     learn_from(prompts, begin, end, all_counts.tokens, sums);
   }

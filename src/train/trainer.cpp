@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <iostream>
 #include <optional>
 
 #include "grpo_stage.h"
@@ -52,16 +53,30 @@ Trainer::Impl::Impl(const LoadedConfig& loaded_config, const TrainOptions& given
     : loaded(loaded_config),
       options(given),
       communicator(world),
-      materials(load_materials(loaded_config.config, device)),
+      materials(load_materials(loaded_config.config, device, world.size())),
       config(materials.config),
       parameters(trained_parameters(materials)),
       optimizer(parameters, config.optim),
       guard(config.guard),
       clock(device) {
   require_agreement(communicator, fingerprints(materials));
+  if (!materials.memory.fits()) {
+    log_warning(concat("[train] the memory plan needs ", materials.memory.peak() >> 20, " MiB and ",
+                       materials.memory.memory_bytes >> 20, " MiB are free: see lriad-train --plan"));
+  }
   stage = make_stage(materials, parameters, communicator, clock);
   const double epochs = config.train.num_train_epochs * static_cast<double>(stage->steps_per_epoch());
   total_steps = config.train.max_steps > 0 ? config.train.max_steps : static_cast<int64_t>(std::ceil(epochs));
+}
+
+int print_plan(const LoadedConfig& loaded, const at::Device& device, int64_t num_ranks) {
+  const PlanInput input = load_inputs(loaded.config, device, num_ranks).plan;
+  const MemoryPlan plan = plan_memory(input);
+  std::cout << plan.table();
+  if (plan.fits()) return 0;
+  const auto change = smallest_change(input);
+  fail("train", "the run needs ", plan.peak() >> 20, " MiB, the device has ", plan.memory_bytes >> 20, " MiB free; ",
+       change ? "it would fit with " + *change : "take a smaller model or a larger device");
 }
 
 Trainer::Trainer(const LoadedConfig& loaded, const TrainOptions& options, Communicator& communicator,

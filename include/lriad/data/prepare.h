@@ -38,6 +38,9 @@ class SamplePreparer {
 
   int64_t tokens_of(const Patches& patches) const { return patches.tokens(image_.merge_size); }
 
+  /// Tokens of the sample's picture; of its file only the header is read. Throws as picture().
+  int64_t image_tokens(const Sample& sample) const;
+
   /// Number of ids that prompt() would give; of the picture's file only the header is read. Throws as picture().
   int64_t prompt_length(const Sample& sample) const;
 
@@ -48,7 +51,6 @@ class SamplePreparer {
  private:
   [[noreturn]] void refuse_length(const Sample& sample, int64_t length, int64_t image_tokens) const;
   std::vector<int64_t> encode(const Sample& sample, int64_t image_tokens) const;
-  int64_t image_tokens(const Sample& sample) const;
 
   Tokenizer tokenizer_;
   PromptSection prompt_;

@@ -2,6 +2,7 @@
 
 #include <ATen/core/Tensor.h>
 
+#include <cstdint>
 #include <memory>
 #include <string>
 
@@ -14,6 +15,10 @@ struct TrainOptions {
   std::string resume = "auto";  ///< auto | never | folder of a checkpoint
   bool dry_run = false;         ///< everything up to step 1, nothing written
 };
+
+/// The memory plan of a run on `device` for `num_ranks` processes, no weights read: prints it on standard output. Returns the exit
+/// code: 0 it fits, 2 it does not (the smallest change that would make it fit is printed too).
+int print_plan(const LoadedConfig& loaded, const at::Device& device, int64_t num_ranks);
 
 /// One rank of a run of lriad-train, stage grpo or sft: steps, logs, evaluation, checkpoints, resuming.
 class Trainer {
