@@ -22,6 +22,9 @@ target_compile_definitions(app_test PRIVATE LRIAD_GOLDEN_DIR="${CMAKE_SOURCE_DIR
 add_dependencies(app_test lriad-train lriad-eval lriad-tool)
 target_link_libraries(app_test PRIVATE lriad_train CLI11::CLI11 GTest::gmock_main lriad_warnings)
 gtest_discover_tests(app_test DISCOVERY_TIMEOUT 120 PROPERTIES TIMEOUT 300)
+add_test(NAME RealRunQuick COMMAND "${CMAKE_COMMAND}" -E env QUICK=1 "BIN_DIR=${CMAKE_BINARY_DIR}/bin"
+  "${CMAKE_SOURCE_DIR}/scripts/real_run.sh")
+set_tests_properties(RealRunQuick PROPERTIES SKIP_RETURN_CODE 77 TIMEOUT 300)
 find_package(Python3 COMPONENTS Interpreter QUIET)
 if(Python3_FOUND)
   add_test(NAME HouseRules COMMAND Python3::Interpreter "${CMAKE_SOURCE_DIR}/scripts/check_includes.py")
