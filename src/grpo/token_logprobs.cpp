@@ -35,7 +35,10 @@ class Packer {
   PackedGroups finish(const at::Device& device) {
     out_.tokens.ids_T = at::cat(ids_).to(device);
     out_.tokens.positions_3T = at::cat(positions_, 1).to(device);
-    if (!features_.empty()) out_.tokens.features_MD = at::cat(features_);
+    if (!features_.empty()) {
+      out_.tokens.features_MD = at::cat(features_);
+      out_.tokens.feature_rows_M = at::tensor(feature_rows_, at::kLong).to(device);
+    }
     out_.rows_M = at::tensor(rows_, at::kLong).to(device);
     out_.targets_M = at::tensor(targets_, at::kLong).to(device);
     if (!kept_.empty()) out_.kept_MV = at::cat(kept_).to(device);
@@ -52,7 +55,13 @@ class Packer {
   void add_prompt(const PromptGroup& group, const at::Tensor& positions, uint64_t seed) {
     const int64_t begin = out_.num_rows;
     add_rows(group.ids, static_cast<int64_t>(group.ids.size()), positions);
-    if (group.features_MD.defined()) features_.push_back(group.features_MD);
+    if (group.features_MD.defined()) {
+      features_.push_back(group.features_MD);
+      // Of the prompt alone: an image token that a completion drew is an ordinary token.
+      for (std::size_t i = 0; i < group.ids.size(); ++i) {
+        if (group.ids[i] == config_.image_token_id) feature_rows_.push_back(begin + static_cast<int64_t>(i));
+      }
+    }
     out_.tokens.spans.push_back({begin, out_.num_rows, -1});
     out_.dropout.push_back({begin, out_.num_rows, seed});
   }
@@ -83,7 +92,7 @@ class Packer {
   Prefix prefix_;
   PackedGroups out_;
   std::vector<at::Tensor> ids_, positions_, features_, kept_;
-  std::vector<int64_t> rows_, targets_;
+  std::vector<int64_t> rows_, targets_, feature_rows_;
 };
 
 }  // namespace

@@ -53,7 +53,9 @@ at::Tensor Qwen2VlImpl::image_features(const at::Tensor& patches_NP, std::span<c
 at::Tensor Qwen2VlImpl::embed(const PackedTokens& tokens) const {
   const at::Tensor x_TD = at::embedding(embedding_, tokens.ids_T);
   if (!tokens.features_MD.defined()) return x_TD;
-  const at::Tensor rows_M = (tokens.ids_T == config_.image_token_id).nonzero().squeeze(1);
+  const at::Tensor rows_M = tokens.feature_rows_M.defined()
+                                ? tokens.feature_rows_M
+                                : (tokens.ids_T == config_.image_token_id).nonzero().squeeze(1);
   if (rows_M.size(0) != tokens.features_MD.size(0)) {
     fail("model", "got ", tokens.features_MD.size(0), " image features for ", rows_M.size(0), " image tokens");
   }
@@ -79,9 +81,7 @@ at::Tensor Qwen2VlImpl::hidden(const PackedTokens& tokens, const Attend& attend)
   return norm_(x_TD);
 }
 
-at::Tensor Qwen2VlImpl::logits(const at::Tensor& hidden_TD) const {
-  return at::linear(hidden_TD, head());
-}
+at::Tensor Qwen2VlImpl::logits(const at::Tensor& hidden_TD) const { return at::linear(hidden_TD, head()); }
 
 void Qwen2VlImpl::add_lora(const std::vector<std::string>& target_modules, int64_t r, double scaling, double dropout) {
   const at::ScalarType dtype = embedding_.scalar_type() == at::kDouble ? at::kDouble : at::kFloat;
@@ -92,7 +92,8 @@ void Qwen2VlImpl::add_lora(const std::vector<std::string>& target_modules, int64
       linear.add_lora(r, scaling, dropout, dtype);
       ++found;
     });
-    if (found == 0) fail("model", "lora target ", target, " names no linear layer of the decoder, expected one such as q_proj");
+    if (found == 0)
+      fail("model", "lora target ", target, " names no linear layer of the decoder, expected one such as q_proj");
   }
 }
 

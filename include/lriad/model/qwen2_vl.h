@@ -17,7 +17,8 @@ struct PackedTokens {
   at::Tensor ids_T;         ///< int64
   at::Tensor positions_3T;  ///< int64: t, h, w
   std::vector<RowSpan> spans;
-  at::Tensor features_MD;   ///< rows of image_token_id get these, in order; may be undefined
+  at::Tensor features_MD;     ///< of the prompts' pictures, in order; may be undefined
+  at::Tensor feature_rows_M;  ///< rows that get them; undefined: all rows of image_token_id
 };
 
 /// What has passed through a model so far.
@@ -44,7 +45,8 @@ class Qwen2VlImpl : public torch::nn::Module {
   /// Weight of the head [vocab, hidden_size]; of a tied model the embedding.
   const at::Tensor& head() const { return head_.defined() ? head_ : embedding_; }
 
-  /// Adds LoRA branches (zero) to all decoder linears named in `target_modules`; throws Error for a name that fits none.
+  /// Adds LoRA branches (zero) to all decoder linears named in `target_modules`; throws Error for a name that fits
+  /// none.
   void add_lora(const std::vector<std::string>& target_modules, int64_t r, double scaling, double dropout);
   void enable_lora(bool on);  ///< off: the base model, PEFT's disable_adapter
   /// Masks of the adapter's dropout for the next training passes over rows that the ranges cover in order; empty: none.
