@@ -17,13 +17,18 @@ pictures=1000 faint=100 held_out=100 sft_steps=600 grpo_steps=60
 if [ "${LRIAD_QUICK:-0}" = 1 ]; then pictures=12 faint=6 held_out=4 sft_steps=6 grpo_steps=3; fi
 mkdir -p "$run"
 
-echo "== synthetic pictures and a tiny model"
+# make_data NAME OPTIONS...: a synthetic data set below the run's folder; its options lengthen $made.
+made="$seed"
+make_data() {
+  local name="$1"
+  shift
+  made="$(fingerprint "$made" "$*")"
+  part "$run/$name" "$made" "pictures: $name" "$bin/lriad-tool" make-data --output "$run/$name" "$@"
+}
 faintness=(--contrast-min 0.1 --contrast-max 0.5)
-"$bin/lriad-tool" make-data --output "$run/clear" --format jsonl --images $pictures --defect-rate 0.3 --seed "$seed"
-"$bin/lriad-tool" make-data --output "$run/faint" --images $faint "${faintness[@]}" --seed $((seed + 1))
-"$bin/lriad-tool" make-data --output "$run/held_out" --objects nut,pcb,cap,cross --images $held_out --defect-rate 0.5 \
-  "${faintness[@]}" --seed $((seed + 2))
-made="$(fingerprint "$seed" "$run"/{clear,faint,held_out}/make_data.json)"
+make_data clear --format jsonl --images $pictures --defect-rate 0.4 --contrast-min 0.1 --overlook-below 0.45 --seed "$seed"
+make_data faint --images $faint "${faintness[@]}" --seed $((seed + 1))
+make_data held_out --objects nut,pcb,cap,cross --images $held_out --defect-rate 0.5 "${faintness[@]}" --seed $((seed + 2))
 part "$run/model" "$made" "tiny model" \
   "$bin/lriad-tool" make-model --output "$run/model" --size tiny --dtype float32 --seed "$seed"
 

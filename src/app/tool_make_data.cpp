@@ -35,6 +35,7 @@ struct MakeDataOptions {
   uint64_t seed = 0;
   double contrast_min = 0.3;
   double contrast_max = 1.0;
+  double overlook_below = 0;
 };
 
 std::string listed(const std::vector<std::string>& names) {
@@ -68,15 +69,19 @@ void check(const MakeDataOptions& options) {
   check_rate("--defect-rate", options.defect_rate);
   check_rate("--contrast-min", options.contrast_min);
   check_rate("--contrast-max", options.contrast_max);
+  check_rate("--overlook-below", options.overlook_below);
   if (options.contrast_min > options.contrast_max) {
     fail("app", "--contrast-min is ", options.contrast_min, ", above --contrast-max, ", options.contrast_max);
+  }
+  if (options.overlook_below > 0 && options.format != "jsonl") {
+    fail("app", "--overlook-below acts on target texts, which only --format jsonl has");
   }
   check_objects(options.objects);
 }
 
 /// What the pictures depend on; equal manifests mean equal data.
 std::string manifest_of(const MakeDataOptions& options) {
-  const Json manifest = {{"version", 1},
+  const Json manifest = {{"version", 2},
                          {"format", options.format},
                          {"objects", options.objects},
                          {"images", options.images},
@@ -84,7 +89,8 @@ std::string manifest_of(const MakeDataOptions& options) {
                          {"size", options.size},
                          {"seed", options.seed},
                          {"contrast_min", options.contrast_min},
-                         {"contrast_max", options.contrast_max}};
+                         {"contrast_max", options.contrast_max},
+                         {"overlook_below", options.overlook_below}};
   return manifest.dump(1) + "\n";
 }
 
@@ -100,10 +106,10 @@ std::string file_name(int64_t number) {
   return std::string(digits.size() < 3 ? 3 - digits.size() : 0, '0') + digits + ".png";
 }
 
-/// What a careful answer to the picture reads like; half of them do not name what was seen, so that sampling has a
-/// choice.
-std::string response_of(const PartRequest& request, const PartPicture& picture) {
-  const bool defect = !request.defect.empty();
+/// What an inspector's answer to the picture reads like, who overlooks defects fainter than a limit; half of the
+/// answers do not name what was seen, so that sampling has a choice.
+std::string response_of(const PartRequest& request, const PartPicture& picture, double overlook_below) {
+  const bool defect = !request.defect.empty() && picture.contrast >= overlook_below;
   const std::string state = defect ? " with a " + request.defect : " without defect";
   return concat("<think> ", picture.tint, " ", request.part, picture.names_state ? state : "", " </think> <answer>",
                 defect ? "A" : "B", "</answer>");
@@ -147,7 +153,7 @@ class DataMaker {
                        {"object", object},
                        {"label", defect.empty() ? "normal" : "defect"},
                        {"defect_type", defect},
-                       {"response", response_of(request, picture)}};
+                       {"response", response_of(request, picture, options_.overlook_below)}};
     lines_ += line.dump() + "\n";
   }
 
@@ -198,6 +204,10 @@ void add_make_data_command(CLI::App& app) {
   command->add_option("--contrast-min", options->contrast_min, "faintest defect, 0 (not to be seen) to 1")
       ->capture_default_str();
   command->add_option("--contrast-max", options->contrast_max, "clearest defect, 0 to 1")->capture_default_str();
+  command
+      ->add_option("--overlook-below", options->overlook_below,
+                   "target texts call fainter defects normal, as a hasty inspector would; labels stay true (jsonl)")
+      ->capture_default_str();
   command->callback([options] { make_data(*options); });
 }
 

@@ -229,6 +229,7 @@ PartPicture draw_part(const PartRequest& request) {
   result.tint = tint.name;
   result.names_state = draws.below(2) == 1;
   const Scene scene = make_scene(draws, request, tint, part_shapes()[part].tone);
+  result.contrast = scene.contrast;
   result.image = {request.size, request.size,
                   std::vector<uint8_t>(static_cast<size_t>(request.size * request.size * 3))};
   for (int64_t y = 0; y < request.size; ++y) {

@@ -26,6 +26,7 @@ struct PartRequest {
 struct PartPicture {
   Image image;
   std::string tint;          ///< light, dark, blue or green
+  double contrast = 0;       ///< of the defect, 0..1; 0 without one
   bool names_state = false;  ///< an even coin for texts about the picture: mention the state or not
 };
 

@@ -1,7 +1,7 @@
-#include <CLI/CLI.hpp>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <CLI/CLI.hpp>
 #include <filesystem>
 #include <fstream>
 #include <map>
@@ -9,22 +9,19 @@
 #include "lriad/core/error.h"
 #include "src/app/tool_make_data.h"
 #include "src/app/tool_make_data_parts.h"
+#include "support/temp_folder.h"
 
 namespace lriad {
 namespace {
 
 namespace fs = std::filesystem;
+using ::testing::AllOf;
 using ::testing::HasSubstr;
+using ::testing::Not;
 using Files = std::map<std::string, std::string>;
 
 class MakeData : public ::testing::Test {
  protected:
-  MakeData() : folder_(fs::path(::testing::TempDir()) / "lriad_make_data") {
-    fs::remove_all(folder_);
-    fs::create_directories(folder_);
-  }
-  ~MakeData() override { fs::remove_all(folder_); }
-
   void run(const std::string& name, const std::string& options) const {
     CLI::App app;
     add_make_data_command(app);
@@ -51,7 +48,8 @@ class MakeData : public ::testing::Test {
     return found;
   }
 
-  fs::path folder_;
+  const TempFolder temporary_;
+  const fs::path& folder_ = temporary_.path();
 };
 
 TEST_F(MakeData, GivesTheSameBytesForASeedAndOthersForAnother) {
@@ -83,6 +81,16 @@ TEST_F(MakeData, WritesTargetTextsAsJsonLines) {
   EXPECT_THAT(lines, HasSubstr("ring </think> <answer>B</answer>"));
 }
 
+TEST_F(MakeData, OverlooksFaintDefectsInTargetTextsOnly) {
+  const std::string options = "--images 40 --objects ring --defect-rate 1 --size 8 --format jsonl --overlook-below ";
+  run("all", options + "1");
+  const std::string overlooked = files("all").at("data.jsonl");
+  EXPECT_THAT(overlooked, Not(HasSubstr("<answer>A")));
+  EXPECT_THAT(overlooked, Not(HasSubstr("\"label\":\"normal\"")));
+  run("some", options + "0.65");
+  EXPECT_THAT(files("some").at("data.jsonl"), AllOf(HasSubstr("<answer>A"), HasSubstr("<answer>B")));
+}
+
 TEST_F(MakeData, LeavesEqualDataAloneAndRefusesOther) {
   run("a", "--images 3 --objects ring --size 8");
   const auto written = fs::last_write_time(folder_ / "a" / "make_data.json");
@@ -101,6 +109,7 @@ TEST_F(MakeData, RefusesBadOptionsByName) {
   EXPECT_THAT(error_of("x", "--objects geer"), HasSubstr("geer"));
   EXPECT_THAT(error_of("x", "--objects gear,gear"), HasSubstr("twice"));
   EXPECT_THAT(error_of("x", "--contrast-min 0.8 --contrast-max 0.2"), HasSubstr("--contrast-min"));
+  EXPECT_THAT(error_of("x", "--overlook-below 0.5"), HasSubstr("--overlook-below acts on target texts"));
   EXPECT_FALSE(fs::exists(folder_ / "x"));
 }
 

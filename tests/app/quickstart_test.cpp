@@ -1,0 +1,58 @@
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <cstdlib>
+#include <nlohmann/json.hpp>
+#include <sstream>
+
+#include "lriad/core/files.h"
+#include "support/temp_folder.h"
+
+namespace lriad {
+namespace {
+
+namespace fs = std::filesystem;
+using nlohmann::json;
+using ::testing::HasSubstr;
+
+/// What the script printed; it runs a few steps with the built programs.
+std::string run_quickstart(const fs::path& folder) {
+  const fs::path script = fs::path(LRIAD_GOLDEN_DIR) / ".." / ".." / "scripts" / "quickstart.sh";
+  const std::string printed = (folder / "printed").string();
+  const std::string line =
+      "LRIAD_QUICK=1 OMP_NUM_THREADS=1 LRIAD_BIN=" LRIAD_BIN_DIR " LRIAD_RUN=" + (folder / "run").string() + " " +
+      script.string() + " >" + printed + " 2>&1";
+  EXPECT_EQ(std::system(line.c_str()), 0) << read_file("test", printed);
+  return read_file("test", printed);
+}
+
+std::vector<json> lines_of(const fs::path& file) {
+  std::istringstream text(read_file("test", file));
+  std::vector<json> lines;
+  for (std::string line; std::getline(text, line);) lines.push_back(json::parse(line));
+  return lines;
+}
+
+TEST(Quickstart, TrainsAndEvaluatesBeforeAndAfterAndIsDoneTheSecondTime) {
+  const TempFolder folder;
+  const fs::path run = folder.path() / "run";
+  const std::string first = run_quickstart(folder.path());
+  for (const char* part : {"Before GRPO", "After GRPO", "all pictures", "always normal", "report/index.html"}) {
+    EXPECT_THAT(first, HasSubstr(part));
+  }
+  EXPECT_TRUE(fs::exists(run / "sft" / "model.safetensors"));
+  EXPECT_TRUE(fs::exists(run / "grpo" / "adapter_model.safetensors"));
+  EXPECT_EQ(lines_of(run / "grpo" / "metrics.jsonl").size(), 3u);
+  EXPECT_EQ(lines_of(run / "grpo" / "completions.jsonl").size(), 3u * 8 * 8);
+  for (const char* name : {"before", "after"}) {
+    EXPECT_EQ(lines_of(run / name / "predictions.jsonl").size(), 16u);
+    EXPECT_EQ(json::parse(read_file("test", run / name / "metrics.json"))["overall"]["n"], 16);
+    EXPECT_TRUE(fs::exists(run / name / "report" / "index.html"));
+  }
+  const auto trained = fs::last_write_time(run / "grpo" / "adapter_model.safetensors");
+  EXPECT_THAT(run_quickstart(folder.path()), HasSubstr("GRPO (stage: grpo): done before"));
+  EXPECT_EQ(fs::last_write_time(run / "grpo" / "adapter_model.safetensors"), trained);
+}
+
+}  // namespace
+}  // namespace lriad
