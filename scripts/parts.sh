@@ -1,4 +1,5 @@
 # Sourced by the scripts that run several programs in a row: finished parts are kept, interrupted ones go on.
+export OMP_WAIT_POLICY="${OMP_WAIT_POLICY:-passive}" # threads that wait leave the cores to others
 
 # fingerprint INPUT...: one word for files (their bytes) and texts.
 fingerprint() {

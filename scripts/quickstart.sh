@@ -1,20 +1,20 @@
 #!/usr/bin/env bash
 # The whole road in one command on a fresh Debian 12 or Ubuntu 24.04: set-up, build, synthetic pictures, a tiny model,
 # cold start, GRPO, evaluation before and after on parts that neither saw. Asks nothing; safe to run again.
-#   LRIAD_RUN    folder of everything it makes (default runs/smoke)
-#   LRIAD_SEED   of data, model and training (default 42)
-#   LRIAD_QUICK  1: a few steps only, to see that all runs (used by the tests)
-#   LRIAD_BIN    folder of built programs: no set-up and no build
+#   RUN_DIR    folder of everything it makes (default runs/smoke)
+#   SEED       of data, model and training (default 42)
+#   QUICK      1: a few steps only, to see that all runs (used by the tests)
+#   BIN_DIR    folder of built programs: no set-up and no build
 set -euo pipefail
 cd "$(dirname "$0")/.."
 source scripts/parts.sh
-run="${LRIAD_RUN:-runs/smoke}"
-seed="${LRIAD_SEED:-42}"
-bin="${LRIAD_BIN:-build/bin}"
-[ -n "${LRIAD_BIN:-}" ] || scripts/build.sh lriad-tool lriad-train lriad-eval
+run="${RUN_DIR:-runs/smoke}"
+seed="${SEED:-42}"
+bin="${BIN_DIR:-build/bin}"
+[ -n "${BIN_DIR:-}" ] || scripts/build.sh lriad-tool lriad-train lriad-eval
 
 pictures=1000 faint=100 held_out=100 sft_steps=600 grpo_steps=60
-if [ "${LRIAD_QUICK:-0}" = 1 ]; then pictures=12 faint=6 held_out=4 sft_steps=6 grpo_steps=3; fi
+if [ "${QUICK:-0}" = 1 ]; then pictures=12 faint=6 held_out=4 sft_steps=6 grpo_steps=3; fi
 mkdir -p "$run"
 
 # make_data NAME OPTIONS...: a synthetic data set below the run's folder; its options lengthen $made.

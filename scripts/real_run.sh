@@ -19,7 +19,6 @@ fi
 bin="${BIN_DIR:-build/bin}"
 [ -n "${BIN_DIR:-}" ] || scripts/build.sh lriad-tool lriad-train lriad-eval
 run="${RUN_DIR:-runs/ball_screw}"
-export OMP_WAIT_POLICY="${OMP_WAIT_POLICY:-passive}"   # threads that wait leave the cores to others
 every=1 sft=() grpo=()
 if [ "$quick" = 1 ]; then
   every=24

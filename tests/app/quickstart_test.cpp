@@ -19,9 +19,8 @@ using ::testing::HasSubstr;
 std::string run_quickstart(const fs::path& folder) {
   const fs::path script = fs::path(LRIAD_GOLDEN_DIR) / ".." / ".." / "scripts" / "quickstart.sh";
   const std::string printed = (folder / "printed").string();
-  const std::string line =
-      "LRIAD_QUICK=1 OMP_NUM_THREADS=1 LRIAD_BIN=" LRIAD_BIN_DIR " LRIAD_RUN=" + (folder / "run").string() + " " +
-      script.string() + " >" + printed + " 2>&1";
+  const std::string line = "QUICK=1 OMP_NUM_THREADS=1 BIN_DIR=" LRIAD_BIN_DIR " RUN_DIR=" + (folder / "run").string() +
+                           " " + script.string() + " >" + printed + " 2>&1";
   EXPECT_EQ(std::system(line.c_str()), 0) << read_file("test", printed);
   return read_file("test", printed);
 }
