@@ -27,10 +27,6 @@ std::vector<int64_t> SamplePreparer::prompt(const Sample& sample, int64_t image_
   return ids;
 }
 
-int64_t SamplePreparer::prompt_length(const Sample& sample) const {
-  return static_cast<int64_t>(encode(sample, image_tokens(sample)).size());
-}
-
 void SamplePreparer::check_prompt(const Sample& sample) const {
   int64_t tokens = 0;
   try {

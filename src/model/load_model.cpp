@@ -68,12 +68,4 @@ void add_adapter(Qwen2Vl& model, const Adapter& adapter, double dropout) {
     fail("model", "the adapter lacks ", places.begin()->first, " (", places.size(), " missing in all)");
 }
 
-Adapter adapter_of(const Qwen2Vl& model, const AdapterConfig& config) {
-  Adapter adapter{config, {}};
-  for (const auto& [name, tensor] : model->lora_parameters()) {
-    adapter.tensors[name] = tensor.detach().to(at::kCPU, at::kFloat, /*non_blocking=*/false, /*copy=*/true);
-  }
-  return adapter;
-}
-
 }  // namespace lriad

@@ -7,8 +7,8 @@
 #include "lriad/config/load_config.h"
 #include "lriad/core/error.h"
 #include "lriad/core/log.h"
-#include "lriad/model/load_model.h"
-#include "lriad/model/write_model.h"
+#include "lriad/model/adapter_files.h"
+#include "lriad/model/model_files.h"
 
 namespace lriad {
 namespace {
@@ -77,12 +77,9 @@ void write_weights_of(const RunState& run, const fs::path& folder) {
     return;
   }
   const at::ScalarType dtype = m.config.model.dtype == Dtype::kBfloat16 ? at::kBFloat16 : at::kFloat;
-  copy_side_files(m.config.model.path, folder, dtype);
-  const auto values = run.parameters.named_values();
-  std::vector<TensorSpec> specs;
-  for (const auto& [name, tensor] : values) specs.push_back({name, dtype, tensor.sizes().vec()});
-  write_weights(folder, specs,
-                [&](const TensorSpec& spec) { return values.at(spec.name).detach().to(at::kCPU, dtype); });
+  std::map<std::string, at::Tensor> tensors;
+  for (const auto& [name, tensor] : run.parameters.named_values()) tensors[name] = tensor.detach().to(at::kCPU, dtype);
+  write_model_folder(m.config.model.path, folder, tensors);
 }
 
 void save_run(RunState& run, const fs::path& run_dir) {
@@ -127,7 +124,8 @@ void restore_run(RunState& run, const fs::path& checkpoint) {
     run.parameters.values().copy_(master->second);
     run.parameters.publish_values();
   }
-  // How a step is cut into passes decides the last bits of its sums, so it must not follow the memory that is free today.
+  // How a step is cut into passes decides the last bits of its sums, so it must not follow the memory that is free
+  // today.
   if (const auto rows = trainer.cursor.find(kRowsPerPass); rows != trainer.cursor.end()) {
     run.materials.memory.rows_per_pass = rows->second;
   }

@@ -38,11 +38,11 @@ TEST_F(Prepare, ExpandsTheImageTokensOfThePicture) {
   EXPECT_EQ(prepared.patches.grid, (std::array<int64_t, 3>{1, 4, 10}));
   const std::vector<int64_t> ten = {10};
   EXPECT_EQ(prepared.prompt_ids, encode_chat(tokenizer_, {}, "Is the metal nut whole?", ten));
-  EXPECT_EQ(preparer().prompt_length(dataset_.samples[3]), static_cast<int64_t>(prepared.prompt_ids.size()));
+  EXPECT_EQ(preparer().image_tokens(dataset_.samples[3]), preparer().tokens_of(prepared.patches));
 }
 
 TEST_F(Prepare, RefusesLongPromptsByTheHeaderAlone) {
-  prompt_.max_prompt_length = preparer().prompt_length(dataset_.samples[2]);
+  prompt_.max_prompt_length = static_cast<int64_t>(preparer().prepare(dataset_.samples[2], 2).prompt_ids.size());
   EXPECT_NO_THROW(preparer().check_prompt(dataset_.samples[2]));
   EXPECT_NO_THROW(preparer().prepare(dataset_.samples[2], 2));
   const auto refused =
@@ -51,7 +51,7 @@ TEST_F(Prepare, RefusesLongPromptsByTheHeaderAlone) {
   EXPECT_THAT([&] { preparer().check_prompt(dataset_.samples[3]); }, refused);
   EXPECT_THAT([&] { preparer().prepare(dataset_.samples[3], 3); }, refused);
   EXPECT_NO_THROW(preparer().check_prompt(dataset_.samples[6]));
-  EXPECT_THAT([&] { preparer().prompt_length(dataset_.samples[6]); }, ThrowsMessage<Error>(HasSubstr("bad.png")));
+  EXPECT_THAT([&] { preparer().image_tokens(dataset_.samples[6]); }, ThrowsMessage<Error>(HasSubstr("bad.png")));
 }
 
 TEST_F(Prepare, PrefetchesInTheOrderAskedFor) {

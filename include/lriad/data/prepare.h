@@ -41,9 +41,6 @@ class SamplePreparer {
   /// Tokens of the sample's picture; of its file only the header is read. Throws as picture().
   int64_t image_tokens(const Sample& sample) const;
 
-  /// Number of ids that prompt() would give; of the picture's file only the header is read. Throws as picture().
-  int64_t prompt_length(const Sample& sample) const;
-
   /// Throws as prompt() if the sample's prompt is too long; of the picture's file only the header is read. A picture
   /// whose header is bad passes: picture() will tell.
   void check_prompt(const Sample& sample) const;

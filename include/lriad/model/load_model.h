@@ -21,7 +21,4 @@ Qwen2Vl load_model(const std::filesystem::path& model_dir, at::ScalarType dtype,
 /// tensors that the model has no place for, that are missing, or whose shape differs.
 void add_adapter(Qwen2Vl& model, const Adapter& adapter, double dropout);
 
-/// The adapter now in the model as float32 tensors on the CPU, for write_adapter().
-Adapter adapter_of(const Qwen2Vl& model, const AdapterConfig& config);
-
 }  // namespace lriad
