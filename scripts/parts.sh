@@ -1,5 +1,6 @@
 # Sourced by the scripts that run several programs in a row: finished parts are kept, interrupted ones go on.
-export OMP_WAIT_POLICY="${OMP_WAIT_POLICY:-passive}" # threads that wait leave the cores to others
+# A tiny model gains nothing from more threads, and so its figures do not depend on the number of cores.
+export OMP_NUM_THREADS="${OMP_NUM_THREADS:-1}"
 
 # fingerprint INPUT...: one word for files (their bytes) and texts.
 fingerprint() {

@@ -42,7 +42,7 @@ TEST(Quickstart, TrainsAndEvaluatesBeforeAndAfterAndIsDoneTheSecondTime) {
   EXPECT_TRUE(fs::exists(run / "sft" / "model.safetensors"));
   EXPECT_TRUE(fs::exists(run / "grpo" / "adapter_model.safetensors"));
   EXPECT_EQ(lines_of(run / "grpo" / "metrics.jsonl").size(), 3u);
-  EXPECT_EQ(lines_of(run / "grpo" / "completions.jsonl").size(), 3u * 8 * 8);
+  EXPECT_EQ(lines_of(run / "grpo" / "completions.jsonl").size(), 3u * 16 * 8);
   for (const char* name : {"before", "after"}) {
     EXPECT_EQ(lines_of(run / name / "predictions.jsonl").size(), 16u);
     EXPECT_EQ(json::parse(read_file("test", run / name / "metrics.json"))["overall"]["n"], 16);
