@@ -68,7 +68,8 @@ std::string read_file(std::string_view where, const fs::path& path, uint64_t max
   if (file.get() < 0 || ::fstat(file.get(), &info) != 0) fail(where, "cannot read ", path.string(), ": ", reason());
   if (!S_ISREG(info.st_mode)) fail(where, path.string(), " is not a regular file");
   const auto size = static_cast<uint64_t>(info.st_size);
-  if (size > max_bytes) fail(where, path.string(), " has ", size, " bytes, more than the ", max_bytes, " that are read");
+  if (size > max_bytes)
+    fail(where, path.string(), " has ", size, " bytes, more than the ", max_bytes, " that are read");
   std::string bytes(size, '\0');
   std::size_t done = 0;
   while (done < bytes.size()) {
@@ -86,7 +87,8 @@ void write_file_atomic(std::string_view where, const fs::path& path, std::string
   write_file_atomic(where, path, [bytes](const ByteSink& sink) { sink(bytes); });
 }
 
-void write_file_atomic(std::string_view where, const fs::path& path, const std::function<void(const ByteSink&)>& produce) {
+void write_file_atomic(std::string_view where, const fs::path& path,
+                       const std::function<void(const ByteSink&)>& produce) {
   TemporaryFile temporary(path.parent_path() / ("." + path.filename().string() + ".tmp"));
   const auto refuse = [&](const char* verb) { fail(where, "cannot ", verb, " ", path.string(), ": ", reason()); };
   Descriptor file(::open(temporary.path().c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644));
@@ -131,7 +133,9 @@ LineFile::~LineFile() {
 }
 
 LineFile::LineFile(LineFile&& other) noexcept
-    : where_(std::move(other.where_)), path_(std::move(other.path_)), descriptor_(std::exchange(other.descriptor_, -1)) {}
+    : where_(std::move(other.where_)),
+      path_(std::move(other.path_)),
+      descriptor_(std::exchange(other.descriptor_, -1)) {}
 
 LineFile& LineFile::operator=(LineFile&& other) noexcept {
   std::swap(where_, other.where_);

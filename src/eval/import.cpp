@@ -40,8 +40,8 @@ class Importer {
     const std::string bytes = read_file("eval", path_);
     if (!is_utf8(bytes)) fail("eval", path_.string(), " is not UTF-8 text");
     const size_t first = bytes.find_first_not_of(" \t\r\n");
-    const std::vector<ImportedLine> lines = first != std::string::npos && bytes[first] == '{' ? read_jsonl(bytes)
-                                                                                             : read_table(bytes);
+    const std::vector<ImportedLine> lines =
+        first != std::string::npos && bytes[first] == '{' ? read_jsonl(bytes) : read_table(bytes);
     if (lines.empty()) fail("eval", path_.string(), " holds no predictions");
     std::vector<Prediction> predictions;
     for (const ImportedLine& line : lines) predictions.push_back(join(line));
@@ -129,8 +129,7 @@ class Importer {
 
   std::optional<size_t> find(const std::string& image) {
     for (const fs::path& name : {fs::path(image), fs::path(image).lexically_normal(),
-                                 (dataset_.root / image).lexically_normal(),
-                                 fs::absolute(image).lexically_normal()}) {
+                                 (dataset_.root / image).lexically_normal(), fs::absolute(image).lexically_normal()}) {
       if (const auto it = by_name_.find(name.string()); it != by_name_.end()) return it->second;
     }
     return find_canonical(image);

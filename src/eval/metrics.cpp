@@ -66,7 +66,8 @@ Fraction auroc(const std::vector<const Prediction*>& rows) {
   double defects = 0;
   for (size_t begin = 0, end = 0; begin < scored.size(); begin = end) {
     double tied_defects = 0;
-    while (end < scored.size() && scored[end].first == scored[begin].first) tied_defects += scored[end++].second ? 1 : 0;
+    while (end < scored.size() && scored[end].first == scored[begin].first)
+      tied_defects += scored[end++].second ? 1 : 0;
     rank_sum += tied_defects * (static_cast<double>(begin + end + 1) / 2);
     defects += tied_defects;
   }
@@ -95,7 +96,8 @@ Fraction macro_over_occurring(const ClassMetrics& m) {
   const bool defect_occurs = m.n_defect + m.tp + m.fp > 0;
   const bool normal_occurs = m.n_normal + m.tn + m.fn > 0;
   const bool invalid_occurs = m.invalid_defect + m.invalid_normal > 0;
-  const int labels = static_cast<int>(defect_occurs) + static_cast<int>(normal_occurs) + static_cast<int>(invalid_occurs);
+  const int labels =
+      static_cast<int>(defect_occurs) + static_cast<int>(normal_occurs) + static_cast<int>(invalid_occurs);
   if (labels == 0) return std::nullopt;
   return (m.f1_defect.value_or(0) + m.f1_normal.value_or(0)) / labels;
 }

@@ -31,8 +31,8 @@ std::string printable(const std::string& name) {
 std::string row(const std::string& name, size_t width, const ClassMetrics& m) {
   std::string line = padded(printable(name), width, /*to_the_left=*/true);
   line += padded(std::to_string(m.n), 7, false) + padded(std::to_string(m.n_defect), 8, false);
-  for (const auto& value : {m.accuracy, m.f1_macro, m.recall, m.specificity, m.balanced_accuracy, m.auroc,
-                            m.invalid_rate}) {
+  for (const auto& value :
+       {m.accuracy, m.f1_macro, m.recall, m.specificity, m.balanced_accuracy, m.auroc, m.invalid_rate}) {
     line += padded(percent(value), 9, false);
   }
   return line + "\n";

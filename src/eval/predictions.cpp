@@ -59,7 +59,8 @@ std::vector<int64_t> id_list(const Json& line, const char* name) {
   const Json* list = list_member(line, name);
   if (list == nullptr) return ids;
   for (const Json& value : *list) {
-    if (!value.is_number_integer()) throw LineError{concat(name, " holds ", value.type_name(), ", expected whole numbers")};
+    if (!value.is_number_integer())
+      throw LineError{concat(name, " holds ", value.type_name(), ", expected whole numbers")};
     ids.push_back(value.get<int64_t>());
   }
   return ids;

@@ -16,11 +16,16 @@ struct OutcomeText {
 
 OutcomeText outcome_text(Outcome outcome) {
   switch (outcome) {
-    case Outcome::kMissed: return {"missed", "missed defect"};
-    case Outcome::kFalseAlarm: return {"alarm", "false alarm"};
-    case Outcome::kInvalid: return {"invalid", "invalid"};
-    case Outcome::kRight: return {"right", "right"};
-    case Outcome::kUnlabelled: break;
+    case Outcome::kMissed:
+      return {"missed", "missed defect"};
+    case Outcome::kFalseAlarm:
+      return {"alarm", "false alarm"};
+    case Outcome::kInvalid:
+      return {"invalid", "invalid"};
+    case Outcome::kRight:
+      return {"right", "right"};
+    case Outcome::kUnlabelled:
+      break;
   }
   return {"plain", "no label"};
 }
@@ -78,8 +83,8 @@ std::string card_html(const GalleryCard& card) {
 
 std::string button_html(const char* kind, const char* name, int64_t count, bool pressed) {
   if (count == 0) return "";
-  return concat("<button type=button data-kind=", kind, " aria-pressed=", pressed ? "true" : "false", ">", name, " ", count,
-                "</button>");
+  return concat("<button type=button data-kind=", kind, " aria-pressed=", pressed ? "true" : "false", ">", name, " ",
+                count, "</button>");
 }
 
 std::string filters_html(const std::vector<GalleryCard>& cards) {
@@ -89,17 +94,19 @@ std::string filters_html(const std::vector<GalleryCard>& cards) {
     ++counts[outcome_of(*card.prediction)];
     objects.insert(card.prediction->object);
   }
-  std::string html = concat(
-      "<div class=filters>", button_html("all", "All", static_cast<int64_t>(cards.size()), true),
-      button_html("wrong", "Wrong", counts[Outcome::kMissed] + counts[Outcome::kFalseAlarm], false),
-      button_html("missed", "Missed defects", counts[Outcome::kMissed], false),
-      button_html("alarm", "False alarms", counts[Outcome::kFalseAlarm], false),
-      button_html("invalid", "Invalid", counts[Outcome::kInvalid], false),
-      button_html("right", "Right", counts[Outcome::kRight], false),
-      "<select id=object aria-label=Object><option value=\"\">all objects</option>");
-  for (const std::string& name : objects) html += concat("<option value=\"", html_escape(name), "\">", html_escape(name), "</option>");
-  return html + "</select><input id=words type=search placeholder=\"words in the answer\" aria-label=Words>"
-                "</div>\n<p class=lead id=count></p>\n";
+  std::string html =
+      concat("<div class=filters>", button_html("all", "All", static_cast<int64_t>(cards.size()), true),
+             button_html("wrong", "Wrong", counts[Outcome::kMissed] + counts[Outcome::kFalseAlarm], false),
+             button_html("missed", "Missed defects", counts[Outcome::kMissed], false),
+             button_html("alarm", "False alarms", counts[Outcome::kFalseAlarm], false),
+             button_html("invalid", "Invalid", counts[Outcome::kInvalid], false),
+             button_html("right", "Right", counts[Outcome::kRight], false),
+             "<select id=object aria-label=Object><option value=\"\">all objects</option>");
+  for (const std::string& name : objects)
+    html += concat("<option value=\"", html_escape(name), "\">", html_escape(name), "</option>");
+  return html +
+         "</select><input id=words type=search placeholder=\"words in the answer\" aria-label=Words>"
+         "</div>\n<p class=lead id=count></p>\n";
 }
 
 }  // namespace

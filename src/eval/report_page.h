@@ -12,7 +12,8 @@ namespace lriad {
 extern const char* const kReportStyle;   ///< CSS of the page
 extern const char* const kReportScript;  ///< JavaScript of the gallery's filters
 
-/// Text for HTML content and quoted attributes: markup characters escaped, control characters and broken UTF-8 replaced.
+/// Text for HTML content and quoted attributes: markup characters escaped, control characters and broken UTF-8
+/// replaced.
 std::string html_escape(std::string_view text);
 
 /// Path with forward slashes as a URL path: everything but letters, digits and -._~/ percent-encoded.
@@ -33,9 +34,9 @@ struct GalleryCard {
 /// The predictions that the gallery shows: mistakes first, then invalid answers, then the rest; at most `limit`.
 std::vector<const Prediction*> choose_gallery(const std::vector<Prediction>& predictions, int64_t limit);
 
-std::string figures_html(const ReportInput& input);                      ///< summary cards and confusion table
-std::string objects_html(const MetricsReport& metrics);                  ///< table by object; empty without labels
-std::string settings_html(const Settings& settings);                     ///< folded list
+std::string figures_html(const ReportInput& input);      ///< summary cards and confusion table
+std::string objects_html(const MetricsReport& metrics);  ///< table by object; empty without labels
+std::string settings_html(const Settings& settings);     ///< folded list
 std::string gallery_html(const std::vector<GalleryCard>& cards, int64_t total);
 std::string page_html(const ReportInput& input, const std::vector<GalleryCard>& cards);
 

@@ -28,12 +28,18 @@ size_t character_length(std::string_view text) {
 
 std::string_view escaped(char c) {
   switch (c) {
-    case '&': return "&amp;";
-    case '<': return "&lt;";
-    case '>': return "&gt;";
-    case '"': return "&quot;";
-    case '\'': return "&#39;";
-    default: return {};
+    case '&':
+      return "&amp;";
+    case '<':
+      return "&lt;";
+    case '>':
+      return "&gt;";
+    case '"':
+      return "&quot;";
+    case '\'':
+      return "&#39;";
+    default:
+      return {};
   }
 }
 
@@ -88,8 +94,8 @@ Outcome outcome_of(const Prediction& prediction) {
 
 std::vector<const Prediction*> choose_gallery(const std::vector<Prediction>& predictions, int64_t limit) {
   std::vector<const Prediction*> wrong, right, chosen;
-  for (const Outcome outcome : {Outcome::kMissed, Outcome::kFalseAlarm, Outcome::kInvalid, Outcome::kRight,
-                                Outcome::kUnlabelled}) {
+  for (const Outcome outcome :
+       {Outcome::kMissed, Outcome::kFalseAlarm, Outcome::kInvalid, Outcome::kRight, Outcome::kUnlabelled}) {
     const bool mistake = outcome != Outcome::kRight && outcome != Outcome::kUnlabelled;
     for (const Prediction& prediction : predictions) {
       if (outcome_of(prediction) == outcome) (mistake ? wrong : right).push_back(&prediction);

@@ -32,8 +32,8 @@ Json metrics_json(const ClassMetrics& m) {
   out["fn"] = m.fn;
   out["invalid_defect"] = m.invalid_defect;
   out["invalid_normal"] = m.invalid_normal;
-  for (const char* name : {"accuracy", "f1_macro", "f1_defect", "f1_normal", "precision_defect", "recall", "specificity",
-                           "balanced_accuracy", "auroc", "invalid_rate"}) {
+  for (const char* name : {"accuracy", "f1_macro", "f1_defect", "f1_normal", "precision_defect", "recall",
+                           "specificity", "balanced_accuracy", "auroc", "invalid_rate"}) {
     out[name] = optional_number(metric_by_name(m, name));
   }
   out["ci95"]["accuracy"] = interval_json(m.ci95_accuracy);

@@ -21,7 +21,9 @@ double standard_deviation(const std::vector<double>& values, StdKind kind) {
   return std::sqrt(squares / static_cast<double>(freedom));
 }
 
-bool rewards_vary(const std::vector<double>& rewards) { return standard_deviation(rewards, StdKind::kPopulation) > 1e-8; }
+bool rewards_vary(const std::vector<double>& rewards) {
+  return standard_deviation(rewards, StdKind::kPopulation) > 1e-8;
+}
 
 std::vector<std::vector<double>> group_advantages(const std::vector<std::vector<double>>& rewards,
                                                   const GrpoSection& section) {

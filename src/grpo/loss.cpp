@@ -30,16 +30,22 @@ at::Tensor ratio_loss(const LossInputs& in, const GrpoSection& section, LossSums
 
 }  // namespace
 
-std::vector<double> completion_weights(const std::vector<int64_t>& lengths, LossType type, int64_t count, int64_t tokens,
-                                       int64_t max_completion_length) {
+std::vector<double> completion_weights(const std::vector<int64_t>& lengths, LossType type, int64_t count,
+                                       int64_t tokens, int64_t max_completion_length) {
   std::vector<double> weights;
   for (const int64_t length : lengths) {
     double divisor = 1;
     switch (type) {
-      case LossType::kGrpo: divisor = static_cast<double>(count) * static_cast<double>(length); break;
+      case LossType::kGrpo:
+        divisor = static_cast<double>(count) * static_cast<double>(length);
+        break;
       case LossType::kBnpo:
-      case LossType::kDapo: divisor = static_cast<double>(tokens); break;
-      case LossType::kDrGrpo: divisor = static_cast<double>(count) * static_cast<double>(max_completion_length); break;
+      case LossType::kDapo:
+        divisor = static_cast<double>(tokens);
+        break;
+      case LossType::kDrGrpo:
+        divisor = static_cast<double>(count) * static_cast<double>(max_completion_length);
+        break;
     }
     weights.push_back(length > 0 && divisor > 0 ? 1 / divisor : 0);
   }
@@ -49,7 +55,8 @@ std::vector<double> completion_weights(const std::vector<int64_t>& lengths, Loss
 LossSums grpo_loss(const LossInputs& in, const GrpoSection& section) {
   check_shapes(in);
   LossSums sums;
-  at::Tensor loss_M = section.policy_loss == PolicyLoss::kLogp ? -in.advantage_M * in.logp_M : ratio_loss(in, section, sums);
+  at::Tensor loss_M =
+      section.policy_loss == PolicyLoss::kLogp ? -in.advantage_M * in.logp_M : ratio_loss(in, section, sums);
   if (in.anchor_M.defined()) {
     const at::Tensor gap_M = in.anchor_M - in.logp_M;
     const at::Tensor k3_M = at::exp(gap_M) - gap_M - 1;

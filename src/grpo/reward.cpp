@@ -23,7 +23,8 @@ std::size_t space_at(std::string_view text) {
     return 3;
   }
   const bool en_quad_and_on = three.size() == 3 && three.substr(0, 2) == "\xE2\x80" &&
-                              static_cast<unsigned char>(three[2]) >= 0x80 && static_cast<unsigned char>(three[2]) <= 0x8A;
+                              static_cast<unsigned char>(three[2]) >= 0x80 &&
+                              static_cast<unsigned char>(three[2]) <= 0x8A;
   return en_quad_and_on ? 3 : 0;
 }
 
@@ -91,10 +92,13 @@ std::optional<double> group_p(FocalP kind, const std::vector<Scored>& group, boo
 
 std::optional<double> p_of(FocalP kind, const Scored& scored, const std::optional<double>& of_group) {
   switch (kind) {
-    case FocalP::kAnswerSoftmax: return scored.p_softmax;
-    case FocalP::kAnswerToken: return scored.p_token;
+    case FocalP::kAnswerSoftmax:
+      return scored.p_softmax;
+    case FocalP::kAnswerToken:
+      return scored.p_token;
     case FocalP::kGroupRate:
-    case FocalP::kGroupMean: return of_group;
+    case FocalP::kGroupMean:
+      return of_group;
   }
   return std::nullopt;
 }
@@ -201,7 +205,8 @@ double class_factor(const FocalSection& focal, bool is_defect, const std::string
   return focal.f_cap ? std::min(f, *focal.f_cap) : f;
 }
 
-std::vector<Reward> score_group(const RewardSection& section, const std::vector<Scored>& group, bool is_defect, double f) {
+std::vector<Reward> score_group(const RewardSection& section, const std::vector<Scored>& group, bool is_defect,
+                                double f) {
   const std::optional<double> of_group = group_p(section.focal.p, group, is_defect);
   std::vector<Reward> rewards;
   for (const Scored& scored : group) {

@@ -29,7 +29,8 @@ void refuse_variants(const json& config, const fs::path& path) {
     if (config.contains(key) && config[key] == true) refuse(key, "false");
   }
   if (config.contains("bias") && config["bias"] != "none") refuse("bias", "\"none\"");
-  for (const char* key : {"modules_to_save", "rank_pattern", "alpha_pattern", "layers_to_transform", "target_parameters"}) {
+  for (const char* key :
+       {"modules_to_save", "rank_pattern", "alpha_pattern", "layers_to_transform", "target_parameters"}) {
     if (config.contains(key) && !config[key].is_null() && !config[key].empty()) refuse(key, "nothing");
   }
 }
@@ -40,12 +41,14 @@ AdapterConfig read_config(const fs::path& path) {
   refuse_variants(config, path);
   AdapterConfig result;
   const json r = config.value("r", json()), alpha = config.value("lora_alpha", json());
-  if (!r.is_number_unsigned() || r < 1 || r > 65536) fail("model", path.string(), ": r is ", r.dump(), ", expected a whole number from 1");
+  if (!r.is_number_unsigned() || r < 1 || r > 65536)
+    fail("model", path.string(), ": r is ", r.dump(), ", expected a whole number from 1");
   if (!alpha.is_number()) fail("model", path.string(), ": lora_alpha is ", alpha.dump(), ", expected a number");
   result.r = r.get<int64_t>();
   result.lora_alpha = alpha.get<double>();
   const json dropout = config.value("lora_dropout", json(0.0));
-  if (!dropout.is_number() || dropout < 0 || dropout >= 1) fail("model", path.string(), ": lora_dropout is ", dropout.dump(), ", expected [0, 1)");
+  if (!dropout.is_number() || dropout < 0 || dropout >= 1)
+    fail("model", path.string(), ": lora_dropout is ", dropout.dump(), ", expected [0, 1)");
   result.lora_dropout = dropout.get<double>();
   result.use_rslora = config.value("use_rslora", json(false)) == true;
   const json targets = config.value("target_modules", json());
@@ -100,12 +103,25 @@ void write_adapter(const fs::path& adapter_dir, const Adapter& adapter) {
   std::map<std::string, at::Tensor> tensors;
   for (const auto& [name, tensor] : adapter.tensors) tensors[kKeyPrefix + name] = tensor.detach().to(at::kFloat);
   const AdapterConfig& c = adapter.config;
-  const json config = {{"peft_type", "LORA"}, {"task_type", "CAUSAL_LM"}, {"r", c.r}, {"lora_alpha", c.lora_alpha},
-                       {"lora_dropout", c.lora_dropout}, {"use_rslora", c.use_rslora}, {"target_modules", c.target_modules},
-                       {"base_model_name_or_path", c.base_model}, {"bias", "none"}, {"use_dora", false},
-                       {"fan_in_fan_out", false}, {"lora_bias", false}, {"modules_to_save", nullptr},
-                       {"inference_mode", true}, {"init_lora_weights", true}, {"rank_pattern", json::object()},
-                       {"alpha_pattern", json::object()}, {"revision", nullptr}, {"auto_mapping", nullptr}};
+  const json config = {{"peft_type", "LORA"},
+                       {"task_type", "CAUSAL_LM"},
+                       {"r", c.r},
+                       {"lora_alpha", c.lora_alpha},
+                       {"lora_dropout", c.lora_dropout},
+                       {"use_rslora", c.use_rslora},
+                       {"target_modules", c.target_modules},
+                       {"base_model_name_or_path", c.base_model},
+                       {"bias", "none"},
+                       {"use_dora", false},
+                       {"fan_in_fan_out", false},
+                       {"lora_bias", false},
+                       {"modules_to_save", nullptr},
+                       {"inference_mode", true},
+                       {"init_lora_weights", true},
+                       {"rank_pattern", json::object()},
+                       {"alpha_pattern", json::object()},
+                       {"revision", nullptr},
+                       {"auto_mapping", nullptr}};
   write_safetensors(adapter_dir / "adapter_model.safetensors", tensors);
   write_file_atomic("model", adapter_dir / "adapter_config.json", config.dump(2) + "\n");
 }

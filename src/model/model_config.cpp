@@ -39,7 +39,8 @@ class Fields {
       fail("model", where_, " has no ", key);
     }
     if (!found->is_number_integer() || *found < least || *found > 1'000'000'000) {
-      fail("model", where_, ": ", key, " is ", found->dump(), ", expected a whole number from ", least, " to 1000000000");
+      fail("model", where_, ": ", key, " is ", found->dump(), ", expected a whole number from ", least,
+           " to 1000000000");
     }
     return found->get<int64_t>();
   }
@@ -47,7 +48,8 @@ class Fields {
   double number(const char* key, double fallback) const {
     const auto found = object_.find(key);
     if (found == object_.end() || found->is_null()) return fallback;
-    if (!found->is_number() || *found <= 0) fail("model", where_, ": ", key, " is ", found->dump(), ", expected a number > 0");
+    if (!found->is_number() || *found <= 0)
+      fail("model", where_, ": ", key, " is ", found->dump(), ", expected a number > 0");
     return found->get<double>();
   }
 
@@ -69,7 +71,8 @@ void read_rope(const Fields& in, TextConfig& text) {
   const bool new_style = in.object().contains("rope_parameters") && in.object()["rope_parameters"].is_object();
   const char* key = new_style ? "rope_parameters" : "rope_scaling";
   const json rope = in.object().value(key, json());
-  if (!rope.is_object() || !rope.contains("mrope_section")) fail("model", in.where(), ": ", key, " has no mrope_section");
+  if (!rope.is_object() || !rope.contains("mrope_section"))
+    fail("model", in.where(), ": ", key, " has no mrope_section");
   for (const char* kind : {"type", "rope_type"}) {
     if (rope.contains(kind) && rope[kind] != "mrope" && rope[kind] != "default") {
       fail("model", in.where(), ": ", key, ".", kind, " is ", rope[kind].dump(), ", expected mrope or default");
@@ -121,7 +124,8 @@ VisionConfig read_vision(const Fields& in) {
   vision.temporal_patch_size = in.size("temporal_patch_size", 2);
   vision.spatial_merge_size = in.size("spatial_merge_size", 2);
   in.require_text("hidden_act", "quick_gelu");
-  if (vision.embed_dim % vision.num_heads != 0 || vision.embed_dim / vision.num_heads % 4 != 0 || vision.in_channels != 3) {
+  if (vision.embed_dim % vision.num_heads != 0 || vision.embed_dim / vision.num_heads % 4 != 0 ||
+      vision.in_channels != 3) {
     fail("model", in.where(), ": embed_dim ", vision.embed_dim, " needs num_heads (", vision.num_heads,
          ") that give heads of a multiple of 4, and 3 channels");
   }
@@ -154,7 +158,8 @@ ModelConfig read_model_config(const fs::path& model_dir) {
   const json root = read_json(path);
   const Fields top(root, path.string());
   if (root.value("model_type", json()) != "qwen2_vl") {
-    fail("model", path.string(), ": model_type is ", root.value("model_type", json()).dump(), ", expected \"qwen2_vl\"");
+    fail("model", path.string(), ": model_type is ", root.value("model_type", json()).dump(),
+         ", expected \"qwen2_vl\"");
   }
   if (root.contains("quantization_config")) {
     fail("model", path.string(), " has a quantization_config; use the unquantised checkpoint");
@@ -162,12 +167,14 @@ ModelConfig read_model_config(const fs::path& model_dir) {
   const bool nested = root.contains("text_config") && root["text_config"].is_object();
   ModelConfig config;
   config.text = read_text(Fields(nested ? root["text_config"] : root, path.string() + (nested ? " text_config" : "")));
-  if (!root.contains("vision_config") || !root["vision_config"].is_object()) fail("model", path.string(), " has no vision_config");
+  if (!root.contains("vision_config") || !root["vision_config"].is_object())
+    fail("model", path.string(), " has no vision_config");
   config.vision = read_vision(Fields(root["vision_config"], path.string() + " vision_config"));
   const json tied = root.contains("tie_word_embeddings") || !nested
                         ? root.value("tie_word_embeddings", json(false))
                         : root["text_config"].value("tie_word_embeddings", json(false));
-  if (!tied.is_boolean()) fail("model", path.string(), ": tie_word_embeddings is ", tied.dump(), ", expected true or false");
+  if (!tied.is_boolean())
+    fail("model", path.string(), ": tie_word_embeddings is ", tied.dump(), ", expected true or false");
   config.tie_word_embeddings = tied.get<bool>();
   config.image_token_id = top.size("image_token_id", 151655, 0);
   config.video_token_id = top.size("video_token_id", 151656, 0);

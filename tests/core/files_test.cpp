@@ -81,7 +81,8 @@ TEST(Files, Sha256IsTheStandardOne) {
 
 TEST(Files, Utf8RefusesOverlongFormsSurrogatesAndCutSequences) {
   EXPECT_TRUE(is_utf8("a\xC3\xA4\xE2\x82\xAC\xF0\x9F\x98\x80"));
-  for (const char* bad : {"\xC0\x80", "\xE0\x80\x80", "\xED\xA0\x80", "\xF4\x90\x80\x80", "\xC3", "\x80", "\xF0\x9F\x98"}) {
+  for (const char* bad :
+       {"\xC0\x80", "\xE0\x80\x80", "\xED\xA0\x80", "\xF4\x90\x80\x80", "\xC3", "\x80", "\xF0\x9F\x98"}) {
     EXPECT_FALSE(is_utf8(bad));
   }
 }

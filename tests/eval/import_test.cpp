@@ -7,6 +7,7 @@
 
 #include "lriad/core/error.h"
 #include "lriad/eval/predictions.h"
+#include "support/temp_folder.h"
 
 namespace lriad {
 namespace {
@@ -16,9 +17,7 @@ using ::testing::HasSubstr;
 
 class Import : public ::testing::Test {
  protected:
-  Import() : folder_(fs::path(::testing::TempDir()) / "lriad_import") {
-    fs::remove_all(folder_);
-    fs::create_directories(folder_);
+  Import() {
     dataset_.root = folder_;
     for (const char* name : {"nut/test/good/0.png", "nut/test/bent/0.png", "a,b \"c\"/test/good/1.png"}) {
       fs::create_directories((folder_ / name).parent_path());
@@ -31,7 +30,6 @@ class Import : public ::testing::Test {
       dataset_.samples.push_back(sample);
     }
   }
-  ~Import() override { fs::remove_all(folder_); }
 
   std::vector<Prediction> read(const std::string& text, std::optional<double> threshold = std::nullopt) const {
     std::ofstream(folder_ / "verdicts", std::ios::binary) << text;
@@ -47,7 +45,8 @@ class Import : public ::testing::Test {
     return "";
   }
 
-  fs::path folder_;
+  TempFolder temporary_;
+  const fs::path folder_ = temporary_.path();
   Dataset dataset_;
 };
 
@@ -67,7 +66,8 @@ TEST_F(Import, ReadsCsvWithQuotesAndFindsPicturesByAnyName) {
 
 TEST_F(Import, FindsAPictureThroughALink) {
   fs::create_directory_symlink(folder_ / "nut", folder_ / "other");
-  const std::vector<Prediction> rows = read("image,verdict\n" + (folder_ / "other/test/bent/0.png").string() + ",defect\n");
+  const std::vector<Prediction> rows =
+      read("image,verdict\n" + (folder_ / "other/test/bent/0.png").string() + ",defect\n");
   ASSERT_EQ(rows.size(), 1u);
   EXPECT_EQ(rows[0].sample_id, "nut/test/bent/0.png");
 }
@@ -105,7 +105,8 @@ TEST_F(Import, NamesFileAndLineOfWhatIsWrong) {
   EXPECT_THAT(error_of("image,score\n" + good + ",\n"), HasSubstr("neither a verdict nor a score"));
   EXPECT_THAT(error_of("image,score\n" + good + "\n"), HasSubstr("has 1 fields"));
   EXPECT_THAT(error_of("image,verdict\nnone.png,defect\n"), HasSubstr("picture none.png is not in the data set"));
-  EXPECT_THAT(error_of("image,verdict\n" + good + ",normal\n" + good + ",normal\n"), HasSubstr("was already on line 2"));
+  EXPECT_THAT(error_of("image,verdict\n" + good + ",normal\n" + good + ",normal\n"),
+              HasSubstr("was already on line 2"));
   EXPECT_THAT(error_of("image,verdict\n\"" + good + ",normal\n"), HasSubstr("line 2: a quote is opened"));
   EXPECT_THAT(error_of("image,verdict\n\"" + good + "\"x,normal\n"), HasSubstr("text after a closing quote"));
   EXPECT_THAT(error_of("{\"image\": 3}"), HasSubstr("line 1: image is number"));

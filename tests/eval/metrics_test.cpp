@@ -67,8 +67,8 @@ TEST(Metrics, EqualScikitLearnAndStatsmodels) {
     const std::vector<Prediction> rows = golden_rows(golden["rows"]);
     const Json& want = golden["figures"];
     const ClassMetrics m = compute_metrics(rows, InvalidPolicy::kWrong).overall;
-    for (const char* name : {"accuracy", "f1_macro", "f1_defect", "f1_normal", "precision_defect", "recall", "specificity",
-                             "balanced_accuracy", "auroc"}) {
+    for (const char* name : {"accuracy", "f1_macro", "f1_defect", "f1_normal", "precision_defect", "recall",
+                             "specificity", "balanced_accuracy", "auroc"}) {
       ASSERT_TRUE(metric_by_name(m, name).has_value()) << name;
       EXPECT_NEAR(*metric_by_name(m, name), want[name].get<double>(), kTolerance) << name;
     }
@@ -119,10 +119,9 @@ TEST(Metrics, LeaveOutPredictionsWithoutALabel) {
 }
 
 TEST(Metrics, CountTiesHalfInAuroc) {
-  const std::vector<Prediction> rows = {row("a", Label::kDefect, Verdict::kDefect, 0.5),
-                                        row("a", Label::kNormal, Verdict::kNormal, 0.5),
-                                        row("a", Label::kNormal, Verdict::kNormal, 0.1),
-                                        row("a", Label::kNormal, Verdict::kNormal)};
+  const std::vector<Prediction> rows = {
+      row("a", Label::kDefect, Verdict::kDefect, 0.5), row("a", Label::kNormal, Verdict::kNormal, 0.5),
+      row("a", Label::kNormal, Verdict::kNormal, 0.1), row("a", Label::kNormal, Verdict::kNormal)};
   EXPECT_DOUBLE_EQ(*compute_metrics(rows, InvalidPolicy::kWrong).overall.auroc, 0.75);
 }
 
@@ -174,7 +173,8 @@ TEST(Metrics, GiveTheTablesOfThePaper) {
       for (const auto& [method, printed] : entry["methods"].items()) {
         if (!printed.contains("confusion") || !printed["confusion"].is_object()) continue;
         const Json& c = printed["confusion"];
-        const ClassMetrics m = compute_metrics(rows_of(c["tp"], c["fn"], c["tn"], c["fp"]), InvalidPolicy::kWrong).overall;
+        const ClassMetrics m =
+            compute_metrics(rows_of(c["tp"], c["fn"], c["tn"], c["fp"]), InvalidPolicy::kWrong).overall;
         EXPECT_NEAR(*m.accuracy * 100, printed["acc"].get<double>(), 0.0051) << object << " " << method;
         EXPECT_NEAR(*m.f1_macro * 100, printed["f1_macro"].get<double>(), 0.0051) << object << " " << method;
         ++checked;

@@ -9,6 +9,7 @@
 
 #include "lriad/core/error.h"
 #include "lriad/eval/settings.h"
+#include "support/temp_folder.h"
 
 namespace lriad {
 namespace {
@@ -18,12 +19,6 @@ using ::testing::HasSubstr;
 
 class Predictions : public ::testing::Test {
  protected:
-  Predictions() : folder_(fs::path(::testing::TempDir()) / "lriad_predictions") {
-    fs::remove_all(folder_);
-    fs::create_directories(folder_);
-  }
-  ~Predictions() override { fs::remove_all(folder_); }
-
   fs::path write(const std::string& text, const char* name = "predictions.jsonl") const {
     std::ofstream(folder_ / name, std::ios::binary) << text;
     return folder_ / name;
@@ -38,7 +33,8 @@ class Predictions : public ::testing::Test {
     return "";
   }
 
-  fs::path folder_;
+  TempFolder temporary_;
+  const fs::path folder_ = temporary_.path();
 };
 
 Prediction sample_prediction(const std::string& id) {
@@ -91,8 +87,8 @@ TEST_F(Predictions, WriteNullForWhatIsNotKnown) {
 
 TEST_F(Predictions, LeaveOutHalfALineAtTheEnd) {
   const std::string whole = prediction_line(sample_prediction("a")) + "\n";
-  for (const std::string& tail : {std::string("{\"sample_id\": \"b"), prediction_line(sample_prediction("b")),
-                                  std::string("\0\0\0\n", 4)}) {
+  for (const std::string& tail :
+       {std::string("{\"sample_id\": \"b"), prediction_line(sample_prediction("b")), std::string("\0\0\0\n", 4)}) {
     const PredictionLog log = read_predictions(write(whole + tail));
     EXPECT_EQ(log.predictions.size(), 1u);
     EXPECT_EQ(log.complete_bytes, whole.size());

@@ -7,6 +7,7 @@
 
 #include "lriad/vision/write_png.h"
 #include "src/eval/report_page.h"
+#include "support/temp_folder.h"
 
 namespace lriad {
 namespace {
@@ -27,11 +28,7 @@ Prediction made_up(const std::string& id, std::optional<Label> label, Verdict ve
 
 class Report : public ::testing::Test {
  protected:
-  Report() : folder_(fs::path(::testing::TempDir()) / "lriad_report") {
-    fs::remove_all(folder_);
-    fs::create_directories(folder_ / "data");
-  }
-  ~Report() override { fs::remove_all(folder_); }
+  Report() { fs::create_directories(folder_ / "data"); }
 
   std::string page(const ReportInput& input) const {
     write_report(folder_ / "report", input);
@@ -39,7 +36,8 @@ class Report : public ::testing::Test {
     return std::string((std::istreambuf_iterator<char>(file)), std::istreambuf_iterator<char>());
   }
 
-  fs::path folder_;
+  TempFolder temporary_;
+  const fs::path folder_ = temporary_.path();
 };
 
 TEST_F(Report, EscapesEveryTextAndLinksThePictures) {
@@ -108,14 +106,14 @@ TEST(HtmlEscape, KeepsGoodUtf8AndReplacesBroken) {
 }
 
 TEST(Thumbnail, KeepsSmallPicturesExactAndShrinksLargeOnes) {
-  const fs::path path = fs::path(::testing::TempDir()) / "lriad_thumbnail.png";
+  const TempFolder folder;
+  const fs::path path = folder.path() / "picture.png";
   write_png(path, {30, 60, std::vector<uint8_t>(5400, 90)});
   EXPECT_EQ(make_thumbnail(path, 60).extension, ".png");
   const Thumbnail small = make_thumbnail(path, 20);
   EXPECT_EQ(small.extension, ".jpg");
   EXPECT_EQ(small.width, 20);
   EXPECT_EQ(small.height, 10);
-  fs::remove(path);
 }
 
 }  // namespace

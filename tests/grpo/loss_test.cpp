@@ -14,7 +14,9 @@ namespace {
 using ::testing::HasSubstr;
 using ::testing::ThrowsMessage;
 
-at::Tensor numbers(std::initializer_list<double> values) { return at::tensor(std::vector<double>(values), at::kDouble); }
+at::Tensor numbers(std::initializer_list<double> values) {
+  return at::tensor(std::vector<double>(values), at::kDouble);
+}
 
 LossInputs inputs() {
   return {numbers({-0.5, -1.2, -2.0, -0.1}), numbers({-0.9, -1.2, -1.0, -0.1}), numbers({-0.7, -1.0, -2.5, -0.3}),
@@ -23,9 +25,9 @@ LossInputs inputs() {
 
 double token_loss(double lp, double old, double anchor, double advantage, const GrpoSection& section) {
   const double ratio = std::exp(lp - old), clipped = std::min(std::max(ratio, 0.8), 1.2);
-  const double policy = section.policy_loss == PolicyLoss::kLogp
-                            ? advantage * lp
-                            : section.epsilon ? std::min(ratio * advantage, clipped * advantage) : ratio * advantage;
+  const double policy = section.policy_loss == PolicyLoss::kLogp ? advantage * lp
+                        : section.epsilon                        ? std::min(ratio * advantage, clipped * advantage)
+                                                                 : ratio * advantage;
   return -policy + section.beta * (std::exp(anchor - lp) - (anchor - lp) - 1);
 }
 
@@ -88,7 +90,8 @@ TEST(GrpoLoss, CountsClippedTokensByTheSignOfTheAdvantage) {
 TEST(GrpoLoss, RefusesInputsOfAnotherShape) {
   LossInputs in = inputs();
   in.advantage_M = numbers({1, 2, 3});
-  EXPECT_THAT([&] { grpo_loss(in, {}); }, ThrowsMessage<Error>(HasSubstr("logp is [4], another input of the loss is [3]")));
+  EXPECT_THAT([&] { grpo_loss(in, {}); },
+              ThrowsMessage<Error>(HasSubstr("logp is [4], another input of the loss is [3]")));
 }
 
 TEST(CompletionWeights, AreTheFourNormalisersOfTheWholeStep) {

@@ -12,8 +12,9 @@ namespace lriad {
 namespace {
 
 TEST(ParseAnswer, ReadsWellFormedCompletions) {
-  for (const char* text : {"<think>x</think><answer>A</answer>", " \n<think>a\nb</think> \n <answer> (A) </answer>\t",
-                           "<think></think><answer>A</answer><|im_end|>", "<think>x</think><answer>A</answer> <|endoftext|>"}) {
+  for (const char* text :
+       {"<think>x</think><answer>A</answer>", " \n<think>a\nb</think> \n <answer> (A) </answer>\t",
+        "<think></think><answer>A</answer><|im_end|>", "<think>x</think><answer>A</answer> <|endoftext|>"}) {
     EXPECT_EQ(parse_answer(text), Answer::kDefect) << text;
   }
   EXPECT_EQ(parse_answer("<think>x</think>\u00A0<answer>\u2003B\u3000</answer>"), Answer::kNormal);
@@ -21,16 +22,28 @@ TEST(ParseAnswer, ReadsWellFormedCompletions) {
 }
 
 TEST(ParseAnswer, RefusesEverythingElse) {
-  for (const char* text :
-       {"", "A", "<answer>A</answer>", "<think>x</think>", "<think>x</think><answer></answer>",
-        "<think>x</think><answer>AB</answer>", "<think>x</think><answer>A B</answer>", "<think>x</think><answer>a</answer>",
-        "<think>x</think><answer>a defect</answer>", "<think>x</think>then<answer>A</answer>",
-        "<think>x</think><answer>A</answer>.", "so <think>x</think><answer>A</answer>",
-        "<answer>A</answer><think>x</think>", "<think>x</think><answer>A</answer><answer>B</answer>",
-        "<think><think>x</think></think><answer>A</answer>", "<think>x<answer>B</answer></think><answer>A</answer>",
-        "<think>x</think><answer>A<think></answer>", "<think>x</think><answer>\u0391</answer>",
-        "<think>x</think><answer>\uFF21</answer>", "<Think>x</Think><answer>A</answer>",
-        "<think>x</think><answer>A</answer><|im_end|><|im_end|>", "<think>x</think>\u200B<answer>A</answer>"}) {
+  for (const char* text : {"",
+                           "A",
+                           "<answer>A</answer>",
+                           "<think>x</think>",
+                           "<think>x</think><answer></answer>",
+                           "<think>x</think><answer>AB</answer>",
+                           "<think>x</think><answer>A B</answer>",
+                           "<think>x</think><answer>a</answer>",
+                           "<think>x</think><answer>a defect</answer>",
+                           "<think>x</think>then<answer>A</answer>",
+                           "<think>x</think><answer>A</answer>.",
+                           "so <think>x</think><answer>A</answer>",
+                           "<answer>A</answer><think>x</think>",
+                           "<think>x</think><answer>A</answer><answer>B</answer>",
+                           "<think><think>x</think></think><answer>A</answer>",
+                           "<think>x<answer>B</answer></think><answer>A</answer>",
+                           "<think>x</think><answer>A<think></answer>",
+                           "<think>x</think><answer>\u0391</answer>",
+                           "<think>x</think><answer>\uFF21</answer>",
+                           "<Think>x</Think><answer>A</answer>",
+                           "<think>x</think><answer>A</answer><|im_end|><|im_end|>",
+                           "<think>x</think>\u200B<answer>A</answer>"}) {
     EXPECT_EQ(parse_answer(text), Answer::kInvalid) << text;
   }
 }
@@ -71,7 +84,8 @@ TEST(FocalReward, FollowsEquationFour) {
 TEST(FocalReward, PenaltyKeepsRightAboveWrongAboveInvalid) {
   RewardSection section;
   section.focal.wrong = FocalWrong::kPenalty;
-  const std::vector<Scored> group = {{Answer::kDefect, 0.4, 0.4}, {Answer::kNormal, 0.4, 0.4}, {Answer::kInvalid, {}, {}}};
+  const std::vector<Scored> group = {
+      {Answer::kDefect, 0.4, 0.4}, {Answer::kNormal, 0.4, 0.4}, {Answer::kInvalid, {}, {}}};
   const auto rewards = score_group(section, group, /*is_defect=*/true, /*f=*/8.02);
   EXPECT_NEAR(rewards[1].answer, -8.02 * 0.36, 1e-12);
   EXPECT_NEAR(rewards[2].answer, -8.02, 1e-12);

@@ -28,7 +28,8 @@ class BadFile : public ::testing::Test {
   void expect(const std::string& bytes, const char* error) {
     const auto path = folder_.path() / "x.safetensors";
     write_file_atomic("test", path, bytes);
-    EXPECT_THAT([&] { const SafetensorsFile file(path); }, ThrowsMessage<Error>(HasSubstr(error))) << bytes.substr(0, 90);
+    EXPECT_THAT([&] { const SafetensorsFile file(path); }, ThrowsMessage<Error>(HasSubstr(error)))
+        << bytes.substr(0, 90);
   }
   TempFolder folder_;
 };
@@ -51,8 +52,11 @@ TEST_F(BadFile, IsRefusedForTheReasonsOfTheReference) {
   expect(file_of(entry("F32", "[4611686018427387904,8]", "[0,4]"), 4), "ValidationOverflow");
   expect(file_of(entry("F4", "[1]", "[0,1]"), 1), "MisalignedSlice");
   expect(file_of(entry("F32", "[1]", "[0,4]"), 5), "MetadataIncompleteBuffer");
-  expect(file_of(R"({"a":{"dtype":"U8","shape":[],"data_offsets":[0,1]},"a":{"dtype":"U8","shape":[],"data_offsets":[0,1]}})", 1),
-         "stands twice");
+  expect(
+      file_of(
+          R"({"a":{"dtype":"U8","shape":[],"data_offsets":[0,1]},"a":{"dtype":"U8","shape":[],"data_offsets":[0,1]}})",
+          1),
+      "stands twice");
 }
 
 TEST(Safetensors, WhatIsWrittenIsReadBack) {

@@ -50,7 +50,9 @@ class RealTokenizer : public ::testing::Test {
   nlohmann::json golden_;
 };
 
-TEST_F(RealTokenizer, EncodesTenThousandStringsAsTheTokenizersLibrary) { expect_golden(Tokenizer::load(kRealTokenizer)); }
+TEST_F(RealTokenizer, EncodesTenThousandStringsAsTheTokenizersLibrary) {
+  expect_golden(Tokenizer::load(kRealTokenizer));
+}
 
 TEST_F(RealTokenizer, EncodesTheSameFromVocabAndMerges) {
   const TempFolder folder;

@@ -28,15 +28,17 @@ struct ConfigInput {
 /// A config with the origin of each value.
 struct LoadedConfig {
   Config config;
-  std::map<std::string, std::string> origins;  ///< "grpo.beta" -> "default", "preset lriad", "configs/a.yaml:12", "--set"
+  std::map<std::string, std::string>
+      origins;  ///< "grpo.beta" -> "default", "preset lriad", "configs/a.yaml:12", "--set"
 };
 
-/// Reads, overrides, resolves the preset (only keys that nobody set) and checks. Throws one Error that lists every problem,
-/// one a line, each with file and line (or the option): unknown keys with the nearest known one, wrong types, values out of
-/// range, duplicate keys, keys that do not go together, values that this version cannot act on.
+/// Reads, overrides, resolves the preset (only keys that nobody set) and checks. Throws one Error that lists every
+/// problem, one a line, each with file and line (or the option): unknown keys with the nearest known one, wrong types,
+/// values out of range, duplicate keys, keys that do not go together, values that this version cannot act on.
 LoadedConfig load_config(const ConfigInput& input);
 
-/// The config as YAML that load_config() reads back to the same values: every key in the contract's order with its value,
+/// The config as YAML that load_config() reads back to the same values: every key in the contract's order with its
+/// value,
 /// `# origin; what it is, unit` beside it.
 std::string print_config(const LoadedConfig& loaded);
 

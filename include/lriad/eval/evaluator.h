@@ -27,7 +27,7 @@ struct RawAnswer {
 using AnswerFunction = std::function<std::vector<RawAnswer>(std::span<const PreparedSample>)>;
 
 struct EvaluateOptions {
-  int64_t batch_size = 0;       ///< prompts at once; 0: as many as fit a token budget, at most 64
+  int64_t batch_size = 0;        ///< prompts at once; 0: as many as fit a token budget, at most 64
   int64_t max_new_tokens = 256;  ///< counts towards the budget
   BadImage bad_image = BadImage::kSkip;
   bool keep_token_ids = false;  ///< fill prompt_ids and completion_ids

@@ -54,8 +54,8 @@ struct MetricsReport {
 /// Predictions without a label are left out.
 MetricsReport compute_metrics(const std::vector<Prediction>& predictions, InvalidPolicy policy);
 
-/// A figure by its name in metrics.json (accuracy, f1_macro, balanced_accuracy, recall, auroc, …). Throws Error for an unknown
-/// name, listing the known ones.
+/// A figure by its name in metrics.json (accuracy, f1_macro, balanced_accuracy, recall, auroc, …). Throws Error for an
+/// unknown name, listing the known ones.
 std::optional<double> metric_by_name(const ClassMetrics& metrics, const std::string& name);
 
 /// Table by object, overall and baselines for the terminal.

@@ -18,12 +18,13 @@ struct ReportInput {
   MetricsReport metrics;
   Settings settings;
   std::map<std::string, std::filesystem::path> pictures;  ///< sample id -> file; a missing one is shown by name
-  int64_t max_gallery = 1000;  ///< pictures shown; of more, mistakes first, evenly spaced
+  int64_t max_gallery = 1000;                             ///< pictures shown; of more, mistakes first, evenly spaced
 };
 
-/// Writes folder/index.html and folder/images/: one page that opens from disk without a network, with the figures, a table by
-/// object and a gallery of pictures with reasoning, answer, label and score. Every text is escaped. Replaces an older
-/// report. Throws Error naming the path if writing fails; a picture that cannot be read is left out of the page.
+/// Writes folder/index.html and folder/images/: one page that opens from disk without a network, with the figures, a
+/// table by object and a gallery of pictures with reasoning, answer, label and score. Every text is escaped. Replaces
+/// an older report. Throws Error naming the path if writing fails; a picture that cannot be read is left out of the
+/// page.
 void write_report(const std::filesystem::path& folder, const ReportInput& input);
 
 }  // namespace lriad

@@ -17,16 +17,18 @@ namespace lriad {
 enum class Answer { kNormal, kDefect, kInvalid };
 const char* answer_name(Answer answer);  ///< "normal" | "defect" | "invalid"
 
-/// Strict reading of interfaces' section 3: after removing one final end token (the strings in `end_tokens`) and outer white
-/// space (Python's str.strip), the whole text is <think>(.*?)</think>\s*<answer>(.*?)</answer>, with exactly one of each tag,
-/// and the trimmed answer is A, B, (A) or (B).
-Answer parse_answer(std::string_view text, const std::vector<std::string>& end_tokens = {"<|im_end|>", "<|endoftext|>"});
+/// Strict reading of interfaces' section 3: after removing one final end token (the strings in `end_tokens`) and outer
+/// white space (Python's str.strip), the whole text is <think>(.*?)</think>\s*<answer>(.*?)</answer>, with exactly one
+/// of each tag, and the trimmed answer is A, B, (A) or (B).
+Answer parse_answer(std::string_view text,
+                    const std::vector<std::string>& end_tokens = {"<|im_end|>", "<|endoftext|>"});
 
 /// What the rewards of one completion depend on.
 struct Scored {
   Answer answer = Answer::kInvalid;
-  std::optional<double> p_softmax;  ///< softmax over the two letter logits, of the label's letter; null: no letter token
-  std::optional<double> p_token;    ///< probability of the label's letter over the whole vocabulary
+  std::optional<double>
+      p_softmax;                  ///< softmax over the two letter logits, of the label's letter; null: no letter token
+  std::optional<double> p_token;  ///< probability of the label's letter over the whole vocabulary
 };
 
 struct Reward {
@@ -48,8 +50,8 @@ class RunningRecall {
  public:
   void add(bool defect, bool right);
   double factor(std::optional<double> cap) const;  ///< clamp(recall normal / recall defect, 1, cap); 1 while unknown
-  std::string save() const;             ///< compact text
-  void restore(const std::string& text);  ///< throws Error if malformed
+  std::string save() const;                        ///< compact text
+  void restore(const std::string& text);           ///< throws Error if malformed
 
  private:
   std::deque<bool> right_[2];
@@ -60,7 +62,8 @@ double class_factor(const FocalSection& focal, bool is_defect, const std::string
                     const RunningRecall& recall);
 
 /// Rewards of the G completions of one prompt. Paper, eq. 4, with all options of the contract.
-std::vector<Reward> score_group(const RewardSection& section, const std::vector<Scored>& group, bool is_defect, double f);
+std::vector<Reward> score_group(const RewardSection& section, const std::vector<Scored>& group, bool is_defect,
+                                double f);
 
 /// Factor on the group's advantages for where: advantage, alpha (1 - p_group)^gamma f; 1 otherwise.
 double advantage_weight(const RewardSection& section, const std::vector<Scored>& group, bool is_defect, double f);

@@ -7,8 +7,8 @@
 
 namespace lriad {
 
-/// Rows [begin, end) of a packed pass that are one stretch of tokens. `prefix` is the index of an earlier span whose rows
-/// come before these in the sequence (a prompt shared by its completions), or -1.
+/// Rows [begin, end) of a packed pass that are one stretch of tokens. `prefix` is the index of an earlier span whose
+/// rows come before these in the sequence (a prompt shared by its completions), or -1.
 struct RowSpan {
   int64_t begin = 0;
   int64_t end = 0;
@@ -17,14 +17,14 @@ struct RowSpan {
 };
 
 /// Causal attention of every span over its prefix (all rows) and itself (up to each row), without padding in the rows:
-/// completions of one prompt see its keys and values, which were computed once. q [T, heads, D], k and v [T, kv heads, D];
-/// query head n uses key head n / (heads / kv heads); scale D^-0.5; result [T, heads, D]. A prefix has no prefix itself.
-/// Source: qwen2vl.md 4.1 for the attention; the sharing is exact because equal rows give equal keys.
+/// completions of one prompt see its keys and values, which were computed once. q [T, heads, D], k and v [T, kv heads,
+/// D]; query head n uses key head n / (heads / kv heads); scale D^-0.5; result [T, heads, D]. A prefix has no prefix
+/// itself. Source: qwen2vl.md 4.1 for the attention; the sharing is exact because equal rows give equal keys.
 at::Tensor packed_attention(const at::Tensor& q_THD, const at::Tensor& k_TKD, const at::Tensor& v_TKD,
                             const std::vector<RowSpan>& spans);
 
-/// Unmasked attention within each of consecutive segments of the given lengths (pictures of the vision tower); q, k and v
-/// [T, heads, D].
+/// Unmasked attention within each of consecutive segments of the given lengths (pictures of the vision tower); q, k and
+/// v [T, heads, D].
 at::Tensor segment_attention(const at::Tensor& q_THD, const at::Tensor& k_THD, const at::Tensor& v_THD,
                              const std::vector<int64_t>& lengths);
 

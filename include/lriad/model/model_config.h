@@ -41,7 +41,7 @@ struct ModelConfig {
   int64_t video_token_id = 151656;
   int64_t vision_start_token_id = 151652;
   int64_t vision_end_token_id = 151653;
-  std::vector<int64_t> eos_token_ids;  ///< every eos id of generation_config.json, else config.json
+  std::vector<int64_t> eos_token_ids;       ///< every eos id of generation_config.json, else config.json
   std::vector<int64_t> banned_ids() const;  ///< image, video, vision start, vision end
 };
 

@@ -17,16 +17,17 @@ struct Rotary {
 };
 
 /// Positions of one prompt [3, L] (t, h, w) int64: text counts up on all axes; a picture's merged cells get their
-/// coordinates and move the count on by its longer side. `grids` [t, h, w] in patches, in order of appearance. Throws Error
-/// if the image tokens of `ids` do not fit the grids. Source: modeling_qwen2_vl.py (5.x), get_rope_index.
+/// coordinates and move the count on by its longer side. `grids` [t, h, w] in patches, in order of appearance. Throws
+/// Error if the image tokens of `ids` do not fit the grids. Source: modeling_qwen2_vl.py (5.x), get_rope_index.
 at::Tensor mrope_positions(std::span<const int64_t> ids, std::span<const std::array<int64_t, 3>> grids,
                            int64_t image_token_id, int64_t merge_size);
 
-/// M-RoPE of positions [3, T]: frequency i uses t, h or w by mrope_section; float32 angles (float64 for a float64 model),
-/// then cast to `dtype`.
+/// M-RoPE of positions [3, T]: frequency i uses t, h or w by mrope_section; float32 angles (float64 for a float64
+/// model), then cast to `dtype`.
 Rotary mrope(const at::Tensor& positions_3T, const TextConfig& config, at::ScalarType dtype);
 
-/// 2-D rotary of the vision tower for all patches of all grids in merge-block order, float32 (float64 for a float64 model).
+/// 2-D rotary of the vision tower for all patches of all grids in merge-block order, float32 (float64 for a float64
+/// model).
 Rotary vision_rope(std::span<const std::array<int64_t, 3>> grids, const VisionConfig& config, at::ScalarType dtype,
                    const at::Device& device);
 

@@ -42,7 +42,7 @@ class VisionTowerImpl : public torch::nn::Module {
   VisionTowerImpl(const VisionConfig& config, int64_t out_size);
   /// patches [N, patch_dim] of all pictures, N = sum of t h w -> [N / merge^2, out_size]
   at::Tensor forward(const at::Tensor& patches_NP, std::span<const Grid> grids);
-  at::Tensor embed_patches(const at::Tensor& patches_NP) const;  ///< [N, embed_dim]
+  at::Tensor embed_patches(const at::Tensor& patches_NP) const;            ///< [N, embed_dim]
   at::Tensor encode(const at::Tensor& x_ND, std::span<const Grid> grids);  ///< the blocks; [N, embed_dim]
 
  private:

@@ -6,7 +6,8 @@
 
 namespace lriad {
 
-/// Throws Error if a run could not use the folder: a file stands there, or `resume` names no whole checkpoint. Writes nothing.
+/// Throws Error if a run could not use the folder: a file stands there, or `resume` names no whole checkpoint. Writes
+/// nothing.
 void check_run_folder(const std::filesystem::path& run_dir, const std::string& resume);
 
 /// Keeps a second run out of a run folder: holds a lock on `<run_dir>/.lock` until destroyed or the process ends,

@@ -16,8 +16,8 @@ struct TrainOptions {
   bool dry_run = false;         ///< everything up to step 1, nothing written
 };
 
-/// The memory plan of a run on `device` for `num_ranks` processes, no weights read: prints it on standard output. Returns the exit
-/// code: 0 it fits, 2 it does not (the smallest change that would make it fit is printed too).
+/// The memory plan of a run on `device` for `num_ranks` processes, no weights read: prints it on standard output.
+/// Returns the exit code: 0 it fits, 2 it does not (the smallest change that would make it fit is printed too).
 int print_plan(const LoadedConfig& loaded, const at::Device& device, int64_t num_ranks);
 
 /// One rank of a run of lriad-train, stage grpo or sft: steps, logs, evaluation, checkpoints, resuming.

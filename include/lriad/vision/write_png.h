@@ -7,8 +7,8 @@
 
 namespace lriad {
 
-/// The picture as an 8-bit RGB PNG file without any metadata: equal pictures give equal bytes. Throws Error for an empty
-/// picture.
+/// The picture as an 8-bit RGB PNG file without any metadata: equal pictures give equal bytes. Throws Error for an
+/// empty picture.
 std::string encode_png(const Image& image);
 
 /// encode_png() into a file. Throws Error naming the path if that fails, and leaves no half file.
@@ -22,8 +22,8 @@ struct Thumbnail {
   int64_t height = 0;
 };
 
-/// Decodes the file (EXIF rotation applied) and shrinks it by area averaging so that its longer side is at most `max_side`
-/// pixels; smaller pictures stay exact. Throws Error as decode_image().
+/// Decodes the file (EXIF rotation applied) and shrinks it by area averaging so that its longer side is at most
+/// `max_side` pixels; smaller pictures stay exact. Throws Error as decode_image().
 Thumbnail make_thumbnail(const std::filesystem::path& path, int64_t max_side);
 
 }  // namespace lriad
