@@ -1,91 +1,61 @@
 #include "head_logprobs.h"
 
 #include <ATen/ATen.h>
-#include <torch/csrc/autograd/custom_function.h>
 
 #include <algorithm>
 #include <limits>
-#include <optional>
 
-// Shape letters: M completion tokens, C of them in a chunk (at most `step`), D hidden size, V vocabulary.
+// Shape letters: M completion tokens, C of them in a chunk, D hidden size, V vocabulary.
 namespace lriad {
 namespace {
 
 at::ScalarType sum_dtype(const at::Tensor& x) { return x.scalar_type() == at::kDouble ? at::kDouble : at::kFloat; }
 
-/// Scores of a chunk whose softmax is the distribution: [C, V].
-at::Tensor chunk_scores(const at::Tensor& hidden_CD, const at::Tensor& head_VD, const at::Tensor& kept_CV,
-                        double temperature) {
-  at::Tensor scores = at::linear(hidden_CD, head_VD).to(sum_dtype(hidden_CD));
-  if (temperature != 1) scores = scores / temperature;
-  return kept_CV.defined() ? scores.masked_fill(kept_CV.logical_not(), -std::numeric_limits<double>::infinity())
-                           : scores;
+/// log softmax of a chunk [C, V], -inf for tokens that do not count.
+at::Tensor chunk_logs(const at::Tensor& hidden_CD, const at::Tensor& head_VD, const at::Tensor& dropped_CV,
+                      double temperature) {
+  at::Tensor logs = at::linear(hidden_CD, head_VD).to(sum_dtype(hidden_CD));
+  if (temperature != 1) logs.div_(temperature);
+  if (dropped_CV.defined()) logs.masked_fill_(dropped_CV, -std::numeric_limits<double>::infinity());
+  return logs.sub_(logs.logsumexp(1, /*keepdim=*/true));
 }
-
-at::Tensor rows(const at::Tensor& x, int64_t begin, int64_t end) { return x.defined() ? x.slice(0, begin, end) : x; }
-
-struct Head : torch::autograd::Function<Head> {
-  static torch::autograd::variable_list forward(torch::autograd::AutogradContext* context, const at::Tensor& hidden_MD,
-                                                const at::Tensor& head_VD, const at::Tensor& targets_M,
-                                                const std::optional<at::Tensor>& kept, double temperature,
-                                                int64_t step) {
-    const at::Tensor kept_MV = kept.value_or(at::Tensor());
-    const int64_t count = hidden_MD.size(0);
-    std::vector<at::Tensor> logp, entropy, log_sum;
-    for (int64_t begin = 0; begin < count; begin += step) {
-      const int64_t end = std::min(count, begin + step);
-      const at::Tensor scores =
-          chunk_scores(rows(hidden_MD, begin, end), head_VD, rows(kept_MV, begin, end), temperature);
-      log_sum.push_back(scores.logsumexp(1));
-      const at::Tensor logs = scores - log_sum.back().unsqueeze(1);
-      logp.push_back(logs.gather(1, rows(targets_M, begin, end).unsqueeze(1)).squeeze(1));
-      const at::Tensor weighted = logs.exp() * logs;
-      entropy.push_back(-(kept_MV.defined() ? weighted.nan_to_num() : weighted).sum(1));
-    }
-    context->save_for_backward({hidden_MD, head_VD, targets_M, kept_MV, at::cat(log_sum)});
-    context->saved_data["temperature"] = temperature;
-    context->saved_data["step"] = step;
-    const at::Tensor entropies = at::cat(entropy);
-    context->mark_non_differentiable({entropies});
-    return {at::cat(logp), entropies};
-  }
-
-  static torch::autograd::variable_list backward(torch::autograd::AutogradContext* context,
-                                                 const torch::autograd::variable_list& gradients) {
-    const auto saved = context->get_saved_variables();
-    const at::Tensor &hidden_MD = saved[0], &head_VD = saved[1], &targets_M = saved[2], &kept_MV = saved[3],
-                     &log_sum_M = saved[4];
-    const double temperature = context->saved_data["temperature"].toDouble();
-    const int64_t count = hidden_MD.size(0), step = context->saved_data["step"].toInt();
-    std::vector<at::Tensor> hidden_gradient;
-    at::Tensor head_gradient;
-    for (int64_t begin = 0; begin < count; begin += step) {
-      const int64_t end = std::min(count, begin + step);
-      const at::Tensor scores =
-          chunk_scores(rows(hidden_MD, begin, end), head_VD, rows(kept_MV, begin, end), temperature);
-      const at::Tensor upstream = (rows(gradients[0], begin, end) / temperature).unsqueeze(1);
-      // d logp / d scores = onehot - softmax
-      const at::Tensor softmax = (scores - rows(log_sum_M, begin, end).unsqueeze(1)).exp_();
-      at::Tensor gradient = softmax.mul_(-upstream).scatter_add_(1, rows(targets_M, begin, end).unsqueeze(1), upstream);
-      gradient = gradient.to(head_VD.scalar_type());
-      if (hidden_MD.requires_grad()) hidden_gradient.push_back(at::mm(gradient, head_VD));
-      if (!head_VD.requires_grad()) continue;
-      const at::Tensor part = at::mm(gradient.t(), rows(hidden_MD, begin, end));
-      head_gradient = head_gradient.defined() ? head_gradient.add_(part) : part;
-    }
-    const at::Tensor none;
-    return {hidden_gradient.empty() ? none : at::cat(hidden_gradient), head_gradient, none, none, none, none};
-  }
-};
 
 }  // namespace
 
 HeadLogprobs head_logprobs(const at::Tensor& hidden_MD, const at::Tensor& head_VD, const at::Tensor& targets_M,
-                           const at::Tensor& kept_MV, double temperature, int64_t logits_at_once) {
-  const int64_t step = std::max<int64_t>(1, logits_at_once / head_VD.size(0));
-  const auto result = Head::apply(hidden_MD, head_VD, targets_M,
-                                  kept_MV.defined() ? std::optional(kept_MV) : std::nullopt, temperature, step);
-  return {result[0], result[1]};
+                           const at::Tensor& kept_MV, double temperature, const LossSlope& slope,
+                           int64_t logits_at_once) {
+  const at::NoGradGuard no_grad;
+  const int64_t count = hidden_MD.size(0), step = std::max<int64_t>(1, logits_at_once / head_VD.size(0));
+  const at::TensorOptions sums = hidden_MD.options().dtype(sum_dtype(hidden_MD)).requires_grad(false);
+  HeadLogprobs result{
+      at::empty({count}, sums), at::empty({count}, sums), at::empty({count}, sums.dtype(at::kBool)), {}, {}};
+  if (slope) result.hidden_gradient_MD = at::empty(hidden_MD.sizes(), hidden_MD.options().requires_grad(false));
+  if (slope && head_VD.requires_grad()) result.head_gradient_VD = at::zeros_like(head_VD);
+  for (int64_t begin = 0; begin < count; begin += step) {
+    const int64_t end = std::min(count, begin + step);
+    const at::Tensor hidden_CD = hidden_MD.slice(0, begin, end),
+                     target_C1 = targets_M.slice(0, begin, end).unsqueeze(1);
+    const at::Tensor dropped_CV = kept_MV.defined() ? kept_MV.slice(0, begin, end).logical_not() : at::Tensor();
+    at::Tensor logs_CV = chunk_logs(hidden_CD, head_VD, dropped_CV, temperature);
+    const at::Tensor logp_C = logs_CV.gather(1, target_C1).squeeze(1);
+    result.logp_M.slice(0, begin, end).copy_(logp_C);
+    result.top1_M.slice(0, begin, end).copy_(logp_C >= logs_CV.amax(1));
+    at::Tensor softmax_CV = logs_CV.exp();
+    if (dropped_CV.defined()) logs_CV.masked_fill_(dropped_CV, 0);  // 0 * -inf
+    const at::Tensor mean_log_C = at::bmm(softmax_CV.unsqueeze(1), logs_CV.unsqueeze(2)).flatten();
+    result.entropy_M.slice(0, begin, end).copy_(mean_log_C.neg());
+    logs_CV.reset();
+    if (!slope) continue;
+    // d logp / d scores = onehot - softmax
+    const at::Tensor slope_C1 = (slope(logp_C, begin) / temperature).unsqueeze(1);
+    const at::Tensor gradient_CV =
+        softmax_CV.mul_(-slope_C1).scatter_add_(1, target_C1, slope_C1).to(head_VD.scalar_type());
+    at::Tensor hidden_gradient_CD = result.hidden_gradient_MD.slice(0, begin, end);
+    at::mm_out(hidden_gradient_CD, gradient_CV, head_VD);
+    if (result.head_gradient_VD.defined()) result.head_gradient_VD.addmm_(gradient_CV.t(), hidden_CD);
+  }
+  return result;
 }
 
 }  // namespace lriad

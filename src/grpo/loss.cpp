@@ -1,6 +1,8 @@
 #include "lriad/grpo/loss.h"
 
 #include <ATen/ATen.h>
+#include <ATen/core/grad_mode.h>
+#include <torch/csrc/autograd/autograd.h>
 
 #include "lriad/core/error.h"
 
@@ -26,6 +28,11 @@ at::Tensor ratio_loss(const LossInputs& in, const GrpoSection& section, LossSums
   sums.clip_low = ((ratio < low) & (in.advantage_M < 0) & counted).sum().item<double>();
   sums.clip_high = ((ratio > high) & (in.advantage_M > 0) & counted).sum().item<double>();
   return -at::minimum(ratio * in.advantage_M, ratio.clamp(low, high) * in.advantage_M);
+}
+
+at::Tensor anchor(const LossInputs& in, const GrpoSection& section) {
+  if (in.anchor_M.defined() || section.beta == 0 || section.kl_anchor != KlAnchor::kOld) return in.anchor_M;
+  return in.old_M.defined() ? in.old_M : in.logp_M.detach();
 }
 
 }  // namespace
@@ -57,14 +64,24 @@ LossSums grpo_loss(const LossInputs& in, const GrpoSection& section) {
   LossSums sums;
   at::Tensor loss_M =
       section.policy_loss == PolicyLoss::kLogp ? -in.advantage_M * in.logp_M : ratio_loss(in, section, sums);
-  if (in.anchor_M.defined()) {
-    const at::Tensor gap_M = in.anchor_M - in.logp_M;
+  if (const at::Tensor anchor_M = anchor(in, section); anchor_M.defined()) {
+    const at::Tensor gap_M = anchor_M - in.logp_M;
     const at::Tensor k3_M = at::exp(gap_M) - gap_M - 1;
     sums.kl_sum = (k3_M.detach() * (in.weight_M != 0)).sum().item<double>();
     if (section.beta != 0) loss_M = loss_M + section.beta * k3_M;
   }
   sums.loss = (in.weight_M * loss_M).sum();
   return sums;
+}
+
+at::Tensor grpo_loss_slope(const LossInputs& in, const at::Tensor& logp_C, int64_t begin, const GrpoSection& section) {
+  const at::AutoGradMode with_gradient(true);
+  const auto rows = [&](const at::Tensor& x_M) {
+    return x_M.defined() ? x_M.slice(0, begin, begin + logp_C.size(0)) : x_M;
+  };
+  const at::Tensor leaf_C = logp_C.detach().requires_grad_();
+  const LossInputs part{leaf_C, rows(in.old_M), rows(in.anchor_M), rows(in.advantage_M), rows(in.weight_M)};
+  return torch::autograd::grad({grpo_loss(part, section).loss}, {leaf_C}).front();
 }
 
 }  // namespace lriad

@@ -1,6 +1,7 @@
 #include "lriad/grpo/token_logprobs.h"
 
 #include <ATen/ATen.h>
+#include <ATen/core/grad_mode.h>
 
 #include "head_logprobs.h"
 #include "lriad/model/rope.h"
@@ -111,11 +112,30 @@ int64_t packed_rows(const PromptGroup& group, Prefix prefix) {
   return rows;
 }
 
-TokenLogprobs token_logprobs(Qwen2Vl& model, const PackedGroups& packed, double temperature) {
+TokenLogprobs token_logprobs(Qwen2Vl& model, const PackedGroups& packed, double temperature, const LossSlope& slope) {
+  const at::AutoGradMode with_gradient(static_cast<bool>(slope));
   model->set_dropout(packed.dropout);
   const at::Tensor hidden_MD = model->hidden(packed.tokens).index_select(0, packed.rows_M);
-  const HeadLogprobs result = head_logprobs(hidden_MD, model->head(), packed.targets_M, packed.kept_MV, temperature);
-  return {result.logp_M, result.entropy_M};
+  const HeadLogprobs head =
+      head_logprobs(hidden_MD, model->head(), packed.targets_M, packed.kept_MV, temperature, slope);
+  TokenLogprobs result{head.logp_M, head.entropy_M, head.top1_M, {}, {}, {}, {}};
+  if (!slope) return result;
+  result.hidden_MD = hidden_MD;
+  result.hidden_gradient_MD = head.hidden_gradient_MD;
+  result.head = model->head();
+  result.head_gradient = head.head_gradient_VD;
+  return result;
+}
+
+void TokenLogprobs::backward() {
+  hidden_MD.backward(hidden_gradient_MD);
+  hidden_MD.reset();
+  if (!head_gradient.defined()) return;
+  if (head.grad().defined()) {
+    head.mutable_grad().add_(head_gradient);
+  } else {
+    head.mutable_grad() = head_gradient;
+  }
 }
 
 }  // namespace lriad

@@ -115,7 +115,8 @@ void GrpoStage::compute_anchor(const std::vector<Group*>& groups) {
   }
 }
 
-LossInputs GrpoStage::loss_inputs(const std::vector<Group*>& groups, const at::Tensor& logp_M) const {
+/// All but the log-probabilities.
+LossInputs GrpoStage::loss_inputs(const std::vector<Group*>& groups) const {
   std::vector<double> advantages, weights;
   std::vector<at::Tensor> old, anchor;
   for (const Group* group : groups) {
@@ -124,42 +125,42 @@ LossInputs GrpoStage::loss_inputs(const std::vector<Group*>& groups, const at::T
     if (group->old_M.defined()) old.push_back(group->old_M);
     if (group->anchor_M.defined()) anchor.push_back(group->anchor_M);
   }
+  const at::ScalarType dtype = config_.model.dtype == Dtype::kFloat64 ? at::kDouble : at::kFloat;
   const auto rows = [&](const std::vector<double>& values) {
-    return at::tensor(values, at::kDouble).to(logp_M.options());
+    return at::tensor(values, at::kDouble).to(m_.device, dtype);
   };
   LossInputs in;
-  in.logp_M = logp_M;
   in.advantage_M = rows(advantages);
   in.weight_M = rows(weights);
   if (!old.empty()) in.old_M = at::cat(old);
   if (!anchor.empty()) in.anchor_M = at::cat(anchor);
-  if (config_.grpo.beta != 0 && config_.grpo.kl_anchor == KlAnchor::kOld) {
-    in.anchor_M = in.old_M.defined() ? in.old_M : logp_M.detach();
-  }
   return in;
 }
 
 void GrpoStage::learn_from(const std::vector<Group*>& groups, int64_t step, Sums& sums) {
   clock_.enter("policy");
-  const bool moving = moves_weights(*groups.front());
-  const at::AutoGradMode with_grad(moving);
+  LossInputs in = loss_inputs(groups);
+  LossSlope slope;
+  if (moves_weights(*groups.front())) {
+    slope = [&](const at::Tensor& logp_C, int64_t begin) { return grpo_loss_slope(in, logp_C, begin, config_.grpo); };
+  }
   m_.model->train();
-  const PackedGroups packed = pack(groups, step);
-  const TokenLogprobs now = token_logprobs(m_.model, packed, config_.rollout.temperature);
-  const LossInputs in = loss_inputs(groups, now.logp_M);
-  const LossSums loss = grpo_loss(in, config_.grpo);
-  sums.loss += loss.loss.item<double>();
-  if (moving) {
+  TokenLogprobs now = token_logprobs(m_.model, pack(groups, step), config_.rollout.temperature, slope);
+  if (slope) {
     clock_.enter("backward");
-    loss.loss.backward();
+    now.backward();
     parameters_.collect_gradients();
   }
   m_.model->eval();
-  const at::Tensor logp_M = now.logp_M.detach(), counted_M = in.weight_M != 0;
+  in.logp_M = now.logp_M;
+  const LossSums loss = grpo_loss(in, config_.grpo);
+  sums.loss += loss.loss.item<double>();
+  const at::Tensor logp_M = now.logp_M, counted_M = in.weight_M != 0;
   sums.kl += loss.kl_sum;
   sums.clip_low += loss.clip_low;
   sums.clip_high += loss.clip_high;
   sums.entropy += (now.entropy_M * counted_M).sum().item<double>();
+  sums.top1 += (now.top1_M & counted_M).sum().item<double>();
   if (!at::isfinite(logp_M).all().item<bool>()) sums.nonfinite += 1;
   if (sampled_at(step) != step) return;
   std::vector<double> sampled;
@@ -202,8 +203,8 @@ void GrpoStage::draw_again(int64_t step) {
 
 GrpoStage::Sums GrpoStage::over_ranks(const Sums& own) {
   clock_.enter("exchange");
-  const std::vector<double> numbers = {own.loss,      own.kl,  own.entropy,   own.clip_low,
-                                       own.clip_high, own.gap, own.nonfinite, own.gap_max};
+  const std::vector<double> numbers = {own.loss, own.kl,        own.entropy, own.clip_low, own.clip_high,
+                                       own.gap,  own.nonfinite, own.gap_max, own.top1};
   Sums all;
   for (const std::vector<double>& rank : gather_numbers(communicator_, numbers, "sums of the step")) {
     all.loss += rank[0];
@@ -214,6 +215,7 @@ GrpoStage::Sums GrpoStage::over_ranks(const Sums& own) {
     all.gap += rank[5];
     all.nonfinite += rank[6];
     all.gap_max = std::max(all.gap_max, rank[7]);
+    all.top1 += rank[8];
   }
   return all;
 }
@@ -232,6 +234,7 @@ StepFigures GrpoStage::figures(int64_t step, const Sums& sums) {
   result.kl = mean(sums.kl).value_or(0);
   if (config_.grpo.beta != 0) add("kl", mean(sums.kl));
   add("entropy", mean(sums.entropy));
+  add("mean_token_accuracy", mean(sums.top1));
   if (config_.grpo.policy_loss == PolicyLoss::kRatio && config_.grpo.epsilon) {
     add("clip_ratio/low_mean", mean(sums.clip_low));
     add("clip_ratio/high_mean", mean(sums.clip_high));

@@ -43,7 +43,7 @@ class GrpoStage : public TrainingStage {
   };
   /// Sums over the tokens that count.
   struct Sums {
-    double loss = 0, kl = 0, entropy = 0, clip_low = 0, clip_high = 0, gap = 0, gap_max = 0, nonfinite = 0;
+    double loss = 0, kl = 0, entropy = 0, clip_low = 0, clip_high = 0, gap = 0, gap_max = 0, nonfinite = 0, top1 = 0;
   };
 
   int64_t sampled_at(int64_t step) const;
@@ -59,7 +59,7 @@ class GrpoStage : public TrainingStage {
   void draw_again(int64_t step);
   PackedGroups pack(const std::vector<Group*>& groups, int64_t step) const;
   PromptGroup prompt_group(const Group& group, int64_t step) const;
-  LossInputs loss_inputs(const std::vector<Group*>& groups, const at::Tensor& logp_M) const;
+  LossInputs loss_inputs(const std::vector<Group*>& groups) const;
   bool moves_weights(const Group& group) const;
   std::vector<std::vector<Group*>> micro_batches(int64_t step);
   Sums over_ranks(const Sums& own);

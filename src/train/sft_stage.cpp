@@ -58,7 +58,10 @@ StepFigures SftStage::gradients(int64_t step) {
   result.finite = all.nonfinite == 0;
   result.tokens = static_cast<int64_t>(all_counts.tokens + all_counts.prompt_tokens);
   num_tokens_ += result.tokens;
-  if (!result.nothing_left) result.figures.emplace_back("entropy", all.entropy / all_counts.tokens);
+  if (!result.nothing_left) {
+    result.figures.emplace_back("entropy", all.entropy / all_counts.tokens);
+    result.figures.emplace_back("mean_token_accuracy", all.top1 / all_counts.tokens);
+  }
   result.figures.emplace_back("num_tokens", static_cast<double>(num_tokens_));
   return result;
 }
@@ -78,22 +81,23 @@ void SftStage::learn_from(std::vector<BatchPrompt>& prompts, std::size_t begin, 
   m_.model->train();
   const PackedGroups packed =
       pack_groups({groups_.data() + begin, end - begin}, m_.model->config(), Prefix::kShared, m_.device);
-  const TokenLogprobs now = token_logprobs(m_.model, packed, /*temperature=*/1);
-  const at::Tensor loss = -now.logp_M.sum() / tokens;
+  const LossSlope slope = [&](const at::Tensor& logp_C, int64_t) { return at::full_like(logp_C, -1 / tokens); };
+  TokenLogprobs now = token_logprobs(m_.model, packed, /*temperature=*/1, slope);
   clock_.enter("backward");
-  loss.backward();
+  now.backward();
   parameters_.collect_gradients();
   m_.model->eval();
-  sums.nll += loss.item<double>();
+  sums.nll -= (now.logp_M.sum() / tokens).item<double>();
   sums.entropy += now.entropy_M.sum().item<double>();
+  sums.top1 += now.top1_M.sum().item<double>();
   if (!at::isfinite(now.logp_M).all().item<bool>()) sums.nonfinite += 1;
 }
 
 SftStage::Sums SftStage::over_ranks(const Sums& own) {
   clock_.enter("exchange");
-  const std::vector<double> numbers = {own.nll, own.entropy, own.tokens, own.prompt_tokens, own.nonfinite};
+  const std::vector<double> numbers = {own.nll, own.entropy, own.tokens, own.prompt_tokens, own.nonfinite, own.top1};
   const std::vector<double> all = sum_over_ranks(communicator_, numbers, "sums of the step");
-  return {all[0], all[1], all[2], all[3], all[4]};
+  return {all[0], all[1], all[2], all[3], all[4], all[5]};
 }
 
 void SftStage::save(TrainerState& trainer, std::map<std::string, at::Tensor>&) const {

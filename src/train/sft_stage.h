@@ -22,7 +22,7 @@ class SftStage : public TrainingStage {
 
  private:
   struct Sums {
-    double nll = 0, entropy = 0, tokens = 0, prompt_tokens = 0, nonfinite = 0;
+    double nll = 0, entropy = 0, tokens = 0, prompt_tokens = 0, nonfinite = 0, top1 = 0;
   };
   PromptGroup target_group(const BatchPrompt& prompt, int64_t step) const;
   void learn_from(std::vector<BatchPrompt>& prompts, std::size_t begin, std::size_t end, double tokens, Sums& sums);

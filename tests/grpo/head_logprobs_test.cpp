@@ -29,8 +29,12 @@ Case some_case(at::ScalarType dtype, bool kept) {
   return one;
 }
 
-HeadLogprobs run(const Case& one, int64_t logits_at_once, double temperature = 0.7) {
-  return head_logprobs(one.hidden_MD, one.head_VD, one.targets_M, one.kept_MV, temperature, logits_at_once);
+/// With the gradients of sum(weights * logp).
+HeadLogprobs run(const Case& one, int64_t logits_at_once) {
+  const LossSlope slope = [&](const at::Tensor& logp_C, int64_t begin) {
+    return one.weights_M.slice(0, begin, begin + logp_C.size(0)).to(logp_C.scalar_type());
+  };
+  return head_logprobs(one.hidden_MD, one.head_VD, one.targets_M, one.kept_MV, 0.7, slope, logits_at_once);
 }
 
 class HeadLogprobsOf : public ::testing::TestWithParam<std::tuple<at::ScalarType, bool>> {
@@ -47,54 +51,52 @@ TEST_P(HeadLogprobsOf, ValuesEntropyAndGradientsAreThoseOfLogSoftmaxWhateverTheC
   const at::Tensor logs = scores.log_softmax(1);
   const at::Tensor logp = logs.gather(1, one_.targets_M.unsqueeze(1)).squeeze(1);
   const at::Tensor entropy = -(logs.exp() * logs).nan_to_num().sum(1);
-  const auto gradients = [&](const at::Tensor& value_M) {
-    return torch::autograd::grad({(value_M * one_.weights_M).sum()}, {one_.hidden_MD, one_.head_VD});
-  };
-  const auto expected = gradients(logp);
+  const auto expected = torch::autograd::grad({(logp * one_.weights_M).sum()}, {one_.hidden_MD, one_.head_VD});
   for (const int64_t logits_at_once : {1, 17, 34, 100, 13 * 17, 1 << 20}) {
     const HeadLogprobs result = run(one_, logits_at_once);
     EXPECT_LE(largest_gap(result.logp_M, logp), tolerance_) << logits_at_once;
     EXPECT_LE(largest_gap(result.entropy_M, entropy), tolerance_) << logits_at_once;
-    EXPECT_FALSE(result.entropy_M.requires_grad());
-    const auto got = gradients(result.logp_M);
-    EXPECT_LE(largest_gap(got[0], expected[0]), 10 * tolerance_) << logits_at_once;
-    EXPECT_LE(largest_gap(got[1], expected[1]), 10 * tolerance_) << logits_at_once;
+    EXPECT_TRUE(at::equal(result.top1_M, logs.argmax(1) == one_.targets_M)) << logits_at_once;
+    EXPECT_LE(largest_gap(result.hidden_gradient_MD, expected[0]), 10 * tolerance_) << logits_at_once;
+    EXPECT_LE(largest_gap(result.head_gradient_VD, expected[1]), 10 * tolerance_) << logits_at_once;
   }
 }
 
 TEST(HeadLogprobs, GradientsAreFiniteDifferences) {
   const Case one = some_case(at::kDouble, /*kept=*/true);
-  const auto value = [&] { return (run(one, 40).logp_M * one.weights_M).sum(); };
-  value().backward();
+  const HeadLogprobs result = run(one, 40);
+  const auto value = [&] { return (run(one, 40).logp_M * one.weights_M).sum().item<double>(); };
   const at::NoGradGuard no_grad;
-  for (const at::Tensor& input : {one.hidden_MD, one.head_VD}) {
-    const at::Tensor flat = input.view({-1}), gradient = input.grad().view({-1});
+  for (const auto& [input, gradients] :
+       {std::pair(one.hidden_MD, result.hidden_gradient_MD), std::pair(one.head_VD, result.head_gradient_VD)}) {
+    const at::Tensor flat = input.view({-1}), gradient = gradients.view({-1});
     for (int64_t i = 0; i < flat.size(0); i += 7) {
       const double step = 1e-6, before = flat[i].item<double>();
       flat[i].fill_(before + step);
-      const double above = value().item<double>();
+      const double above = value();
       flat[i].fill_(before - step);
-      const double below = value().item<double>();
+      const double below = value();
       flat[i].fill_(before);
       EXPECT_NEAR(gradient[i].item<double>(), (above - below) / (2 * step), 1e-8);
     }
   }
 }
 
-TEST(HeadLogprobs, AnInputWithoutGradientGetsNone) {
+TEST(HeadLogprobs, AFrozenHeadGetsNoGradientAndWithoutASlopeThereIsNone) {
   Case one = some_case(at::kDouble, /*kept=*/false);
   one.head_VD = one.head_VD.detach();
-  run(one, 40).logp_M.sum().backward();
-  EXPECT_TRUE(one.hidden_MD.grad().defined());
-  EXPECT_FALSE(one.head_VD.grad().defined());
+  EXPECT_TRUE(run(one, 40).hidden_gradient_MD.defined());
+  EXPECT_FALSE(run(one, 40).head_gradient_VD.defined());
+  const HeadLogprobs plain = head_logprobs(one.hidden_MD, one.head_VD, one.targets_M, {}, 0.7);
+  EXPECT_TRUE(at::equal(plain.logp_M, run(one, 1 << 20).logp_M));
+  EXPECT_FALSE(plain.hidden_gradient_MD.defined());
 }
 
 TEST(HeadLogprobs, HalfPrecisionInputsAreSummedInFloat32) {
   const Case one = some_case(at::kBFloat16, /*kept=*/false);
   const HeadLogprobs result = run(one, 40);
   EXPECT_EQ(result.logp_M.scalar_type(), at::kFloat);
-  result.logp_M.sum().backward();
-  EXPECT_EQ(one.hidden_MD.grad().scalar_type(), at::kBFloat16);
+  EXPECT_EQ(result.hidden_gradient_MD.scalar_type(), at::kBFloat16);
 }
 
 }  // namespace

@@ -70,6 +70,23 @@ TEST(GrpoLoss, GradientEqualsFiniteDifferences) {
   }
 }
 
+TEST(GrpoLoss, SlopeOfAPartIsThatOfTheWhole) {
+  for (GrpoSection section : sections()) {
+    for (const KlAnchor anchor : {KlAnchor::kBase, KlAnchor::kOld}) {
+      section.kl_anchor = anchor;
+      LossInputs in = inputs();
+      if (anchor == KlAnchor::kOld) in.anchor_M = at::Tensor();
+      in.logp_M.set_requires_grad(true);
+      grpo_loss(in, section).loss.backward();
+      const at::Tensor logp_M = in.logp_M.detach();
+      for (const int64_t begin : {0, 1, 3}) {
+        const at::Tensor slope = grpo_loss_slope(in, logp_M.slice(0, begin), begin, section);
+        EXPECT_TRUE(at::equal(slope, in.logp_M.grad().slice(0, begin))) << begin;
+      }
+    }
+  }
+}
+
 TEST(GrpoLoss, WithoutOldTheRatioIsOneAndItsGradientThatOfLogp) {
   LossInputs in = inputs();
   in.old_M = in.anchor_M = at::Tensor();

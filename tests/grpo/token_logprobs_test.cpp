@@ -65,10 +65,25 @@ struct Result {
   std::map<std::string, at::Tensor> gradients;
 };
 
+at::Tensor unequal_weights(const at::Tensor& logp_M) {
+  return at::linspace(-1, 2, logp_M.size(0), logp_M.options().requires_grad(false));
+}
+
 /// Values and the adapter's gradients of a sum with unequal weights.
-Result with_gradients(Qwen2Vl& model, const at::Tensor& logp_M) {
-  (logp_M * at::linspace(-1, 2, logp_M.size(0), logp_M.options().requires_grad(false))).sum().backward();
+Result separate_passes(Qwen2Vl& model, const std::vector<PromptGroup>& groups) {
+  const at::Tensor logp_M = separate_logprobs(model, groups);
+  (logp_M * unequal_weights(logp_M)).sum().backward();
   return {logp_M.detach(), take_gradients(model)};
+}
+
+Result packed_pass(Qwen2Vl& model, std::span<const PromptGroup> groups, Prefix prefix) {
+  const PackedGroups packed = pack_groups(groups, model->config(), prefix, at::kCPU);
+  const at::Tensor weights_M = unequal_weights(at::empty(packed.targets_M.sizes(), model->head().options()));
+  TokenLogprobs now = token_logprobs(model, packed, kTemperature, [&](const at::Tensor& logp_C, int64_t begin) {
+    return weights_M.slice(0, begin, begin + logp_C.size(0));
+  });
+  now.backward();
+  return {now.logp_M, take_gradients(model)};
 }
 
 void expect_near(const Result& a, const Result& b, double tolerance) {
@@ -101,17 +116,17 @@ TEST_P(PackedPasses, SharedAndOwnPromptsEqualSeparatePassesInFloat64) {
   Qwen2Vl model = tiny_model(tiny_config(GetParam().shape), 5);
   add_tiny_adapter(model, 6, 0, kAllLinears);
   const auto groups = groups_of(GetParam(), model);
-  const Result separate = with_gradients(model, separate_logprobs(model, groups));
-  expect_near(separate, with_gradients(model, packed_logprobs(model, groups, Prefix::kShared)), 1e-10);
-  expect_near(separate, with_gradients(model, packed_logprobs(model, groups, Prefix::kOwn)), 1e-10);
+  const Result separate = separate_passes(model, groups);
+  expect_near(separate, packed_pass(model, groups, Prefix::kShared), 1e-10);
+  expect_near(separate, packed_pass(model, groups, Prefix::kOwn), 1e-10);
 }
 
 TEST_P(PackedPasses, SharedEqualsOwnPromptsInFloat32) {
   Qwen2Vl model = tiny_model(tiny_config(GetParam().shape), 5, at::kFloat);
   add_tiny_adapter(model, 6);
   const auto groups = groups_of(GetParam(), model);
-  const Result own = with_gradients(model, packed_logprobs(model, groups, Prefix::kOwn));
-  expect_near(own, with_gradients(model, packed_logprobs(model, groups, Prefix::kShared)), 1e-5);
+  const Result own = packed_pass(model, groups, Prefix::kOwn);
+  expect_near(own, packed_pass(model, groups, Prefix::kShared), 1e-5);
 }
 
 TEST_P(PackedPasses, CheckpointedLayersGiveTheSameWithDropout) {
@@ -119,9 +134,9 @@ TEST_P(PackedPasses, CheckpointedLayersGiveTheSameWithDropout) {
   add_tiny_adapter(model, 6, /*dropout=*/0.3, kAllLinears);
   const auto groups = groups_of(GetParam(), model);
   model->train();
-  const Result plain = with_gradients(model, packed_logprobs(model, groups, Prefix::kShared));
+  const Result plain = packed_pass(model, groups, Prefix::kShared);
   model->checkpoint_layers(true);
-  expect_near(plain, with_gradients(model, packed_logprobs(model, groups, Prefix::kShared)), 1e-12);
+  expect_near(plain, packed_pass(model, groups, Prefix::kShared), 1e-12);
 }
 
 TEST_P(PackedPasses, RowsAreCountedBeforePacking) {
@@ -140,10 +155,13 @@ class TokenLogprobsTest : public ::testing::Test {
     add_tiny_adapter(model_, 16, dropout, kAllLinears);
     groups_ = groups_of({"", shape, {{5, 1, 4}, {3, 2}, {2, 7, 7}}}, model_);
   }
-  at::Tensor of(std::vector<std::size_t> numbers, Prefix prefix = Prefix::kShared) {
-    std::vector<PromptGroup> chosen;
-    for (const std::size_t number : numbers) chosen.push_back(groups_[number]);
-    return packed_logprobs(model_, chosen, prefix);
+  std::vector<PromptGroup> chosen(const std::vector<std::size_t>& numbers) const {
+    std::vector<PromptGroup> result;
+    for (const std::size_t number : numbers) result.push_back(groups_[number]);
+    return result;
+  }
+  at::Tensor of(const std::vector<std::size_t>& numbers, Prefix prefix = Prefix::kShared) {
+    return packed_logprobs(model_, chosen(numbers), prefix);
   }
 
   Qwen2Vl model_{nullptr};
@@ -152,7 +170,6 @@ class TokenLogprobsTest : public ::testing::Test {
 
 TEST_F(TokenLogprobsTest, AGroupMeetsTheSameDropoutWhereverItIsPacked) {
   use({}, 0.4);
-  const at::NoGradGuard no_grad;
   const at::Tensor calm = of({0, 1, 2});
   model_->train();
   for (const Prefix prefix : {Prefix::kShared, Prefix::kOwn}) {
@@ -168,7 +185,6 @@ TEST_F(TokenLogprobsTest, AGroupMeetsTheSameDropoutWhereverItIsPacked) {
 
 TEST_F(TokenLogprobsTest, AnotherDropoutSeedGivesOtherMasks) {
   use({}, 0.4);
-  const at::NoGradGuard no_grad;
   model_->train();
   const at::Tensor before = of({0});
   EXPECT_TRUE(at::equal(of({0}), before));
@@ -195,14 +211,13 @@ TEST_F(TokenLogprobsTest, AdapterGradientsAreFiniteDifferences) {
   model_->train();
   const auto value = [&] {
     const at::Tensor logp_M = of({0, 1, 2});
-    return (logp_M * at::linspace(-1, 2, logp_M.size(0), at::kDouble)).sum();
+    return (logp_M * unequal_weights(logp_M)).sum().item<double>();
   };
-  value().backward();
-  const auto gradients = take_gradients(model_);
+  const auto gradients = packed_pass(model_, groups_, Prefix::kShared).gradients;
   ASSERT_EQ(gradients.size(), 28u);
   for (const auto& [name, parameter] : model_->lora_parameters()) {
     for (const int64_t i : {int64_t{1}, parameter.numel() / 2, parameter.numel() - 2}) {
-      const double expected = slope(parameter, i, [&] { return value().item<double>(); });
+      const double expected = slope(parameter, i, value);
       EXPECT_NEAR(gradients.at(name).view({-1})[i].item<double>(), expected, 1e-7 * std::max(1.0, std::abs(expected)))
           << name;
     }
@@ -217,7 +232,10 @@ TEST_F(TokenLogprobsTest, ATrainedHeadAndEmbeddingGetTheirGradients) {
     for (const bool checkpointed : {false, true}) {
       model_->checkpoint_layers(checkpointed);
       head.mutable_grad() = at::Tensor();
-      of({0, 2}).square().sum().backward();
+      const PackedGroups packed = pack_groups(chosen({0, 2}), model_->config(), Prefix::kShared, at::kCPU);
+      token_logprobs(model_, packed, kTemperature, [](const at::Tensor& logp_C, int64_t) {
+        return 2 * logp_C;
+      }).backward();
       const at::Tensor gradient = head.grad().clone().view({-1});
       for (int64_t i = 3; i < head.numel(); i += 97) {
         const double expected = slope(head, i, [&] { return of({0, 2}).square().sum().item<double>(); });

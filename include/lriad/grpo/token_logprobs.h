@@ -3,6 +3,7 @@
 #include <ATen/core/Tensor.h>
 
 #include <cstdint>
+#include <functional>
 #include <span>
 #include <vector>
 
@@ -39,13 +40,24 @@ PackedGroups pack_groups(std::span<const PromptGroup> groups, const ModelConfig&
 /// Rows of the language model that pack_groups() makes of a group.
 int64_t packed_rows(const PromptGroup& group, Prefix prefix);
 
-/// Of each completion token: log softmax(logits / temperature) (float32; float64 for a float64 model; with gradient)
-/// and the entropy of that distribution (nats, no gradient). The logits exist for a bounded number of rows at a time;
-/// the backward pass makes them again.
+/// d loss / d logp of the tokens from `begin` on, given their log-probabilities (no gradient): a loss that is a sum
+/// over tokens needs nothing more for its gradient. [C] -> [C].
+using LossSlope = std::function<at::Tensor(const at::Tensor& logp_C, int64_t begin)>;
+
+/// Of each completion token, in float32 (float64 for a float64 model): log softmax(logits / temperature), the entropy
+/// of that distribution (nats), whether no token is likelier.
 struct TokenLogprobs {
-  at::Tensor logp_M;
-  at::Tensor entropy_M;
+  at::Tensor logp_M, entropy_M, top1_M;
+
+  /// Adds the gradient of the slope's loss to all weights that are trained. Once.
+  void backward();
+
+  at::Tensor hidden_MD, hidden_gradient_MD, head, head_gradient;  ///< what backward() needs; undefined without a slope
 };
-TokenLogprobs token_logprobs(Qwen2Vl& model, const PackedGroups& packed, double temperature);
+
+/// The logits exist for a bounded number of rows at a time and once only: with a slope their gradient is formed as soon
+/// as they are there. Without one nothing is kept for a backward pass.
+TokenLogprobs token_logprobs(Qwen2Vl& model, const PackedGroups& packed, double temperature,
+                             const LossSlope& slope = {});
 
 }  // namespace lriad
