@@ -7,6 +7,7 @@
 #include "lriad/core/error.h"
 #include "lriad/core/log.h"
 #include "lriad/dist/launcher.h"
+#include "lriad/train/checkpoint.h"
 #include "lriad/train/run_folder.h"
 #include "lriad/train/trainer.h"
 
@@ -61,24 +62,37 @@ LoadedConfig read_config(const TrainCommandLine& line) {
 
 int train(const LoadedConfig& loaded, const TrainCommandLine& line, const World& world, const at::Device& device) {
   set_log_rank(world.rank);
-  const auto communicator = make_communicator(world, device, loaded.config.distributed.timeout_s);
-  return Trainer(loaded, {line.resume, line.dry_run}, *communicator, device).run();
+  try {
+    const auto communicator = make_communicator(world, device, loaded.config.distributed.timeout_s);
+    return Trainer(loaded, {line.resume, line.dry_run}, *communicator, device).run();
+  } catch (const LostRank& lost) {
+    if (!world.own_launcher) throw;
+    log_error(lost.what());
+    return kLostRankExit;
+  }
 }
 
-int run(const TrainCommandLine& line, const std::vector<std::string>& arguments) {
+/// Ranks that were started again go on from what the run itself has saved by then.
+std::string resume_of(const std::string& given, const World& world, const std::string& run_dir) {
+  return world.restarts > 0 && !checkpoint_steps(run_dir).empty() ? "auto" : given;
+}
+
+int run(TrainCommandLine line, const std::vector<std::string>& arguments) {
   const LoadedConfig loaded = read_config(line);
   if (line.print_config) {
     std::cout << print_config(loaded);
     return 0;
   }
-  check_run_folder(loaded.config.output_dir, line.resume);
-  const std::string& devices = loaded.config.distributed.devices;
-  if (const auto world = world_from_environment()) {
-    return train(loaded, line, *world, device_of_rank(devices, *world));
-  }
+  const Config& config = loaded.config;
+  const std::optional<World> world = world_from_environment();
+  if (world) line.resume = resume_of(line.resume, *world, config.output_dir);
+  check_run_folder(config.output_dir, line.resume);
+  const std::string& devices = config.distributed.devices;
+  if (world) return train(loaded, line, *world, device_of_rank(devices, *world));
   const std::vector<at::Device> chosen = choose_devices(devices);
   if (line.plan) return print_plan(loaded, chosen.front(), static_cast<int64_t>(chosen.size()));
-  if (chosen.size() > 1) return launch(chosen, arguments);
+  const int64_t max_restarts = config.distributed.max_restarts;
+  if (chosen.size() > 1 || max_restarts > 0) return launch(chosen, arguments, max_restarts);
   return train(loaded, line, World{}, chosen.front());
 }
 

@@ -89,6 +89,8 @@ void add_watch(std::vector<Key>& keys, Config& c) {
   add("distributed.devices", devices_field(c.distributed.devices), "auto | cpu | N processes | GPUs such as 0,1,3");
   add("distributed.timeout_s", real_field(c.distributed.timeout_s, {0, 1e6, Ends::kWithoutLow}),
       "seconds that processes wait for one another");
+  add("distributed.max_restarts", integer_field(c.distributed.max_restarts, {0, 1000}),
+      "times that all ranks start again from the last checkpoint when one is lost");
   add("guard.max_kl", real_field(c.guard.max_kl, {0, kHuge}), "nats per token; a step above it trips; null = off");
   add("guard.max_grad_norm", real_field(c.guard.max_grad_norm, {0, kHuge}),
       "L2 norm before cutting; a step above it trips; null = off");

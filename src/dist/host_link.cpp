@@ -45,8 +45,8 @@ void HostLink::lose(std::size_t rank, Io io, const Operation& operation) {
 
 void HostLink::stop(const std::string& failure, const Operation& operation) {
   const std::string cause = watchdog_.report(failure);
-  fail("dist", cause, "; rank ", world_.rank, " on ", host_name(), " noticed in ", operation.verb, " of ",
-       operation.what, " (", watchdog_.place(), ") and stops");
+  throw LostRank(concat("[dist] ", cause, "; rank ", world_.rank, " on ", host_name(), " noticed in ", operation.verb,
+                        " of ", operation.what, " (", watchdog_.place(), ") and stops"));
 }
 
 }  // namespace lriad

@@ -27,7 +27,7 @@ namespace {
 
 constexpr double kLeaveSeconds = 10;  // for the other ranks to notice, say why and leave
 constexpr double kSaveSeconds = 600;  // for ranks that were asked to stop, or agreed to, and may be saving
-constexpr int kGuardExit = 3;
+constexpr int kBugExit = 1, kUserExit = 2, kGuardExit = 3;
 
 /// Arguments or environment in the form that execve wants, made before fork: nothing may be allocated after it.
 class CStrings {
@@ -64,13 +64,14 @@ std::size_t num_cpus() {
 
 /// The present environment with the world's variables in place of any of their names.
 std::vector<std::string> environment_of(std::size_t rank, std::size_t size, const Descriptor& listener,
-                                        const std::string& token) {
+                                        const std::string& token, int64_t restart) {
   std::vector<std::string> own = {concat("RANK=", rank),
                                   concat("WORLD_SIZE=", size),
                                   concat("LOCAL_RANK=", rank),
                                   "MASTER_ADDR=127.0.0.1",
                                   concat("MASTER_PORT=", port_of(listener)),
                                   concat("LRIAD_TOKEN=", token),
+                                  concat("TORCHELASTIC_RESTART_COUNT=", restart),
                                   "LRIAD_LAUNCHED=1"};
   if (rank == 0) own.push_back(concat("LRIAD_LISTEN_FD=", listener.get()));
   if (std::getenv("OMP_NUM_THREADS") == nullptr) {
@@ -128,7 +129,7 @@ struct Child {
 
 class Launch {
  public:
-  Launch(std::size_t size, const std::vector<std::string>& arguments) : children_(size) {
+  Launch(std::size_t size, const std::vector<std::string>& arguments, int64_t restart) : children_(size) {
     const Descriptor listener = listen_on("127.0.0.1", 0);
     const std::string token = random_token();
     const std::string program = std::filesystem::read_symlink("/proc/self/exe").string();
@@ -137,7 +138,7 @@ class Launch {
     const CStrings argv(words);
     flush_log();
     for (std::size_t rank = 0; rank < size; ++rank) {
-      const CStrings environment(environment_of(rank, size, listener, token));
+      const CStrings environment(environment_of(rank, size, listener, token, restart));
       start(rank, program, argv, environment, rank == 0 ? listener.get() : -1);
     }
   }
@@ -150,7 +151,12 @@ class Launch {
       reap();
       if (failed_ && Clock::now() >= next_push_) push();
     }
-    return exit_code_;
+    return exit_code_ == kLostRankExit ? kUserExit : exit_code_;
+  }
+
+  /// Whether the world broke by what may not come again.
+  bool may_start_again() const {
+    return asked_to_stop_ == 0 && (crashed_ || exit_code_ == kBugExit || exit_code_ == kLostRankExit);
   }
 
  private:
@@ -186,33 +192,28 @@ class Launch {
   }
 
   void reap() {
-    std::size_t cause = children_.size();
-    int code = 0;
     for (std::size_t rank = 0; rank < children_.size(); ++rank) {
       int status = 0;
       Child& child = children_[rank];
       if (!child.running || waitpid(child.pid, &status, WNOHANG) != child.pid) continue;
       child.running = false;
       const bool killed = WIFSIGNALED(status);
-      const int ended_with = killed ? 128 + WTERMSIG(status) : WEXITSTATUS(status);
-      // Of those that ended together, one that was killed is rather the cause than one that complained.
-      if (ended_with != 0 && (code == 0 || (killed && code < 128))) {
-        code = ended_with;
-        cause = rank;
-      }
+      const int code = killed ? 128 + WTERMSIG(status) : WEXITSTATUS(status);
+      if (code != 0 && !pushed_) note_failure(rank, code, killed);
     }
-    if (code != 0 && !failed_) begin_stop(cause, code);
   }
 
-  void begin_stop(std::size_t rank, int code) {
-    failed_ = true;
+  /// The first failure counts; one that is only the consequence of another counts until that shows.
+  void note_failure(std::size_t rank, int code, bool killed) {
+    if (failed_ && (exit_code_ != kLostRankExit || code == kLostRankExit)) return;
     exit_code_ = code;
+    crashed_ = killed && code != 128 + SIGTERM && code != 128 + SIGINT;
     const bool orderly = code == kGuardExit || (asked_to_stop_ != 0 && code == 128 + asked_to_stop_);
-    next_push_ = after_seconds(orderly ? kSaveSeconds : kLeaveSeconds);
-    if (!orderly && children_.size() > 1) {
-      log_error(concat("[dist] rank ", rank, " ended with exit code ", code,
-                       code > 128 ? concat(" (signal ", code - 128, ")") : "", "; stopping the other ranks"));
-    }
+    if (!failed_) next_push_ = after_seconds(orderly ? kSaveSeconds : kLeaveSeconds);
+    failed_ = true;
+    if (orderly || code == kLostRankExit || children_.size() == 1) return;
+    log_error(concat("[dist] rank ", rank, " ended with exit code ", code,
+                     killed ? concat(" (signal ", code - 128, ")") : "", "; stopping the other ranks"));
   }
 
   void push() {
@@ -228,15 +229,22 @@ class Launch {
   int exit_code_ = 0;
   int asked_to_stop_ = 0;
   bool failed_ = false;
+  bool crashed_ = false;  ///< by a signal that nobody sends to ask for an end
   bool pushed_ = false;
   Clock::time_point next_push_;
 };
 
 }  // namespace
 
-int launch(const std::vector<at::Device>& devices, const std::vector<std::string>& arguments) {
+int launch(const std::vector<at::Device>& devices, const std::vector<std::string>& arguments, int64_t max_restarts) {
   if (devices.empty()) fail("dist", "no device to start a process on");
-  return Launch(devices.size(), arguments).run();
+  for (int64_t restart = 0;; ++restart) {
+    Launch world(devices.size(), arguments, restart);
+    const int code = world.run();
+    if (!world.may_start_again() || restart == max_restarts) return code;
+    log_warning(concat("[dist] starting all ranks again from the last good checkpoint (", restart + 1, " of at most ",
+                       max_restarts, " times, distributed.max_restarts)"));
+  }
 }
 
 }  // namespace lriad

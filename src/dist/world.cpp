@@ -62,6 +62,9 @@ World torchrun_world() {
   if (world.token.empty()) {
     world.token = concat("torchrun ", variable("TORCHELASTIC_RUN_ID"), ' ', variable("TORCHELASTIC_RESTART_COUNT"));
   }
+  world.own_launcher = !variable("LRIAD_LAUNCHED").empty();
+  if (!variable("TORCHELASTIC_RESTART_COUNT").empty())
+    world.restarts = number("TORCHELASTIC_RESTART_COUNT", 0, 1 << 20);
   if (world.rank == 0 && !variable("LRIAD_LISTEN_FD").empty()) {
     world.listen_fd = static_cast<int>(number("LRIAD_LISTEN_FD", 0, 1 << 20));
   }

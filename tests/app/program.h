@@ -5,6 +5,7 @@
 
 #include <cstdlib>
 #include <filesystem>
+#include <fstream>
 #include <string>
 #include <vector>
 
@@ -55,6 +56,14 @@ class Running {
   Running& operator=(const Running&) = delete;
 
   void signal(int number) const { kill(process_, number); }
+  /// Processes that it has started, in the order of their start.
+  std::vector<pid_t> children() const {
+    const std::string id = std::to_string(process_);
+    std::ifstream list("/proc/" + id + "/task/" + id + "/children");
+    std::vector<pid_t> found;
+    for (pid_t child = 0; list >> child;) found.push_back(child);
+    return found;
+  }
   int wait() {
     int status = 0;
     waitpid(process_, &status, 0);

@@ -80,6 +80,23 @@ TEST_F(Copy, WaitsForASignal) {
   _exit(128 + got);
 }
 
+TEST_F(Copy, DiesOnRankOneTheFirstTwoTimes) {
+  leave_note(concat("start", world_.restarts, world_.rank), "");
+  if (world_.rank == 1 && world_.restarts < 2) raise(SIGKILL);
+}
+
+TEST_F(Copy, LosesOtherRanks) {
+  leave_note(concat("start", world_.restarts, world_.rank), "");
+  _exit(world_.rank == 0 ? kLostRankExit : 0);
+}
+
+TEST_F(Copy, ComplainsLaterThanTheRankThatLosesIt) {
+  leave_note(concat("start", world_.restarts, world_.rank), "");
+  if (world_.rank == 0) _exit(kLostRankExit);
+  std::this_thread::sleep_for(std::chrono::milliseconds(300));
+  _exit(2);
+}
+
 class Launcher : public ::testing::Test {
  protected:
   void SetUp() override {
@@ -87,8 +104,12 @@ class Launcher : public ::testing::Test {
     setenv("LRIAD_TEST_NOTES", folder_.path().c_str(), 1);
     unsetenv("OMP_NUM_THREADS");
   }
-  int launch_copies(std::size_t size, const std::string& name) {
-    return launch(std::vector<at::Device>(size, at::kCPU), {"--gtest_filter=Copy." + name, "--gtest_brief=1"});
+  int launch_copies(std::size_t size, const std::string& name, int64_t max_restarts = 0) {
+    const std::vector<at::Device> devices(size, at::kCPU);
+    return launch(devices, {"--gtest_filter=Copy." + name, "--gtest_brief=1"}, max_restarts);
+  }
+  bool was_started(int64_t restart, int64_t rank) {
+    return std::filesystem::exists(folder_.path() / concat("start", restart, rank));
   }
   std::string note(const std::string& name) { return read_file("test", folder_.path() / name); }
   /// The launcher in a process of its own, so that it can be sent signals.
@@ -155,6 +176,22 @@ TEST_F(Launcher, TakesItsChildrenWithItWhenKilled) {
     while (lives() && Clock::now() < deadline) std::this_thread::sleep_for(std::chrono::milliseconds(10));
     EXPECT_FALSE(lives());
   }
+}
+
+TEST_F(Launcher, StartsAllRanksAgainWhenOneIsKilledAsOftenAsAllowed) {
+  EXPECT_EQ(launch_copies(2, "DiesOnRankOneTheFirstTwoTimes", 2), 0);
+  EXPECT_TRUE(was_started(2, 0) && was_started(2, 1));
+  EXPECT_EQ(launch_copies(2, "DiesOnRankOneTheFirstTwoTimes", 1), 128 + SIGKILL);
+}
+
+TEST_F(Launcher, StartsAgainWhenRanksOnlyLostOneAnother) {
+  EXPECT_EQ(launch_copies(2, "LosesOtherRanks", 1), 2);
+  EXPECT_TRUE(was_started(1, 0) && was_started(1, 1));
+}
+
+TEST_F(Launcher, DoesNotStartAgainWhatTheUserMustMend) {
+  EXPECT_EQ(launch_copies(2, "ComplainsLaterThanTheRankThatLosesIt", 5), 2);
+  EXPECT_FALSE(was_started(1, 0));
 }
 
 TEST_F(Launcher, RefusesToStartNothing) { EXPECT_THROW(launch({}, {}), Error); }

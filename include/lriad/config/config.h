@@ -169,6 +169,7 @@ struct LogSection {
 struct DistributedSection {
   std::string devices = "auto";  ///< auto | cpu | N | list such as 0,1,3
   double timeout_s = 600;
+  int64_t max_restarts = 0;  ///< of all ranks by the launching process; a torchrun or Slurm world restarts itself
 };
 
 struct GuardSection {

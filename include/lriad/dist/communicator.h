@@ -8,6 +8,8 @@
 #include <utility>
 #include <vector>
 
+#include "lriad/core/error.h"
+
 namespace lriad {
 
 /// Which processes take part and how they find each other.
@@ -20,12 +22,20 @@ struct World {
   std::string token;   ///< shared secret of this world: a stranger or a rank of another run is refused
   int listen_fd = -1;  ///< rank 0, own launcher: the socket that already listens on master_port
   bool port_from_store =
-      false;  ///< torchrun: a key-value store owns master_port and tells the others rank 0's own port
+      false;                  ///< torchrun: a key-value store owns master_port and tells the others rank 0's own port
+  bool own_launcher = false;  ///< started by launch(), which reads kLostRankExit
+  int64_t restarts = 0;       ///< how often all ranks have been started again after a failure
+};
+
+/// Thrown on every rank that must leave because another one is lost, late or out of step. The cause lies elsewhere.
+class LostRank : public Error {
+ public:
+  using Error::Error;
 };
 
 /// A small set of collective verbs with a single-process twin, so that no other code asks how many ranks there are.
-/// Every rank must call the same verbs in the same order. A rank that is lost or late makes each call throw Error
-/// naming rank, host and collective within `timeout_s`.
+/// Every rank must call the same verbs in the same order. A rank that is lost or late makes each call throw
+/// LostRank naming rank, host and collective within `timeout_s`.
 class Communicator {
  public:
   virtual ~Communicator() = default;
@@ -42,7 +52,7 @@ class Communicator {
   virtual void barrier(const std::string& what) = 0;
   /// Says where this rank is ("step 5, rollout"); other ranks name it when they miss this one.
   virtual void set_place(const std::string& place) = 0;
-  /// Throws Error if another rank is known to be lost: for long phases without a collective. Costs a mutex.
+  /// Throws LostRank if another rank is known to be lost: for long phases without a collective. Costs a mutex.
   virtual void check() = 0;
 };
 
