@@ -8,6 +8,7 @@
 #include "lriad/core/log.h"
 #include "lriad/dist/launcher.h"
 #include "lriad/train/checkpoint.h"
+#include "lriad/train/replay.h"
 #include "lriad/train/run_folder.h"
 #include "lriad/train/trainer.h"
 
@@ -16,7 +17,7 @@ namespace {
 
 struct TrainCommandLine {
   std::vector<std::string> configs, sets;
-  std::string output, devices, resume = "auto";
+  std::string output, devices, replay, resume = "auto";
   bool print_config = false, plan = false, dry_run = false;
 };
 
@@ -39,6 +40,11 @@ void add_train_options(CLI::App& app, TrainCommandLine& line) {
       ->capture_default_str();
   app.add_option("--devices", line.devices, "auto, cpu, a number, or a list such as 0,1,3, over distributed.devices")
       ->group("Run");
+  app.add_option(
+         "--replay", line.replay,
+         "compute a batch that the health guard refused once more and show what is wrong with it: guard/step-<n> "
+         "of a run folder, whose config.yaml is read before --config; with the weights of --resume FOLDER if given")
+      ->group("Run");
   app.add_flag("--dry-run", line.dry_run, "everything up to step 1, nothing written")->group("Run");
 }
 
@@ -48,12 +54,21 @@ std::string quoted(const std::string& text) {
   return result + '"';
 }
 
+/// The config.yaml of the run that --replay goes back to.
+std::vector<std::filesystem::path> replayed_configs(const TrainCommandLine& line) {
+  if (line.replay.empty()) return {};
+  const std::filesystem::path config = run_of_batch(line.replay) / "config.yaml";
+  if (std::filesystem::exists(config)) return {config};
+  return {};
+}
+
 LoadedConfig read_config(const TrainCommandLine& line) {
-  if (line.configs.empty() && line.sets.empty()) {
+  ConfigInput input;
+  input.files = replayed_configs(line);
+  if (input.files.empty() && line.configs.empty() && line.sets.empty()) {
     fail("app", "--config is missing, expected a YAML file such as configs/smoke_grpo.yaml");
   }
-  ConfigInput input;
-  input.files.assign(line.configs.begin(), line.configs.end());
+  input.files.insert(input.files.end(), line.configs.begin(), line.configs.end());
   input.sets = line.sets;
   if (!line.output.empty()) input.options.push_back({"--output", "output_dir=" + quoted(line.output)});
   if (!line.devices.empty()) input.options.push_back({"--devices", "distributed.devices=" + quoted(line.devices)});
@@ -77,6 +92,13 @@ std::string resume_of(const std::string& given, const World& world, const std::s
   return world.restarts > 0 && !checkpoint_steps(run_dir).empty() ? "auto" : given;
 }
 
+int replay(const LoadedConfig& loaded, const TrainCommandLine& line) {
+  std::optional<std::filesystem::path> checkpoint;
+  if (line.resume != "auto" && line.resume != "never") checkpoint = find_checkpoint({}, line.resume);
+  const at::Device device = choose_devices(loaded.config.distributed.devices).front();
+  return replay_batch(loaded, line.replay, checkpoint, device);
+}
+
 int run(TrainCommandLine line, const std::vector<std::string>& arguments) {
   const LoadedConfig loaded = read_config(line);
   if (line.print_config) {
@@ -84,6 +106,7 @@ int run(TrainCommandLine line, const std::vector<std::string>& arguments) {
     return 0;
   }
   const Config& config = loaded.config;
+  if (!line.replay.empty()) return replay(loaded, line);
   const std::optional<World> world = world_from_environment();
   if (world) line.resume = resume_of(line.resume, *world, config.output_dir);
   check_run_folder(config.output_dir, line.resume);

@@ -25,7 +25,7 @@ class Packer {
     const int64_t prompt_span = static_cast<int64_t>(out_.tokens.spans.size()) - 1;
     const int64_t prompt_end = out_.num_rows;
     for (std::size_t i = 0; i < group.completions.size(); ++i) {
-      const uint64_t seed = stream_seed(group.dropout_seed, i + 1);
+      const uint64_t seed = stream_seed(group.dropout_seed, group.first_completion + i + 1);
       if (prefix_ == Prefix::kOwn) add_prompt(group, prompt_at, seed);
       predict(group.completions[i], prefix_ == Prefix::kShared ? prompt_end : out_.num_rows);
       add_completion(group.completions[i], next, prompt_span, seed);

@@ -18,13 +18,6 @@ int64_t num_tokens(const std::vector<Completion>& completions) {
   return tokens;
 }
 
-/// One number for each token of each completion.
-template <class Values>
-void repeat(std::vector<double>& target, const std::vector<Completion>& completions, const Values& values) {
-  for (std::size_t i = 0; i < completions.size(); ++i)
-    target.insert(target.end(), completions[i].ids.size(), values[i]);
-}
-
 }  // namespace
 
 PromptGroup GrpoStage::prompt_group(const Group& group, int64_t step) const {
@@ -115,31 +108,15 @@ void GrpoStage::compute_anchor(const std::vector<Group*>& groups) {
   }
 }
 
-/// All but the log-probabilities.
-LossInputs GrpoStage::loss_inputs(const std::vector<Group*>& groups) const {
-  std::vector<double> advantages, weights;
-  std::vector<at::Tensor> old, anchor;
-  for (const Group* group : groups) {
-    repeat(advantages, group->completions, group->advantages);
-    repeat(weights, group->completions, group->weights);
-    if (group->old_M.defined()) old.push_back(group->old_M);
-    if (group->anchor_M.defined()) anchor.push_back(group->anchor_M);
-  }
-  const at::ScalarType dtype = config_.model.dtype == Dtype::kFloat64 ? at::kDouble : at::kFloat;
-  const auto rows = [&](const std::vector<double>& values) {
-    return at::tensor(values, at::kDouble).to(m_.device, dtype);
-  };
-  LossInputs in;
-  in.advantage_M = rows(advantages);
-  in.weight_M = rows(weights);
-  if (!old.empty()) in.old_M = at::cat(old);
-  if (!anchor.empty()) in.anchor_M = at::cat(anchor);
-  return in;
+LossInputs GrpoStage::loss_inputs(const std::vector<Group*>& groups, int64_t step) const {
+  std::vector<BatchGroup> batch;
+  for (const Group* group : groups) batch.push_back(batch_group(*group, step));
+  return lriad::loss_inputs(batch, config_.model.dtype == Dtype::kFloat64 ? at::kDouble : at::kFloat, m_.device);
 }
 
 void GrpoStage::learn_from(const std::vector<Group*>& groups, int64_t step, Sums& sums) {
   clock_.enter("policy");
-  LossInputs in = loss_inputs(groups);
+  LossInputs in = loss_inputs(groups, step);
   LossSlope slope;
   if (moves_weights(*groups.front())) {
     slope = [&](const at::Tensor& logp_C, int64_t begin) { return grpo_loss_slope(in, logp_C, begin, config_.grpo); };

@@ -1,4 +1,4 @@
-// The lines of completions.jsonl.
+// What is written down of groups: the lines of completions.jsonl, and the batch that the health guard refused.
 #include <ATen/ATen.h>
 
 #include <algorithm>
@@ -48,6 +48,36 @@ CompletionRecord GrpoStage::record(const Group& group, std::size_t completion, i
   tokens.ref_logprobs = slice(group.anchor_M, offset, line.length);
   tokens.policy_logprobs = slice(group.policy_M, offset, line.length).value();
   return line;
+}
+
+BatchGroup GrpoStage::batch_group(const Group& group, int64_t step) const {
+  BatchGroup result;
+  const Sample& sample = m_.data.samples[static_cast<std::size_t>(group.prompt.sample.index)];
+  result.place = group.prompt.place;
+  result.sample_id = sample.id;
+  result.tokens = prompt_group(group, step);
+  result.texts = group.texts;
+  for (const Reward& reward : group.rewards) result.rewards.push_back(reward.total);
+  result.advantages = group.advantages;
+  result.weights = group.weights;
+  result.old_M = group.old_M;
+  result.anchor_M = group.anchor_M;
+  return result;
+}
+
+std::vector<BatchGroup> GrpoStage::batch(int64_t step) {
+  std::vector<BatchGroup> batch;
+  int64_t pass = 0;
+  for (const auto& groups : micro_batches(step)) {
+    for (const Group* group : groups) {
+      BatchGroup& written = batch.emplace_back(batch_group(*group, step));
+      written.pass = pass;
+      written.prompt = m_.tokenizer.decode(group->prompt.sample.prompt_ids, /*skip_special=*/true);
+      if (sampled_at(step) == step) written.policy_M = group->policy_M;
+    }
+    ++pass;
+  }
+  return batch;
 }
 
 std::vector<std::string> GrpoStage::completion_lines(int64_t step) {

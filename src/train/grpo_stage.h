@@ -26,6 +26,7 @@ class GrpoStage : public TrainingStage {
   GrpoStage(Materials& materials, FlatParameters& parameters, Communicator& communicator, PhaseClock& clock);
   StepFigures gradients(int64_t step) override;
   int64_t steps_per_epoch() const override;
+  std::vector<BatchGroup> batch(int64_t step) override;
   void save(TrainerState& trainer, std::map<std::string, at::Tensor>& state) const override;
   void restore(const TrainerState& trainer, const std::map<std::string, at::Tensor>& state) override;
 
@@ -59,7 +60,8 @@ class GrpoStage : public TrainingStage {
   void draw_again(int64_t step);
   PackedGroups pack(const std::vector<Group*>& groups, int64_t step) const;
   PromptGroup prompt_group(const Group& group, int64_t step) const;
-  LossInputs loss_inputs(const std::vector<Group*>& groups) const;
+  BatchGroup batch_group(const Group& group, int64_t step) const;
+  LossInputs loss_inputs(const std::vector<Group*>& groups, int64_t step) const;
   bool moves_weights(const Group& group) const;
   std::vector<std::vector<Group*>> micro_batches(int64_t step);
   Sums over_ranks(const Sums& own);

@@ -35,8 +35,12 @@ StepFigures SftStage::gradients(int64_t step) {
   clock_.enter("data");
   std::vector<BatchPrompt> prompts = batches_.take(step - 1);
   groups_.clear();
+  notes_.assign(prompts.size(), {});
   Sums counts;
   for (const BatchPrompt& prompt : prompts) {
+    BatchGroup& note = notes_[groups_.size()];
+    note.place = prompt.place;
+    note.sample_id = m_.data.samples[static_cast<std::size_t>(prompt.sample.index)].id;
     groups_.push_back(target_group(prompt, step));
     counts.tokens += static_cast<double>(groups_.back().completions.front().size());
     counts.prompt_tokens += static_cast<double>(groups_.back().ids.size());
@@ -48,6 +52,8 @@ StepFigures SftStage::gradients(int64_t step) {
     for (int64_t rows = 0; end < prompts.size(); ++end) {
       rows += packed_rows(groups_[end], Prefix::kShared);
       if (end > begin && rows > m_.memory.rows_per_pass) break;
+      notes_[end].pass = static_cast<int64_t>(begin);
+      notes_[end].weights = {1 / all_counts.tokens};
     }
     learn_from(prompts, begin, end, all_counts.tokens, sums);
   }
@@ -91,6 +97,18 @@ void SftStage::learn_from(std::vector<BatchPrompt>& prompts, std::size_t begin, 
   sums.entropy += now.entropy_M.sum().item<double>();
   sums.top1 += now.top1_M.sum().item<double>();
   if (!at::isfinite(now.logp_M).all().item<bool>()) sums.nonfinite += 1;
+}
+
+std::vector<BatchGroup> SftStage::batch(int64_t) {
+  std::vector<BatchGroup> batch = notes_;
+  for (std::size_t k = 0; k < batch.size(); ++k) {
+    BatchGroup& group = batch[k];
+    group.tokens = groups_[k];
+    group.prompt = m_.tokenizer.decode(groups_[k].ids, /*skip_special=*/true);
+    group.texts = {m_.tokenizer.decode(groups_[k].completions.front(), /*skip_special=*/true)};
+    group.advantages = {1};  // the loss is that of stage grpo with policy_loss logp and nothing else
+  }
+  return batch;
 }
 
 SftStage::Sums SftStage::over_ranks(const Sums& own) {

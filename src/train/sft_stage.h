@@ -17,6 +17,7 @@ class SftStage : public TrainingStage {
   SftStage(Materials& materials, FlatParameters& parameters, Communicator& communicator, PhaseClock& clock);
   StepFigures gradients(int64_t step) override;
   int64_t steps_per_epoch() const override { return batches_.per_epoch(); }
+  std::vector<BatchGroup> batch(int64_t step) override;
   void save(TrainerState& trainer, std::map<std::string, at::Tensor>& state) const override;
   void restore(const TrainerState& trainer, const std::map<std::string, at::Tensor>& state) override;
 
@@ -35,6 +36,7 @@ class SftStage : public TrainingStage {
   PhaseClock& clock_;
   Batches batches_;
   std::vector<PromptGroup> groups_;  ///< of the present step's prompts
+  std::vector<BatchGroup> notes_;    ///< of the same: what batch() says besides
   int64_t num_tokens_ = 0;
 };
 

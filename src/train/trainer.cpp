@@ -22,22 +22,8 @@ namespace fs = std::filesystem;
 
 constexpr int kGuardExit = 3;
 
-/// Weight decay skips biases and norms, as transformers' Trainer.
 bool decays(const std::string& name, const at::Tensor& tensor) {
   return tensor.dim() > 1 && !name.ends_with(".bias") && name.find("norm") == std::string::npos;
-}
-
-std::vector<TrainedParameter> trained_parameters(Materials& m) {
-  std::vector<TrainedParameter> trained;
-  if (m.config.trainable == Trainable::kLora) {
-    for (const auto& [name, tensor] : m.model->lora_parameters()) trained.push_back({name, tensor, true});
-    return trained;
-  }
-  for (const auto& item : m.model->named_parameters()) {
-    item.value().requires_grad_(true);
-    trained.push_back({item.key(), item.value(), decays(item.key(), item.value())});
-  }
-  return trained;
 }
 
 std::unique_ptr<TrainingStage> make_stage(Materials& m, FlatParameters& parameters, Communicator& communicator,
@@ -48,6 +34,19 @@ std::unique_ptr<TrainingStage> make_stage(Materials& m, FlatParameters& paramete
 
 }  // namespace
 
+std::vector<TrainedParameter> trained_parameters(Qwen2Vl& model, Trainable trainable) {
+  std::vector<TrainedParameter> trained;
+  if (trainable == Trainable::kLora) {
+    for (const auto& [name, tensor] : model->lora_parameters()) trained.push_back({name, tensor, true});
+    return trained;
+  }
+  for (const auto& item : model->named_parameters()) {
+    item.value().requires_grad_(true);
+    trained.push_back({item.key(), item.value(), decays(item.key(), item.value())});
+  }
+  return trained;
+}
+
 Trainer::Impl::Impl(const LoadedConfig& loaded_config, const TrainOptions& given, Communicator& world,
                     const at::Device& device)
     : loaded(loaded_config),
@@ -55,7 +54,7 @@ Trainer::Impl::Impl(const LoadedConfig& loaded_config, const TrainOptions& given
       communicator(world),
       materials(load_materials(loaded_config.config, device, world.size())),
       config(materials.config),
-      parameters(trained_parameters(materials)),
+      parameters(trained_parameters(materials.model, config.trainable)),
       optimizer(parameters, config.optim),
       guard(config.guard),
       clock(device) {

@@ -24,6 +24,9 @@ struct RunFiles {
   std::unique_ptr<RunLog> log;
 };
 
+/// Weight decay skips biases and norms, as transformers' Trainer.
+std::vector<TrainedParameter> trained_parameters(Qwen2Vl& model, Trainable trainable);
+
 struct Trainer::Impl {
   Impl(const LoadedConfig& loaded_config, const TrainOptions& given, Communicator& world, const at::Device& device);
 
@@ -33,6 +36,7 @@ struct Trainer::Impl {
   void start_progress();
   bool step(int64_t number);
   bool update(const StepFigures& figures, StepMetrics& metrics, int64_t number);
+  void keep_batch(const StepHealth& health, const std::string& reason, int64_t number);
   void evaluate_step(int64_t number, StepMetrics& metrics);
   void log_step(const StepFigures& figures, StepMetrics& metrics);
   void save();

@@ -6,6 +6,7 @@
 
 #include "evaluation.h"
 #include "lriad/core/error.h"
+#include "lriad/core/files.h"
 #include "lriad/core/log.h"
 #include "lriad/train/schedule.h"
 #include "rank_sums.h"
@@ -73,8 +74,9 @@ bool Trainer::Impl::update(const StepFigures& figures, StepMetrics& metrics, int
   const double rate = config.optim.learning_rate * schedule_factor(config.optim.lr_scheduler_type, number - 1,
                                                                    total_steps, config.optim.warmup_ratio);
   const double norm = parameters.gradients().norm().item<double>();
+  const StepHealth health{figures.loss, norm, figures.kl, figures.finite};
   std::optional<std::string> trip;
-  if (!figures.nothing_left) trip = guard.check({figures.loss, norm, figures.kl, figures.finite});
+  if (!figures.nothing_left) trip = guard.check(health);
   if (figures.nothing_left || trip) {
     metrics.add_null("loss");
     metrics.add_null("grad_norm");
@@ -90,10 +92,35 @@ bool Trainer::Impl::update(const StepFigures& figures, StepMetrics& metrics, int
     log_warning(concat("[train] step ", number, ": no completion counts, the weights stay as they are"));
   if (!trip) return true;
   log_warning(concat("[train] step ", number, ": the health guard left the weights as they are: ", *trip));
+  keep_batch(health, *trip, number);
   if (!guard.must_stop()) return true;
   log_error(concat("[train] stopped by the health guard at step ", number, " (guard.on_trip, guard.stop_after): ",
                    *trip, "; the last checkpoint is unharmed: lower optim.learning_rate, or raise the guard's limits"));
   return false;
+}
+
+/// Every rank writes its part of the batch, for --replay. That this fails does not end the run.
+void Trainer::Impl::keep_batch(const StepHealth& health, const std::string& reason, int64_t number) {
+  clock.enter("guard");
+  const std::filesystem::path folder = std::filesystem::path(config.output_dir) / "guard" / concat("step-", number);
+  StepBatch batch;
+  batch.step = number;
+  batch.rank = communicator.rank();
+  batch.num_ranks = communicator.size();
+  batch.reason = reason;
+  batch.health = health;
+  batch.guard = guard.save();
+  batch.config = canonical_config(config);
+  batch.last_saved = saved_step;
+  if (config.trainable == Trainable::kLora) batch.adapter = {materials.adapter, parameters.named_values()};
+  batch.groups = stage->batch(number);
+  try {
+    make_folder("train", folder);
+    write_step_batch(folder / concat("rank-", communicator.rank(), ".safetensors"), batch);
+    log_info(concat("the batch is kept: lriad-train --replay ", folder.string()));
+  } catch (const Error& error) {
+    log_warning(concat("[train] the batch cannot be kept for --replay: ", error.what()));
+  }
 }
 
 void Trainer::Impl::evaluate_step(int64_t number, StepMetrics& metrics) {

@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "lriad/train/checkpoint.h"
+#include "step_batch.h"
 
 namespace lriad {
 
@@ -31,6 +32,8 @@ class TrainingStage {
   /// Adds this rank's part of the step's gradient to the flat buffer; collective.
   virtual StepFigures gradients(int64_t step) = 0;
   virtual int64_t steps_per_epoch() const = 0;
+  /// This rank's prompts and completions of the step that gradients() has just done, as the loss saw them.
+  virtual std::vector<BatchGroup> batch(int64_t step) = 0;
   /// What resuming after the last step needs besides weights and optimizer.
   virtual void save(TrainerState& trainer, std::map<std::string, at::Tensor>& state) const = 0;
   virtual void restore(const TrainerState& trainer, const std::map<std::string, at::Tensor>& state) = 0;

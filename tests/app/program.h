@@ -24,7 +24,7 @@ struct Ended {
 inline Ended run_program_file(const std::string& program, const std::vector<std::string>& arguments,
                               const std::string& tail = "") {
   const TempFolder folder;
-  std::string line = "CUDA_VISIBLE_DEVICES= " LRIAD_BIN_DIR "/" + program;
+  std::string line = "CUDA_VISIBLE_DEVICES= OMP_NUM_THREADS=1 " LRIAD_BIN_DIR "/" + program;
   for (const std::string& argument : arguments) line += " '" + argument + "'";
   const std::string out = (folder.path() / "out").string(), err = (folder.path() / "err").string();
   const std::string streams = " >" + out + " 2>" + err + " </dev/null ";
@@ -43,6 +43,7 @@ class Running {
     process_ = fork();
     if (process_ == 0) {
       setenv("CUDA_VISIBLE_DEVICES", "", 1);
+      setenv("OMP_NUM_THREADS", "1", 1);
       execv(pointers[0], pointers.data());
       _exit(127);
     }

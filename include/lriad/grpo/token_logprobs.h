@@ -19,6 +19,7 @@ struct PromptGroup {
   std::vector<std::vector<int64_t>> completions;  ///< token ids, none empty
   std::vector<at::Tensor> kept_TV;  ///< a completion: tokens that count in the softmax, bool on the CPU; empty: all
   uint64_t dropout_seed = 0;        ///< of the whole group
+  uint64_t first_completion = 0;    ///< number in the group of the first one here: each has dropout masks of its own
 };
 
 /// Whether completions share the prompt's rows (computed once, exact without dropout; with dropout all completions of a

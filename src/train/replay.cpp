@@ -1,0 +1,293 @@
+#include "lriad/train/replay.h"
+
+#include <ATen/ATen.h>
+
+#include <algorithm>
+#include <cmath>
+#include <iomanip>
+#include <iostream>
+#include <nlohmann/json.hpp>
+#include <set>
+#include <sstream>
+
+#include "lriad/core/error.h"
+#include "lriad/core/log.h"
+#include "lriad/model/load_model.h"
+#include "step_batch.h"
+#include "trainer_impl.h"
+
+// Shape letters: M completion tokens of the groups of one pass.
+namespace lriad {
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr int kGuardExit = 3;
+constexpr double kFarAbove = 5;  // times the median of the batch
+
+/// What the replay finds out about one completion.
+struct Finding {
+  int64_t place = 0;
+  std::size_t generation = 0;
+  std::string sample_id, text;
+  std::size_t tokens = 0;
+  double advantage = 0, loss = 0, mean_logp = 0, least_logp = 0, kl = 0, grad_norm = 0;
+  std::string marks;
+};
+
+std::vector<StepBatch> read_parts(const fs::path& path) {
+  std::vector<fs::path> files;
+  if (fs::is_directory(path)) {
+    for (const auto& entry : fs::directory_iterator(path)) {
+      if (entry.path().extension() == ".safetensors") files.push_back(entry.path());
+    }
+  } else {
+    files.push_back(path);
+  }
+  std::vector<StepBatch> parts;
+  for (const fs::path& file : files) parts.push_back(read_step_batch(file));
+  if (parts.empty()) fail("train", path.string(), " holds no rank-<r>.safetensors of a refused batch");
+  std::ranges::sort(parts, {}, &StepBatch::rank);
+  return parts;
+}
+
+Qwen2Vl model_with_weights(const Config& config, const StepBatch& batch, const std::optional<fs::path>& checkpoint,
+                           const at::Device& device) {
+  const bool whole = config.trainable == Trainable::kAll;
+  Qwen2Vl model = load_model(whole && checkpoint ? *checkpoint : fs::path(config.model.path),
+                             scalar_type(config.model.dtype), device);
+  if (whole) return model;
+  if (!batch.adapter) fail("train", "the batch was refused in a run with trainable: all, the config says lora");
+  add_adapter(model, checkpoint ? read_adapter(*checkpoint) : *batch.adapter, config.lora.lora_dropout);
+  return model;
+}
+
+/// Forward and backward passes over groups of a batch, as its step did them.
+class Replay {
+ public:
+  Replay(const Config& config, Qwen2Vl model, const at::Device& device)
+      : config_(config),
+        section_(config.grpo),
+        model_(std::move(model)),
+        parameters_(trained_parameters(model_, config.trainable)),
+        device_(device) {
+    if (config.stage != Stage::kSft) return;
+    section_.policy_loss = PolicyLoss::kLogp;
+    section_.beta = 0;
+  }
+
+  /// Adds the whole part's gradient and figures; a finding for each completion, without its own gradient.
+  void add(const StepBatch& part) {
+    const std::span<const BatchGroup> all(part.groups);
+    for (std::size_t begin = 0, end = 0; begin < all.size(); begin = end) {
+      while (end < all.size() && all[end].pass == all[begin].pass) ++end;
+      const std::span<const BatchGroup> groups = all.subspan(begin, end - begin);
+      look_at(groups, pass(groups));
+    }
+  }
+
+  StepHealth health() {
+    health_.grad_norm = parameters_.gradients().norm().item<double>();
+    health_.kl = tokens_ == 0 ? 0 : kl_sum_ / static_cast<double>(tokens_);
+    return health_;
+  }
+
+  /// The gradient that each completion of the part has by itself; after health().
+  void look_at_each_alone(const StepBatch& part) {
+    auto finding = std::ranges::find(findings_, -1.0, &Finding::grad_norm);
+    for (const BatchGroup& group : part.groups) {
+      int64_t begin = 0;
+      for (std::size_t i = 0; i < group.size(); ++i, ++finding) {
+        parameters_.zero_gradients();
+        const BatchGroup alone = completion_of(group, i, begin);
+        pass({&alone, 1});
+        finding->grad_norm = parameters_.gradients().norm().item<double>();
+        begin += static_cast<int64_t>(group.tokens.completions[i].size());
+      }
+    }
+  }
+
+  std::vector<Finding>& findings() { return findings_; }
+
+ private:
+  /// The loss inputs of the groups with the log-probabilities now; their gradient is added.
+  LossInputs pass(std::span<const BatchGroup> groups) {
+    std::vector<PromptGroup> tokens;
+    for (const BatchGroup& group : groups) {
+      PromptGroup& last = tokens.emplace_back(group.tokens);
+      if (last.features_MD.defined()) last.features_MD = last.features_MD.to(device_, scalar_type(config_.model.dtype));
+    }
+    const bool own_prefix = config_.stage == Stage::kGrpo && config_.train.shared_prefix == Switch::kOff;
+    const PackedGroups packed =
+        pack_groups(tokens, model_->config(), own_prefix ? Prefix::kOwn : Prefix::kShared, device_);
+    LossInputs in = loss_inputs(groups, config_.model.dtype == Dtype::kFloat64 ? at::kDouble : at::kFloat, device_);
+    model_->train();
+    TokenLogprobs now = token_logprobs(
+        model_, packed, config_.stage == Stage::kSft ? 1.0 : config_.rollout.temperature,
+        [&](const at::Tensor& logp_C, int64_t begin) { return grpo_loss_slope(in, logp_C, begin, section_); });
+    now.backward();
+    parameters_.collect_gradients();
+    model_->eval();
+    in.logp_M = now.logp_M;
+    return in;
+  }
+
+  void look_at(std::span<const BatchGroup> groups, const LossInputs& in) {
+    int64_t begin = 0;
+    for (const BatchGroup& group : groups) {
+      for (std::size_t i = 0; i < group.size(); ++i) {
+        const auto length = static_cast<int64_t>(group.tokens.completions[i].size());
+        findings_.push_back(finding(group, i, slice(in, begin, length)));
+        begin += length;
+      }
+    }
+  }
+
+  Finding finding(const BatchGroup& group, std::size_t i, const LossInputs& in) {
+    const LossSums sums = grpo_loss(in, section_);
+    Finding result{group.place,
+                   i,
+                   group.sample_id,
+                   group.texts[i],
+                   group.tokens.completions[i].size(),
+                   group.advantages[i],
+                   sums.loss.item<double>(),
+                   in.logp_M.mean().item<double>(),
+                   in.logp_M.min().item<double>(),
+                   0,
+                   -1,
+                   ""};
+    const bool counts = group.weights[i] != 0;
+    result.kl = counts ? sums.kl_sum / static_cast<double>(result.tokens) : 0;
+    health_.loss += result.loss;
+    kl_sum_ += sums.kl_sum;
+    if (counts) tokens_ += static_cast<int64_t>(result.tokens);
+    if (!at::isfinite(in.logp_M).all().item<bool>()) {
+      health_.finite_logprobs = false;
+      result.marks = "log-probability not finite";
+    }
+    return result;
+  }
+
+  static LossInputs slice(const LossInputs& in, int64_t begin, int64_t length) {
+    const auto part = [&](const at::Tensor& values_M) {
+      return values_M.defined() ? values_M.slice(0, begin, begin + length) : values_M;
+    };
+    return {part(in.logp_M), part(in.old_M), part(in.anchor_M), part(in.advantage_M), part(in.weight_M)};
+  }
+
+  static BatchGroup completion_of(const BatchGroup& group, std::size_t i, int64_t begin) {
+    BatchGroup alone = group;
+    const auto end = begin + static_cast<int64_t>(group.tokens.completions[i].size());
+    alone.tokens.completions = {group.tokens.completions[i]};
+    alone.tokens.first_completion = i;
+    if (!group.tokens.kept_TV.empty()) alone.tokens.kept_TV = {group.tokens.kept_TV[i]};
+    alone.advantages = {group.advantages[i]};
+    alone.weights = {group.weights[i]};
+    if (group.old_M.defined()) alone.old_M = group.old_M.slice(0, begin, end);
+    if (group.anchor_M.defined()) alone.anchor_M = group.anchor_M.slice(0, begin, end);
+    return alone;
+  }
+
+  const Config& config_;
+  GrpoSection section_;
+  Qwen2Vl model_;
+  FlatParameters parameters_;
+  at::Device device_;
+  StepHealth health_;
+  double kl_sum_ = 0;
+  int64_t tokens_ = 0;
+  std::vector<Finding> findings_;
+};
+
+/// Marks findings whose figure is not finite or far above the others'.
+void mark(std::vector<Finding>& findings, double Finding::*figure, const std::string& name) {
+  std::vector<double> finite;
+  for (const Finding& finding : findings) {
+    if (std::isfinite(finding.*figure) && finding.*figure > 0) finite.push_back(finding.*figure);
+  }
+  const auto middle = finite.begin() + static_cast<std::ptrdiff_t>(finite.size() / 2);
+  if (!finite.empty()) std::nth_element(finite.begin(), middle, finite.end());
+  for (Finding& finding : findings) {
+    const char* what = nullptr;
+    if (!std::isfinite(finding.*figure)) what = " not finite";
+    if (!finite.empty() && finding.*figure > kFarAbove * *middle) what = " far above the others";
+    if (what != nullptr) finding.marks += concat(finding.marks.empty() ? "" : ", ", name, what);
+  }
+}
+
+void print_findings(const std::vector<Finding>& findings) {
+  std::cout << "\nplace gen tokens advantage        loss  mean logp least logp          KL   grad norm  sample\n";
+  for (const Finding& f : findings) {
+    std::cout << std::setw(5) << f.place << std::setw(4) << f.generation << std::setw(7) << f.tokens
+              << std::setprecision(4);
+    std::cout << std::setw(10) << f.advantage;
+    for (const double value : {f.loss, f.mean_logp, f.least_logp, f.kl, f.grad_norm}) {
+      std::cout << ' ' << std::setw(11) << value;
+    }
+    std::cout << "  " << f.sample_id << (f.marks.empty() ? "" : "  <- ") << f.marks << '\n';
+  }
+  for (const Finding& f : findings) {
+    if (f.marks.empty()) continue;
+    // As JSON: a completion may hold anything, control characters included.
+    const nlohmann::json text = f.text;
+    std::cout << "\nplace " << f.place << ", generation " << f.generation << ": "
+              << text.dump(-1, ' ', true, nlohmann::json::error_handler_t::replace) << '\n';
+  }
+}
+
+void print_totals(const StepHealth& before, const StepHealth& now) {
+  std::cout << std::setprecision(10) << "\n              recorded               now\n";
+  const auto line = [](const char* name, double then, double later) {
+    std::cout << std::left << std::setw(10) << name << std::right << std::setw(18) << then << std::setw(18) << later
+              << '\n';
+  };
+  line("loss", before.loss, now.loss);
+  line("kl", before.kl, now.kl);
+  line("grad_norm", before.grad_norm, now.grad_norm);
+}
+
+void warn_of_differences(const std::string& before, const std::string& now) {
+  std::set<std::string> old_lines;
+  std::istringstream old_text(before), new_text(now);
+  for (std::string line; std::getline(old_text, line);) old_lines.insert(line);
+  for (std::string line; std::getline(new_text, line);) {
+    if (!old_lines.contains(line)) log_warning(concat("[train] not as in the run: ", line));
+  }
+}
+
+}  // namespace
+
+fs::path run_of_batch(const fs::path& batch) {
+  std::error_code error;
+  const fs::path path = fs::weakly_canonical(batch, error);
+  if (error || !fs::exists(path)) {
+    fail("train", "--replay ", batch.string(), " does not exist, expected guard/step-<n> of a run folder");
+  }
+  return (fs::is_directory(path) ? path : path.parent_path()).parent_path().parent_path();
+}
+
+int replay_batch(const LoadedConfig& loaded, const fs::path& path, const std::optional<fs::path>& checkpoint,
+                 const at::Device& device) {
+  const std::vector<StepBatch> parts = read_parts(path);
+  const StepBatch& first = parts.front();
+  warn_of_differences(first.config, canonical_config(loaded.config));
+  std::cout << "step " << first.step << ", " << parts.size() << " of " << first.num_ranks
+            << (first.num_ranks == 1 ? " rank" : " ranks") << ", refused because " << first.reason
+            << "\nweights: " << (checkpoint ? checkpoint->string() : "as they were at that step") << '\n';
+  Replay replay(loaded.config, model_with_weights(loaded.config, first, checkpoint, device), device);
+  for (const StepBatch& part : parts) replay.add(part);
+  const StepHealth now = replay.health();
+  for (const StepBatch& part : parts) replay.look_at_each_alone(part);
+  print_totals(first.health, now);
+  mark(replay.findings(), &Finding::kl, "KL");
+  mark(replay.findings(), &Finding::grad_norm, "gradient");
+  print_findings(replay.findings());
+  HealthGuard guard(loaded.config.guard);
+  guard.restore(first.guard);
+  const std::optional<std::string> reason = guard.check(now);
+  std::cout << "\nthe health guard " << (reason ? concat("refuses it: ", *reason) : "lets it pass") << '\n';
+  return reason ? kGuardExit : 0;
+}
+
+}  // namespace lriad

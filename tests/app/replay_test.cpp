@@ -1,0 +1,125 @@
+// Batches that the health guard refused, kept and computed again.
+#include <gmock/gmock.h>
+
+#include <cmath>
+#include <sstream>
+
+#include "app/program.h"
+#include "app/training_run.h"
+#include "train/step_batch.h"
+
+namespace lriad {
+namespace {
+
+using ::testing::AllOf;
+using ::testing::HasSubstr;
+
+class Replay : public TrainingRun {
+ protected:
+  /// A run that ends with a step that the guard refuses; the folder of that step's batch.
+  static Path refused_batch(const std::string& name, const std::vector<std::string>& sets, int64_t step = 1) {
+    std::vector<std::string> words = {
+        "--config", at("grpo.yaml").string(), "--output", at(name).string(), "--log-level", "off"};
+    for (const std::string& set : sets) words.insert(words.end(), {"--set", set});
+    words.insert(words.end(), {"--set", "guard.on_trip=stop"});
+    EXPECT_EQ(run_program_file("lriad-train", words).code, 3);
+    return at(name) / "guard" / ("step-" + std::to_string(step));
+  }
+
+  static Ended replay(const Path& batch, const std::vector<std::string>& sets = {}) {
+    std::vector<std::string> words = {"--replay", batch.string(), "--log-level", "error"};
+    for (const std::string& set : sets) words.insert(words.end(), {"--set", set});
+    return run_program_file("lriad-train", words);
+  }
+
+  /// The two numbers behind a name in the table of totals: recorded, and now.
+  static void expect_as_recorded(const std::string& out, const std::string& name) {
+    std::istringstream line(out.substr(out.find("\n" + name) + 1 + name.size()));
+    double recorded = NAN, now = NAN;
+    ASSERT_TRUE(line >> recorded >> now) << out;
+    EXPECT_NEAR(now, recorded, 1e-9 * std::max(1.0, std::abs(recorded))) << name;
+  }
+
+  static std::vector<std::string> marked_lines(const std::string& out) {
+    std::vector<std::string> marked;
+    std::istringstream lines(out);
+    for (std::string line; std::getline(lines, line);) {
+      if (line.find("not finite") != std::string::npos && line.find("<-") != std::string::npos) marked.push_back(line);
+    }
+    return marked;
+  }
+};
+
+TEST_F(Replay, GivesTheFiguresOfTheRefusedStepAgain) {
+  for (const char* devices : {"1", "2"}) {
+    const std::string name = std::string("ranks") + devices;
+    const Path batch =
+        refused_batch(name, {"guard.max_grad_norm=1e-6", "lora.lora_dropout=0.1",
+                             std::string("distributed.devices=") + devices, "train.gradient_accumulation_steps=2"});
+    const Ended again = replay(batch);
+    EXPECT_EQ(again.code, 3) << again.err;
+    EXPECT_THAT(again.out, AllOf(HasSubstr("step 1, "), HasSubstr("above guard.max_grad_norm 1e-06"),
+                                 HasSubstr("the health guard refuses it")));
+    for (const char* figure : {"loss", "kl", "grad_norm"}) expect_as_recorded(again.out, figure);
+    EXPECT_EQ(replay(batch, {"guard.max_grad_norm=1e6"}).code, 0);
+  }
+}
+
+TEST_F(Replay, ServesLaterIterationsAndTheColdStart) {
+  // Without dropout the first iteration is still at its anchor.
+  const Path batch = refused_batch("iterations", {"guard.max_kl=1e-9", "grpo.num_iterations=2"}, 2);
+  expect_as_recorded(replay(batch).out, "kl");
+  const Path sft = refused_batch("sft", {"guard.max_grad_norm=1e-6", "stage=sft"});
+  const Ended again = replay(sft);
+  EXPECT_EQ(again.code, 3) << again.err;
+  for (const char* figure : {"loss", "grad_norm"}) expect_as_recorded(again.out, figure);
+}
+
+TEST_F(Replay, NamesTheOneCompletionThatIsNotFinite) {
+  const Path file = refused_batch("nan", {"guard.max_grad_norm=1e-6"}) / "rank-0.safetensors";
+  StepBatch batch = read_step_batch(file);
+  BatchGroup& group = batch.groups.at(1);
+  group.anchor_M[0] = NAN;
+  write_step_batch(file, batch);
+  const Ended again = replay(file);
+  EXPECT_EQ(again.code, 3);
+  const auto marked = marked_lines(again.out);
+  ASSERT_EQ(marked.size(), 1u) << again.out;
+  EXPECT_THAT(marked[0],
+              AllOf(HasSubstr(group.sample_id), HasSubstr("KL not finite"), HasSubstr("gradient not finite")));
+  EXPECT_THAT(again.out, HasSubstr("loss is not finite"));
+}
+
+TEST_F(Replay, KeepsWhatWasWritten) {
+  const Path file = refused_batch("kept", {"guard.max_grad_norm=1e-6"}) / "rank-0.safetensors";
+  const StepBatch batch = read_step_batch(file);
+  EXPECT_EQ(batch.groups.size(), 4u);
+  for (const BatchGroup& group : batch.groups) {
+    EXPECT_EQ(group.size(), 4u);
+    EXPECT_THAT(group.prompt, HasSubstr("Analyze the given image"));
+    EXPECT_TRUE(group.policy_M.defined() && group.anchor_M.defined());
+    EXPECT_EQ(group.policy_M.size(0), group.num_tokens());
+  }
+  const std::string before = bytes(file);
+  write_step_batch(file, batch);
+  EXPECT_EQ(bytes(file), before);
+}
+
+TEST_F(Replay, RefusesOtherFiles) {
+  EXPECT_THAT(replay(at("nothing")).err, HasSubstr("does not exist"));
+  const Path file = refused_batch("bad", {"guard.max_grad_norm=1e-6"}) / "rank-0.safetensors";
+  std::filesystem::copy(Path(LRIAD_GOLDEN_DIR) / "cold_start" / "adapter_model.safetensors", file,
+                        std::filesystem::copy_options::overwrite_existing);
+  const Ended other = replay(file);
+  EXPECT_EQ(other.code, 2);
+  EXPECT_THAT(other.err, HasSubstr("is no batch of a run"));
+  std::filesystem::resize_file(file, 1000);
+  EXPECT_EQ(replay(file).code, 2);
+  std::filesystem::remove(file);
+  const Ended none = replay(file.parent_path());
+  EXPECT_EQ(none.code, 2);
+  EXPECT_THAT(none.err, HasSubstr("holds no rank-<r>.safetensors"));
+}
+
+}  // namespace
+}  // namespace lriad
