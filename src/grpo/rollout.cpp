@@ -40,6 +40,7 @@ class Decoding {
   Drawn run() {
     at::Tensor logits_CV = prefill();
     for (int64_t place = 0;; ++place) {
+      if (settings_.each_token) settings_.each_token();
       const at::Tensor ids_C = take(logits_CV, place);
       if (place + 1 == settings_.max_new_tokens || !shrink()) break;
       logits_CV = next_logits(drawn_.ids_BN.index_select(0, row_C_).select(1, place), place);

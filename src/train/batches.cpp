@@ -1,6 +1,9 @@
 #include "batches.h"
 
 #include <algorithm>
+#include <functional>
+#include <numeric>
+#include <span>
 #include <thread>
 
 #include "lriad/core/error.h"
@@ -13,23 +16,63 @@ constexpr int64_t kBatchesAhead = 2;
 
 int64_t num_threads() { return std::clamp<int64_t>(std::thread::hardware_concurrency() / 2, 1, 4); }
 
+/// A prompt costs its own rows and those of its completions; how long they get is not known before, so half of what is
+/// allowed is taken for each. A target text of stage sft takes about a token for four bytes.
+std::vector<int64_t> predicted_costs(const Inputs& inputs) {
+  std::vector<int64_t> costs = inputs.prompt_tokens;
+  const Config& config = inputs.config;
+  for (std::size_t i = 0; i < costs.size(); ++i) {
+    if (config.stage == Stage::kGrpo) {
+      costs[i] += config.rollout.num_generations * config.rollout.max_completion_length / 2;
+    } else {
+      costs[i] += std::ssize(inputs.data.samples[i].response) / 4;
+    }
+  }
+  return costs;
+}
+
 int64_t prompts_per_rank(const TrainSection& train) {
   return train.per_device_train_batch_size * train.gradient_accumulation_steps;
 }
 
 }  // namespace
 
-Batches::Batches(const Dataset& dataset, const SamplePreparer& preparer, const Config& config, int64_t rank,
-                 int64_t num_ranks)
-    : dataset_(dataset),
-      sampler_(config.data.sampler),
-      bad_image_(config.data.bad_image),
-      seed_(config.seed),
+std::vector<int64_t> deal(const std::vector<int64_t>& costs, int64_t num_ranks) {
+  std::vector<std::size_t> places(costs.size());
+  std::iota(places.begin(), places.end(), std::size_t{0});
+  std::ranges::stable_sort(places, std::greater(), [&](std::size_t place) { return costs[place]; });
+  const auto count = static_cast<int64_t>(costs.size());
+  struct Load {
+    int64_t cost = 0, prompts = 0;
+  };
+  std::vector<Load> loads(static_cast<std::size_t>(num_ranks));
+  int64_t roomy = count % num_ranks;  // ranks that may yet take one prompt more than the others
+  std::vector<int64_t> ranks(costs.size());
+  for (const std::size_t place : places) {
+    Load* least = nullptr;
+    for (Load& load : loads) {
+      const bool full = load.prompts > count / num_ranks || (load.prompts == count / num_ranks && roomy == 0);
+      if (!full && (least == nullptr || load.cost < least->cost)) least = &load;
+    }
+    if (least->prompts == count / num_ranks) --roomy;
+    least->cost += costs[place];
+    ++least->prompts;
+    ranks[place] = least - loads.data();
+  }
+  return ranks;
+}
+
+Batches::Batches(const Inputs& inputs, int64_t rank, int64_t num_ranks)
+    : dataset_(inputs.data),
+      costs_(predicted_costs(inputs)),
+      sampler_(inputs.config.data.sampler),
+      bad_image_(inputs.config.data.bad_image),
+      seed_(inputs.config.seed),
       rank_(rank),
       num_ranks_(num_ranks),
-      batch_size_(std::min(prompts_per_rank(config.train) * num_ranks, static_cast<int64_t>(dataset.samples.size()))),
-      per_epoch_(static_cast<int64_t>(dataset.samples.size()) / batch_size_),
-      prefetcher_(dataset, preparer, num_threads(), 2 * prompts_per_rank(config.train) + 4) {}
+      batch_size_(std::min(prompts_per_rank(inputs.config.train) * num_ranks, std::ssize(dataset_.samples))),
+      per_epoch_(std::ssize(dataset_.samples) / batch_size_),
+      prefetcher_(dataset_, inputs.preparer, num_threads(), 2 * prompts_per_rank(inputs.config.train) + 4) {}
 
 std::vector<Batches::Place> Batches::places_of(int64_t number) {
   const int64_t epoch = number / per_epoch_, first = number % per_epoch_ * batch_size_;
@@ -37,9 +80,13 @@ std::vector<Batches::Place> Batches::places_of(int64_t number) {
     order_ = epoch_order(dataset_, sampler_, seed_, epoch);
     order_epoch_ = epoch;
   }
+  const std::span<const int64_t> batch(order_.data() + first, static_cast<std::size_t>(batch_size_));
+  std::vector<int64_t> costs;
+  for (const int64_t index : batch) costs.push_back(costs_[static_cast<std::size_t>(index)]);
+  const std::vector<int64_t> ranks = deal(costs, num_ranks_);
   std::vector<Place> places;
-  for (int64_t place = rank_; place < batch_size_; place += num_ranks_) {
-    places.push_back({place, order_.at(static_cast<std::size_t>(first + place)), epoch});
+  for (std::size_t place = 0; place < ranks.size(); ++place) {
+    if (ranks[place] == rank_) places.push_back({static_cast<int64_t>(place), batch[place], epoch});
   }
   return places;
 }

@@ -7,6 +7,7 @@
 #include "lriad/config/config.h"
 #include "lriad/data/dataset.h"
 #include "lriad/data/prepare.h"
+#include "materials.h"
 
 namespace lriad {
 
@@ -17,12 +18,15 @@ struct BatchPrompt {
   PreparedSample sample;
 };
 
-/// Deals the data set out: batch b of a run is the same list of samples for any number of ranks; rank r takes places r,
-/// r + size, … of it. Pictures are prepared ahead on worker threads.
+/// The rank of each prompt of a batch: the dearest prompt first, each to the rank with least to do so far that is not
+/// full. Every rank gets the same number, one more or less; a pure function, so that all ranks deal alike.
+std::vector<int64_t> deal(const std::vector<int64_t>& costs, int64_t num_ranks);
+
+/// Deals the data set out: batch b of a run is the same list of samples for any number of ranks, which share its places
+/// by deal(). Pictures are prepared ahead on worker threads.
 class Batches {
  public:
-  Batches(const Dataset& dataset, const SamplePreparer& preparer, const Config& config, int64_t rank,
-          int64_t num_ranks);
+  Batches(const Inputs& inputs, int64_t rank, int64_t num_ranks);
   /// floor(samples / batch size), at least 1.
   int64_t per_epoch() const { return per_epoch_; }
   /// This rank's prompts of batch `number` (0-based over the whole run), in order. Samples with a bad picture are left
@@ -37,6 +41,7 @@ class Batches {
   void request_until(int64_t number);
 
   const Dataset& dataset_;
+  std::vector<int64_t> costs_;  ///< of each sample: rows that the model computes for it
   SamplerKind sampler_;
   BadImage bad_image_;
   uint64_t seed_;

@@ -23,7 +23,8 @@ Figures evaluate_model(Materials& m, Communicator& communicator) {
        i += communicator.size()) {
     indices.push_back(i);
   }
-  const Evaluation own = evaluate(*m.eval_data, indices, m.preparer, m.tokenizer, answer, options);
+  const Evaluation own = evaluate(*m.eval_data, indices, m.preparer, m.tokenizer, answer, options,
+                                  [&](const Prediction&) { communicator.check(); });
   nlohmann::json lines = nlohmann::json::array();
   for (const Prediction& prediction : own.predictions) lines.push_back(prediction_line(prediction));
   std::vector<Prediction> all;

@@ -37,7 +37,7 @@ GrpoStage::GrpoStage(Materials& materials, FlatParameters& parameters, Communica
       parameters_(parameters),
       communicator_(communicator),
       clock_(clock),
-      batches_(materials.data, materials.preparer, materials.config, communicator.rank(), communicator.size()),
+      batches_(materials, communicator.rank(), communicator.size()),
       counts_(count_classes(materials.data)) {
   if (config_.grpo.kl_anchor == KlAnchor::kInitialAdapter) initial_adapter_ = copies(parameters.named_values());
 }
@@ -89,6 +89,7 @@ void GrpoStage::complete(const std::vector<Group*>& groups, int64_t step, int64_
   settings.seed = config_.seed;
   settings.letters = {m_.letters.a, m_.letters.b};
   settings.keep_sets = section.renormalise;
+  settings.each_token = [this] { communicator_.check(); };
   std::vector<RolloutPrompt> prompts;
   for (const Group* group : groups) {
     const PreparedSample& sample = group->prompt.sample;

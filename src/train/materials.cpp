@@ -67,9 +67,10 @@ void check_labels(const Config& config, const Dataset& data) {
 }
 
 /// Every prompt and target must be usable; the longest prompt and the largest picture are noted for the plan. A picture
-/// whose header is bad passes here: it is skipped or fatal when its turn comes.
-void check_samples(const Dataset& data, const SamplePreparer& preparer, PlanInput& plan) {
+/// whose header is bad passes here: it is skipped or fatal when its turn comes. Returns the lengths of the prompts.
+std::vector<int64_t> check_samples(const Dataset& data, const SamplePreparer& preparer, PlanInput& plan) {
   const Config& config = plan.config;
+  std::vector<int64_t> lengths(data.samples.size(), 0);
   const int64_t merged = plan.model.vision.spatial_merge_size * plan.model.vision.spatial_merge_size;
   for (std::size_t i = 0; i < data.samples.size(); ++i) {
     if (config.stage == Stage::kSft)
@@ -81,9 +82,10 @@ void check_samples(const Dataset& data, const SamplePreparer& preparer, PlanInpu
       continue;
     }
     plan.image_patches = std::max(plan.image_patches, image * merged);
-    plan.prompt_tokens =
-        std::max(plan.prompt_tokens, static_cast<int64_t>(preparer.prompt(data.samples[i], image).size()));
+    lengths[i] = static_cast<int64_t>(preparer.prompt(data.samples[i], image).size());
+    plan.prompt_tokens = std::max(plan.prompt_tokens, lengths[i]);
   }
+  return lengths;
 }
 
 /// Sizes of the weight files and the text of config.json: cheap to read, and different for any other model.
@@ -125,9 +127,9 @@ Inputs load_inputs(const Config& config, const at::Device& device, int64_t num_r
   LetterTokens letters = letter_tokens(tokenizer);
   SamplePreparer preparer(tokenizer, config.prompt, read_image_settings(model_dir, config.image));
   PlanInput plan{config, read_model_config(model_dir), 0, 0, free_memory(device), num_ranks};
-  check_samples(data, preparer, plan);
+  std::vector<int64_t> prompt_tokens = check_samples(data, preparer, plan);
   return {config,          std::move(tokenizer), std::move(letters), std::move(preparer),
-          std::move(data), std::move(eval_data), std::move(plan)};
+          std::move(data), std::move(eval_data), std::move(plan),    std::move(prompt_tokens)};
 }
 
 Materials load_materials(const Config& config, const at::Device& device, int64_t num_ranks) {

@@ -26,8 +26,9 @@ struct Inputs {
   LetterTokens letters;
   SamplePreparer preparer;
   Dataset data;
-  std::optional<Dataset> eval_data;  ///< with train.eval_steps > 0
-  PlanInput plan;                    ///< for plan_memory()
+  std::optional<Dataset> eval_data;    ///< with train.eval_steps > 0
+  PlanInput plan;                      ///< for plan_memory()
+  std::vector<int64_t> prompt_tokens;  ///< of each sample of `data`, image tokens included; 0: its picture is bad
 };
 
 /// Reads data, tokenizer and processor settings, checks every prompt and target, and notes what a memory plan needs.

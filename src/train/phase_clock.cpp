@@ -12,7 +12,7 @@ void PhaseClock::enter(const std::string& phase) {
   stop();
   running_ = phase;
   start_ = Clock::now();
-  if (progress_ != nullptr) progress_->phase(phase);
+  if (listener_) listener_(phase);
 }
 
 void PhaseClock::stop() {

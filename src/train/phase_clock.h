@@ -3,18 +3,18 @@
 #include <ATen/core/Tensor.h>
 
 #include <chrono>
+#include <functional>
 #include <string>
 
 #include "lriad/train/progress.h"
 
 namespace lriad {
 
-/// Seconds spent in each phase of a step; says each new phase to the progress line. On a GPU a phase ends when its work
-/// has.
+/// Seconds spent in each phase of a step; tells a listener of each new phase. On a GPU a phase ends when its work has.
 class PhaseClock {
  public:
   explicit PhaseClock(const at::Device& device) : device_(device) {}
-  void show_on(Progress& progress) { progress_ = &progress; }  ///< which must outlive the clock's use
+  void tell(std::function<void(const std::string& phase)> listener) { listener_ = std::move(listener); }
   void enter(const std::string& phase);
   /// Ends the running phase; the phases so far in the order they first came, then forgets them.
   NamedFigures finish();
@@ -23,7 +23,7 @@ class PhaseClock {
   using Clock = std::chrono::steady_clock;
   void stop();
   at::Device device_;
-  Progress* progress_ = nullptr;
+  std::function<void(const std::string&)> listener_;
   NamedFigures seconds_;
   std::string running_;
   Clock::time_point start_;

@@ -1,10 +1,34 @@
 #include "rank_sums.h"
 
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+#include <cmath>
 #include <cstring>
+#include <iomanip>
+#include <sstream>
 
 #include "lriad/core/error.h"
 
 namespace lriad {
+namespace {
+
+bool alike(const std::vector<double>& a, const std::vector<double>& b) {
+  return std::ranges::equal(a, b, [](double x, double y) {
+    if (std::isnan(x) || std::isinf(x)) return std::isnan(x) ? std::isnan(y) : x == y;
+    return std::abs(x - y) <= 1e-5 * std::max(std::abs(x), std::abs(y));
+  });
+}
+
+std::string text_of(const std::vector<double>& numbers) {
+  std::ostringstream out;
+  out << std::setprecision(17);
+  for (const double number : numbers) out << (out.tellp() == 0 ? "" : " and ") << number;
+  return out.str();
+}
+
+}  // namespace
 
 std::vector<std::vector<double>> gather_numbers(Communicator& communicator, const std::vector<double>& numbers,
                                                 const std::string& what) {
@@ -26,6 +50,20 @@ std::vector<double> sum_over_ranks(Communicator& communicator, const std::vector
     for (std::size_t k = 0; k < sums.size(); ++k) sums[k] += part[k];
   }
   return sums;
+}
+
+std::vector<double> require_same(Communicator& communicator, const std::vector<double>& numbers,
+                                 const std::string& what, const std::string& where) {
+  const std::vector<std::vector<double>> ranks = gather_numbers(communicator, numbers, what);
+  const auto other = std::ranges::find_if(ranks, [&](const auto& rank) { return !alike(rank, ranks.front()); });
+  if (other == ranks.end()) return ranks.front();
+  const auto rank = static_cast<std::size_t>(other - ranks.begin());
+  std::array<char, 256> host{};
+  if (gethostname(host.data(), host.size() - 1) != 0) host[0] = '?';
+  const std::vector<std::string> hosts = communicator.gather(host.data(), "hosts");
+  throw LostRank(concat("[train] rank ", rank, " on ", hosts[rank], " has diverged from rank 0 at ", where, ": ", what,
+                        " are ", text_of(*other), ", on rank 0 ", text_of(ranks.front()),
+                        "; is its memory or device faulty?"));
 }
 
 }  // namespace lriad

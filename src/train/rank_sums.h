@@ -15,4 +15,9 @@ std::vector<std::vector<double>> gather_numbers(Communicator& communicator, cons
 std::vector<double> sum_over_ranks(Communicator& communicator, const std::vector<double>& numbers,
                                    const std::string& what);
 
+/// Throws LostRank on every rank, naming the first whose numbers are not those of rank 0 (up to a relative 1e-5:
+/// devices may round apart), its host and `where`: "step 5". Returns rank 0's.
+std::vector<double> require_same(Communicator& communicator, const std::vector<double>& numbers,
+                                 const std::string& what, const std::string& where);
+
 }  // namespace lriad

@@ -15,7 +15,7 @@ SftStage::SftStage(Materials& materials, FlatParameters& parameters, Communicato
       parameters_(parameters),
       communicator_(communicator),
       clock_(clock),
-      batches_(materials.data, materials.preparer, materials.config, communicator.rank(), communicator.size()) {}
+      batches_(materials, communicator.rank(), communicator.size()) {}
 
 PromptGroup SftStage::target_group(const BatchPrompt& prompt, int64_t step) const {
   const int64_t index = prompt.sample.index;

@@ -96,7 +96,7 @@ int Trainer::Impl::run() {
   int signal = agreed_signal();
   while (trainer.global_step < total_steps && signal == 0) {
     const int64_t number = trainer.global_step + 1;
-    communicator.set_place(concat("step ", number));
+    present_step = number;
     if (!step(number)) return kGuardExit;
     signal = agreed_signal();
     const bool due = config.train.save_steps > 0 && (number % config.train.save_steps == 0 || number == total_steps);
@@ -146,12 +146,20 @@ fs::path Trainer::Impl::agree_on_checkpoint() {
 void Trainer::Impl::start_progress() {
   const bool shown = communicator.is_main();
   progress.emplace(trainer.global_step, total_steps, shown);
-  clock.show_on(*progress);
+  present_step = trainer.global_step;
+  clock.tell([this](const std::string& phase) { enter(phase); });
   if (!shown) return;
   log_info(concat(config.stage == Stage::kSft ? "stage sft: " : "stage grpo: ", total_steps, " steps, ",
                   stage->steps_per_epoch(), " an epoch; ", parameters.values().numel(), " trained parameters; ",
                   communicator.size(), communicator.size() == 1 ? " process" : " processes", "; run folder ",
                   config.output_dir));
+}
+
+/// A phase of the step begins. A rank that is lost ends it here too, long before the next exchange.
+void Trainer::Impl::enter(const std::string& phase) {
+  communicator.set_place(concat("step ", present_step, ", ", phase));
+  communicator.check();
+  progress->phase(phase);
 }
 
 void Trainer::Impl::save() {

@@ -34,8 +34,10 @@ struct Trainer::Impl {
   void open_folder();
   std::filesystem::path agree_on_checkpoint();
   void start_progress();
+  void enter(const std::string& phase);
   bool step(int64_t number);
   bool update(const StepFigures& figures, StepMetrics& metrics, int64_t number);
+  double agreed_norm();
   void keep_batch(const StepHealth& health, const std::string& reason, int64_t number);
   void evaluate_step(int64_t number, StepMetrics& metrics);
   void log_step(const StepFigures& figures, StepMetrics& metrics);
@@ -58,6 +60,7 @@ struct Trainer::Impl {
   TrainerState trainer;
   std::optional<RunFiles> files;
   int64_t total_steps = 0;
+  int64_t present_step = 0;
   int64_t saved_step = -1;
 };
 

@@ -73,7 +73,7 @@ bool Trainer::Impl::update(const StepFigures& figures, StepMetrics& metrics, int
   clock.enter("optimizer");
   const double rate = config.optim.learning_rate * schedule_factor(config.optim.lr_scheduler_type, number - 1,
                                                                    total_steps, config.optim.warmup_ratio);
-  const double norm = parameters.gradients().norm().item<double>();
+  const double norm = agreed_norm();
   const StepHealth health{figures.loss, norm, figures.kl, figures.finite};
   std::optional<std::string> trip;
   if (!figures.nothing_left) trip = guard.check(health);
@@ -97,6 +97,13 @@ bool Trainer::Impl::update(const StepFigures& figures, StepMetrics& metrics, int
   log_error(concat("[train] stopped by the health guard at step ", number, " (guard.on_trip, guard.stop_after): ",
                    *trip, "; the last checkpoint is unharmed: lower optim.learning_rate, or raise the guard's limits"));
   return false;
+}
+
+/// The gradient's norm, once it is clear that all ranks have the same gradient and the same weights.
+double Trainer::Impl::agreed_norm() {
+  const std::vector<double> own = {parameters.gradients().norm().item<double>(),
+                                   parameters.values().norm().item<double>()};
+  return require_same(communicator, own, "norms of gradient and weights", concat("step ", present_step)).front();
 }
 
 /// Every rank writes its part of the batch, for --replay. That this fails does not end the run.

@@ -36,7 +36,9 @@ class TrainingRanks : public TrainingRun, public ::testing::WithParamInterface<c
 INSTANTIATE_TEST_SUITE_P(Settings, TrainingRanks,
                          ::testing::Values("", "--set lora.lora_dropout=0.1",
                                            "--set lora.lora_dropout=0.1 --set grpo.num_iterations=2 --set "
-                                           "grpo.zero_variance=resample --set grpo.loss_type=grpo"),
+                                           "grpo.zero_variance=resample --set grpo.loss_type=grpo",
+                                           // Prompts of different lengths are not dealt in turn.
+                                           "--set 'data.object_names={ring: flat and rather large ring of steel}'"),
                          [](const auto& one) { return "Case" + std::to_string(one.index); });
 
 TEST_P(TrainingRanks, AnyNumberGivesTheSameCompletionsAndAdapter) {
@@ -53,6 +55,14 @@ TEST_P(TrainingRanks, AnyNumberGivesTheSameCompletionsAndAdapter) {
     const double kl = metrics("ranks1")[2]["kl"];
     EXPECT_NEAR(metrics(name)[2]["kl"], kl, 1e-12 * std::max(1.0, kl));
   }
+}
+
+TEST_F(TrainingRanks, RanksWithoutAPromptJoinWithNothing) {
+  const std::string sets = "--set data.max_samples=2 --set train.save_steps=1 ";
+  ASSERT_EQ(run_program(1, "one", sets), 0);
+  ASSERT_EQ(run_program(4, "four", sets), 0);
+  EXPECT_EQ(completions("four"), completions("one"));
+  EXPECT_LE((parameters("four", 3) - parameters("one", 3)).abs().max().item<double>(), 1e-12);
 }
 
 }  // namespace

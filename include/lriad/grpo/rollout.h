@@ -4,6 +4,7 @@
 
 #include <array>
 #include <cstdint>
+#include <functional>
 #include <vector>
 
 #include "lriad/grpo/sampler.h"
@@ -45,6 +46,7 @@ struct RolloutSettings {
   uint64_t seed = 0;
   std::array<int64_t, 2> letters = {0, 0};  ///< ids of the letter tokens A and B
   bool keep_sets = false;                   ///< fill Completion::kept_TV (rollout.renormalise)
+  std::function<void()> each_token;         ///< called before each; may throw to end the rollout
 };
 
 /// num_generations completions of each prompt by the model as it stands, all in step over one cache: each prompt is
