@@ -19,7 +19,7 @@ std::vector<at::Tensor> image_features(Qwen2Vl& model, std::span<const PreparedS
     grids.push_back(sample.patches.grid);
     rows.push_back(sample.patches.tokens(vision.spatial_merge_size));
   }
-  return model->image_features(at::cat(patches), grids).split_with_sizes(rows);
+  return model->image_features(patches.size() == 1 ? patches.front() : at::cat(patches), grids).split_with_sizes(rows);
 }
 
 }  // namespace lriad

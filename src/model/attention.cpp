@@ -99,11 +99,11 @@ class PieceMath {
 
   /// [K, N, R, Q, P + R], -inf where a row must not look.
   at::Tensor scores() const {
-    const at::Tensor to_own = by_sequence(q_, own_k_.transpose(1, 2));
-    const at::Tensor hidden = at::ones({R_, R_}, to_own.options().dtype(at::kBool)).triu(1).unsqueeze(1);
-    const at::Tensor own = (to_own * scale_).masked_fill(hidden, -std::numeric_limits<double>::infinity());
+    at::Tensor own = by_sequence(q_, own_k_.transpose(1, 2)).mul_(scale_);
+    const at::Tensor hidden = at::ones({R_, R_}, own.options().dtype(at::kBool)).triu(1).unsqueeze(1);
+    own.masked_fill_(hidden, -std::numeric_limits<double>::infinity());
     if (P_ == 0) return own;
-    return at::cat({by_head(q_, prefix_k_.transpose(1, 2)) * scale_, own}, -1);
+    return at::cat({by_head(q_, prefix_k_.transpose(1, 2)).mul_(scale_), own}, -1);
   }
 
   /// weights [K, N, R, Q, P + R] times the values of all keys.
@@ -189,9 +189,9 @@ struct PackedAttention : torch::autograd::Function<PackedAttention> {
                   q_THD.options().dtype(q_THD.scalar_type() == at::kDouble ? at::kDouble : at::kFloat));
     for (const Piece& piece : make_pieces(spans, q_THD.size(1), q_THD.device())) {
       const PieceMath math(piece, q_THD, k_TKD, v_TKD);
-      const at::Tensor scores = math.scores();
+      at::Tensor scores = math.scores();
       const at::Tensor log_sum = scores.logsumexp(-1, /*keepdim=*/true);
-      math.store(out_THD, math.mix_values((scores - log_sum).exp_()));
+      math.store(out_THD, math.mix_values(scores.sub_(log_sum).exp_()));
       math.store(log_sum_TH1, log_sum);
     }
     context->save_for_backward({q_THD, k_TKD, v_TKD, out_THD, log_sum_TH1});
@@ -211,9 +211,10 @@ struct PackedAttention : torch::autograd::Function<PackedAttention> {
     for (const Piece& piece : make_pieces(holder->spans, q_THD.size(1), q_THD.device())) {
       const PieceMath math(piece, q_THD, k_TKD, v_TKD);
       const at::Tensor upstream = math.queries(gradients[0]) * math.valid();
-      const at::Tensor weights = (math.scores() - math.queries(log_sum_TH1)).exp_();
+      const at::Tensor weights = math.scores().sub_(math.queries(log_sum_TH1)).exp_();
       math.add_to_keys(v_gradient, weights, upstream, 1);
-      const at::Tensor inner = weights * (math.against_values(upstream) - math.queries(along_TH1) * math.valid());
+      const at::Tensor inner =
+          math.against_values(upstream).sub_(math.queries(along_TH1) * math.valid()).mul_(weights);
       math.store(q_gradient, math.mix_keys(inner));
       math.add_to_keys(k_gradient, inner, math.q(), 1 / std::sqrt(static_cast<double>(q_THD.size(2))));
     }

@@ -36,13 +36,16 @@ struct RmsNormFunction : torch::autograd::Function<RmsNormFunction> {
 struct SiluTimesFunction : torch::autograd::Function<SiluTimesFunction> {
   static at::Tensor forward(AutogradContext* context, const at::Tensor& gate, const at::Tensor& up) {
     context->save_for_backward({gate, up});
-    return at::silu(gate) * up;
+    return at::silu(gate).mul_(up);
   }
 
   static variable_list backward(AutogradContext* context, const variable_list& gradients) {
     const auto saved = context->get_saved_variables();
-    const at::Tensor &gate = saved[0], &up = saved[1];
-    return {at::silu_backward(gradients[0] * up, gate), gradients[0] * at::silu(gate)};
+    const at::Tensor &gate = saved[0], &up = saved[1], &upstream = gradients[0];
+    // In place: these are the widest tensors of a layer.
+    at::Tensor gate_gradient = upstream * up;
+    at::silu_backward_out(gate_gradient, gate_gradient, gate);
+    return {gate_gradient, at::silu(gate).mul_(upstream)};
   }
 };
 

@@ -11,7 +11,10 @@ namespace {
 /// A module that only gives its children their checkpoint names.
 std::shared_ptr<torch::nn::Module> name_space() { return std::make_shared<torch::nn::Module>(); }
 
-at::Tensor quick_gelu(const at::Tensor& x) { return x * at::sigmoid(1.702 * x); }
+at::Tensor quick_gelu(const at::Tensor& x) {
+  at::Tensor gate = 1.702 * x;
+  return x * gate.sigmoid_();
+}
 
 }  // namespace
 

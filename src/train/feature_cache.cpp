@@ -135,10 +135,11 @@ void FeatureCache::to_disk(const std::string& key, const at::Tensor& features) {
     fs::remove(oldest->second, error);
   }
   if (disk_used_ + bytes > disk_bytes_) return;
+  const fs::path path = file_of(key);
   try {
-    write_safetensors(file_of(key), std::map<std::string, at::Tensor>{{kFeatures, features}},
+    write_safetensors(path, std::map<std::string, at::Tensor>{{kFeatures, features}},
                       {{"format", "pt"}, {kChecksum, sha256_hex(bytes_of(features))}});
-    disk_used_ += bytes;
+    disk_used_ += static_cast<int64_t>(fs::file_size(path));
   } catch (const Error& problem) {
     log_warning(concat("[train] the vision cache stops writing: ", problem.what()));
     disk_bytes_ = 0;

@@ -15,6 +15,7 @@ namespace {
 
 constexpr int64_t kMostRows = 8192;
 constexpr int64_t kPromptBlock = 512;         // query rows of an attention block (model/attention.cpp)
+constexpr int64_t kScoresAtOnce = 1ll << 26;  // numbers in a block of completions (model/attention.cpp)
 constexpr int64_t kLogitsAtOnce = 1ll << 26;  // numbers in a chunk of the head (grpo/head_logprobs.h)
 constexpr int64_t kLibraries = 200ll << 20;   // resident before anything is loaded
 
@@ -47,7 +48,8 @@ class Sizes {
         prompts(config.train.per_device_train_batch_size * config.train.gradient_accumulation_steps),
         generations(grpo ? config.rollout.num_generations : 1),
         tokens(config.rollout.max_completion_length),
-        kv(text.num_key_value_heads * text.head_dim) {
+        kv(text.num_key_value_heads * text.head_dim),
+        merged(vision.spatial_merge_size * vision.spatial_merge_size) {
     for (const auto& [name, shape] : expected_tensors(in.model)) count_parameter(name, shape);
   }
 
@@ -64,19 +66,30 @@ class Sizes {
     const int64_t trained = all ? b * (text.intermediate_size + text.hidden_size) : 0;
     return frozen + trained + lora + f * (2 + text.num_attention_heads);
   }
-  /// The largest layer's temporaries of a pass without gradient: gate, up, their product, x twice.
-  int64_t forward_temporaries(int64_t rows) const {
-    return rows * b * (3 * text.intermediate_size + 2 * text.hidden_size);
+  /// cos and sin of every row.
+  int64_t rotary(int64_t rows) const { return rows * 2 * text.head_dim * b; }
+  /// The largest layer's temporaries of a pass without gradient: gate, up, silu(gate) and x four times (itself, normed,
+  /// sums); or q k v, the result and two copies of the scores.
+  int64_t forward_temporaries(int64_t rows, int64_t scores) const {
+    const int64_t mlp = rows * b * (3 * text.intermediate_size + 4 * text.hidden_size);
+    const int64_t attention = rows * b * (4 * text.hidden_size + 2 * kv) + 2 * f * scores;
+    return rotary(rows) + std::max(mlp, attention);
   }
-  /// Scores, weights and their gradient of one attention block.
-  int64_t attention_temporaries() const {
-    const int64_t in_prompt = std::min(prompt, kPromptBlock) * prompt;
-    const int64_t in_groups = generations * tokens * (prompt + tokens);
-    return 3 * f * text.num_attention_heads * std::max(in_prompt, grpo ? in_groups : int64_t{0});
+  /// Of the last layer, beside what was kept: the gradients of gate, up and their product; or three copies of the
+  /// scores, when the layer has let go of gate and up.
+  int64_t backward_temporaries(int64_t rows) const {
+    const int64_t mlp = rows * b * 3 * text.intermediate_size;
+    const int64_t scores = std::max(2 * first_block(), 3 * std::max(later_blocks(), completion_scores()));
+    return std::max(mlp, f * scores + rows * (2 * f * kv + b * (text.hidden_size - 2 * text.intermediate_size)));
   }
-  /// Logits of a chunk and what is worked out from them.
-  int64_t head_temporaries(int64_t rows) const {
-    return std::min(std::max<int64_t>(1, kLogitsAtOnce / text.vocab_size), rows) * text.vocab_size * (b + 3 * f);
+  /// Scores of the widest block of an attention over prompts, over groups.
+  int64_t prompt_scores() const { return std::max(first_block(), later_blocks()); }
+  int64_t group_scores() const { return std::max(prompt_scores(), completion_scores()); }
+  /// Of a trained tower, whose linear layers keep their inputs; counted from the operators of a block.
+  int64_t tower_saved_per_patch() const { return vision.depth * b * 27 * vision.embed_dim + b * vision.patch_dim(); }
+  /// Logits of a chunk and their softmax.
+  int64_t head_temporaries(int64_t completion_tokens) const {
+    return std::min(std::max<int64_t>(1, kLogitsAtOnce / text.vocab_size), completion_tokens) * text.vocab_size * 2 * f;
   }
 
   const Config& config;
@@ -84,10 +97,23 @@ class Sizes {
   const VisionConfig& vision;
   int64_t prompt, patches;
   bool grpo, all;
-  int64_t b, f, prompts, generations, tokens, kv;
+  int64_t b, f, prompts, generations, tokens, kv, merged;
   int64_t parameters = 0, lora_parameters = 0;
 
  private:
+  int64_t first_block() const {
+    return text.num_attention_heads * std::min(prompt, kPromptBlock) * std::min(prompt, kPromptBlock);
+  }
+  int64_t later_blocks() const {
+    const int64_t whole = prompt / kPromptBlock;
+    if (whole == 0) return 0;
+    const int64_t last = prompt % kPromptBlock * prompt;
+    return text.num_attention_heads * std::max(last, whole > 1 ? kPromptBlock * kPromptBlock * whole : 0);
+  }
+  int64_t completion_scores() const {
+    const int64_t one = text.num_attention_heads * tokens * (prompt + tokens);
+    return std::min(generations * one, std::max(one, kScoresAtOnce));
+  }
   void count_parameter(const std::string& name, const std::vector<int64_t>& shape) {
     parameters += std::accumulate(shape.begin(), shape.end(), int64_t{1}, std::multiplies<>());
     for (const std::string& target : config.lora.target_modules) {
@@ -98,66 +124,94 @@ class Sizes {
   }
 };
 
-MemoryPlan::Items permanent(const Sizes& s, int64_t num_ranks) {
+MemoryPlan::Items permanent(const Sizes& s, const PlanInput& in) {
   const int64_t trained = s.all ? s.parameters : s.lora_parameters;
   // Master value, gradient and two moments in the sums' type; half-precision parameters have a gradient of their own.
   const int64_t optimizer =
       trained * 4 * s.f + (s.all && s.b == 2 ? trained * s.b : 0) - (s.all && s.b != 2 ? trained * s.b : 0);
+  // Decoded pictures of this step, of the queue and of the threads that fill it (train/batches.cpp), in float32.
+  const int64_t ahead = (3 * s.prompts + 8) * s.patches * s.vision.patch_dim() * 4;
   return {{"libraries", kLibraries},
           {"weights", s.parameters * s.b},
           {s.all ? "gradients and Adam" : "LoRA and Adam", optimizer},
           {"vision cache", s.all ? 0 : s.config.model.vision_cache.memory_mb << 20},
-          {"communication", num_ranks > 1 ? trained * s.f * num_ranks : 0}};
+          {"pictures ahead", in.on_cpu ? ahead : 0},
+          {"features", s.all ? 0 : s.prompts * s.patches / s.merged * s.text.hidden_size * s.b},
+          {"communication", in.num_ranks > 1 ? trained * s.f * in.num_ranks : 0}};
 }
 
+/// The patches of a picture in the model's type and as the columns of a product, or a block: x three times, the wide
+/// layer three times, q k v.
 MemoryPlan::Phase vision_phase(const Sizes& s) {
-  const int64_t width = s.vision.embed_dim, wide = s.vision.mlp_ratio * width;
-  return {"vision",
-          {{"patches", s.patches * s.vision.patch_dim() * (4 + s.b)},
-           {"one block", s.patches * s.b * (6 * width + 3 * wide) + s.patches * s.f * 2 * width}}};
+  const int64_t width = s.vision.embed_dim, columns = s.b == 4 ? 1 : 2;
+  const int64_t embedding = s.patches * s.b * (columns * s.vision.patch_dim() + width);
+  const int64_t block = s.patches * s.b * (3 * width + 3 * s.vision.mlp_ratio * width) +
+                        s.patches * s.f * 2 * (width / s.vision.num_heads);
+  return {"vision", {{"one picture", std::max(embedding, block)}}};
 }
 
 MemoryPlan::Phase rollout_phase(const Sizes& s) {
   const int64_t cells = s.prompts * s.generations, per_token = s.text.num_hidden_layers * 2 * s.kv * s.b;
-  // Logits in the model's type and as float, scores, and in float64 two sums, the softmax and the running sum.
-  const int64_t sampler = cells * s.text.vocab_size * (s.b + 2 * s.f + 4 * 8);
+  // Logits, as float, divided by the temperature; then in float64 themselves, the softmax and its running sum.
+  const int64_t sampler = cells * s.text.vocab_size * ((s.b == 2 ? 6 : s.b) + s.f + 16 + (s.f == 4 ? 8 : 0));
+  const int64_t attention = 3 * s.f * cells * s.text.num_attention_heads * (s.prompt + s.tokens);
+  const int64_t prefill = s.forward_temporaries(s.prompts * s.prompt, s.prompt_scores());
   return {"rollout",
           {{"keys and values", per_token * (s.prompts * s.prompt + cells * s.tokens)},
-           {"prefill", s.forward_temporaries(s.prompts * s.prompt) + s.attention_temporaries()},
-           {"sampler", sampler}}};
+           {prefill > sampler + attention ? "prefill" : "sampler", std::max(prefill, sampler + attention)}}};
 }
 
-MemoryPlan::Phase reference_phase(const Sizes& s, int64_t rows) {
-  return {"reference",
-          {{"temporaries", s.forward_temporaries(rows) + s.attention_temporaries()},
-           {"head", s.head_temporaries(s.prompts * s.generations * s.tokens)}}};
+/// A pass over `rows` packed rows, `tokens` of them completion tokens.
+struct PassSize {
+  int64_t rows = 0, tokens = 0;
+};
+
+MemoryPlan::Phase reference_phase(const Sizes& s, const PassSize& pass) {
+  const int64_t head = s.head_temporaries(pass.tokens) + pass.tokens * s.text.hidden_size * s.b + s.rotary(pass.rows);
+  return {"reference", {{"temporaries", std::max(s.forward_temporaries(pass.rows, s.group_scores()), head)}}};
 }
 
-MemoryPlan::Phase training_phase(const Sizes& s, int64_t rows, bool checkpoint) {
-  const int64_t layers = s.text.num_hidden_layers, per_layer = s.saved_per_row_and_layer();
-  const int64_t saved = checkpoint ? rows * (layers * s.text.hidden_size * s.b + per_layer) : rows * layers * per_layer;
-  // Gradients of gate, up and their product while the last ones are made.
-  const int64_t backward = rows * s.b * (3 * s.text.intermediate_size + 2 * s.text.hidden_size);
-  return {"policy and backward",
-          {{"saved activations", saved},
-           {"temporaries", backward + s.attention_temporaries()},
-           {"head", s.head_temporaries(s.prompts * s.generations * s.tokens)}}};
+/// What the policy's pass leaves for the backward one: every layer's, or only their inputs; cos and sin; the rows that
+/// predict and their gradient.
+MemoryPlan::Items kept_by_policy(const Sizes& s, const PassSize& pass, bool checkpoint) {
+  const int64_t layers = s.text.num_hidden_layers;
+  const int64_t per_row = checkpoint ? (layers + 1) * s.text.hidden_size * s.b : layers * s.saved_per_row_and_layer();
+  return {{"saved activations", pass.rows * per_row + s.rotary(pass.rows)},
+          {"tower's activations", s.all ? pass.rows / s.group_rows(true) * s.patches * s.tower_saved_per_patch() : 0},
+          {"hidden rows", 2 * pass.tokens * s.text.hidden_size * s.b}};
+}
+
+MemoryPlan::Phase policy_phase(const Sizes& s, const PassSize& pass, bool checkpoint) {
+  MemoryPlan::Phase phase{"policy", kept_by_policy(s, pass, checkpoint)};
+  const int64_t head_gradient = s.all ? s.text.vocab_size * s.text.hidden_size * s.b : 0;
+  phase.items.emplace_back("head", s.head_temporaries(pass.tokens) + head_gradient);
+  return phase;
+}
+
+MemoryPlan::Phase backward_phase(const Sizes& s, const PassSize& pass, bool checkpoint) {
+  MemoryPlan::Phase phase{"backward", kept_by_policy(s, pass, checkpoint)};
+  if (checkpoint) phase.items.emplace_back("layer computed again", pass.rows * s.saved_per_row_and_layer());
+  phase.items.emplace_back("temporaries", s.backward_temporaries(pass.rows));
+  return phase;
 }
 
 MemoryPlan with(const Sizes& s, const PlanInput& in, int64_t rows, bool checkpoint) {
   MemoryPlan plan;
-  plan.always = permanent(s, in.num_ranks);
+  plan.always = permanent(s, in);
   plan.memory_bytes = in.memory_bytes;
   plan.rows_per_pass = rows;
   plan.checkpoint_layers = checkpoint;
   plan.bytes_per_row = s.text.num_hidden_layers * s.saved_per_row_and_layer();
   plan.rows_shared = s.prompts * s.group_rows(/*shared=*/true);
   plan.rows_unshared = s.prompts * s.group_rows(/*shared=*/false);
-  plan.phases.push_back(vision_phase(s));
+  const int64_t group = s.group_rows(in.config.train.shared_prefix != Switch::kOff);
+  const PassSize pass{rows, rows / group * s.generations * s.tokens};
+  if (!s.all) plan.phases.push_back(vision_phase(s));
   if (s.grpo) plan.phases.push_back(rollout_phase(s));
   if (s.grpo && s.config.grpo.beta != 0 && s.config.grpo.kl_anchor != KlAnchor::kOld)
-    plan.phases.push_back(reference_phase(s, rows));
-  plan.phases.push_back(training_phase(s, rows, checkpoint));
+    plan.phases.push_back(reference_phase(s, pass));
+  plan.phases.push_back(policy_phase(s, pass, checkpoint));
+  plan.phases.push_back(backward_phase(s, pass, checkpoint));
   return plan;
 }
 
@@ -188,31 +242,28 @@ MemoryPlan plan_memory(const PlanInput& input) {
 }
 
 std::optional<std::string> smallest_change(const PlanInput& input) {
-  const auto fits_with = [&](const std::string& what, const auto& change) -> std::optional<std::string> {
-    PlanInput changed = input;
-    change(changed);
-    const MemoryPlan plan = plan_memory(changed);
-    if (!plan.fits()) return std::nullopt;
-    return concat(what, " (peak ", gigabytes(plan.peak()), ")");
-  };
-  const auto halve = [](int64_t& value) { value = std::max<int64_t>(1, value / 2); };
-  const Config& c = input.config;
   std::optional<std::string> found;
   const auto consider = [&](const std::string& what, const auto& change) {
-    if (!found) found = fits_with(what, change);
+    if (found) return;
+    PlanInput changed = input;
+    change(changed.config);
+    const MemoryPlan plan = plan_memory(changed);
+    if (plan.fits()) found = concat(what, " (peak", gigabytes(plan.peak()), ")");
   };
-  consider("model.vision_cache.memory_mb: 0", [](PlanInput& in) { in.config.model.vision_cache.memory_mb = 0; });
-  consider("model.gradient_checkpointing: auto",
-           [](PlanInput& in) { in.config.model.gradient_checkpointing = Switch::kAuto; });
-  consider(concat("train.gradient_accumulation_steps: ", std::max<int64_t>(1, c.train.gradient_accumulation_steps / 2)),
-           [&](PlanInput& in) { halve(in.config.train.gradient_accumulation_steps); });
-  consider(concat("rollout.max_completion_length: ", std::max<int64_t>(1, c.rollout.max_completion_length / 2)),
-           [&](PlanInput& in) { halve(in.config.rollout.max_completion_length); });
-  consider(concat("rollout.num_generations: ", std::max<int64_t>(2, c.rollout.num_generations / 2)),
-           [&](PlanInput& in) {
-             in.config.rollout.num_generations = std::max<int64_t>(2, in.config.rollout.num_generations / 2);
-           });
-  consider("model.dtype: bfloat16", [](PlanInput& in) { in.config.model.dtype = Dtype::kBfloat16; });
+  /// The largest value below the present one that fits.
+  const auto lower = [&](const char* key, int64_t least, const auto& value_of) {
+    Config config = input.config;
+    for (int64_t value = value_of(config) - 1; value >= least && !found; --value) {
+      consider(concat(key, ": ", value), [&](Config& changed) { value_of(changed) = value; });
+    }
+  };
+  consider("model.vision_cache.memory_mb: 0", [](Config& c) { c.model.vision_cache.memory_mb = 0; });
+  consider("model.gradient_checkpointing: auto", [](Config& c) { c.model.gradient_checkpointing = Switch::kAuto; });
+  lower("train.gradient_accumulation_steps", 1,
+        [](Config& c) -> int64_t& { return c.train.gradient_accumulation_steps; });
+  lower("rollout.max_completion_length", 16, [](Config& c) -> int64_t& { return c.rollout.max_completion_length; });
+  lower("rollout.num_generations", 2, [](Config& c) -> int64_t& { return c.rollout.num_generations; });
+  consider("model.dtype: bfloat16", [](Config& c) { c.model.dtype = Dtype::kBfloat16; });
   return found;
 }
 

@@ -134,6 +134,50 @@ TEST_F(TrainingRun, EvaluationFindsTheBestCheckpointAndKeepsIt) {
   EXPECT_EQ(checkpoint_steps(at("eval")), expected);
 }
 
+TEST_F(TrainingRun, AWarmVisionCacheChangesNothing) {
+  const std::vector<std::string> off = {"train.save_steps=4", "model.vision_cache.memory_mb=0"};
+  std::vector<std::string> cached = off;
+  cached.insert(cached.end(),
+                {"model.vision_cache.disk_mb=64", "model.vision_cache.folder=" + at("features").string()});
+  ASSERT_EQ(train("off", off), 0);
+  ASSERT_EQ(train("cold", cached), 0);
+  ASSERT_EQ(train("warm", cached), 0);
+  EXPECT_EQ(adapter_bytes("cold", 4), adapter_bytes("off", 4));
+  EXPECT_EQ(adapter_bytes("warm", 4), adapter_bytes("off", 4));
+  EXPECT_EQ(bytes(at("warm") / "completions.jsonl"), bytes(at("off") / "completions.jsonl"));
+  for (const Json& line : metrics("off")) EXPECT_EQ(line["passes/pictures"], 4);
+  for (const Json& line : metrics("warm")) EXPECT_EQ(line["passes/pictures"], 0);
+}
+
+/// P + sum of (tokens - 1) rows a group in each of the reference's and the policy's pass, P in prefill, and one row a
+/// decoded token but the last.
+TEST_F(TrainingRun, PassesSeeEachPromptOnceAndNoPadding) {
+  ASSERT_EQ(train("count", {"train.max_steps=2", "train.save_steps=0", "grpo.kl_anchor=base"}), 0);
+  int64_t seen = 0;
+  for (const Json& line : metrics("count")) {
+    int64_t tokens = 0, completions = 0, longest = 0;
+    for (const Json& one : lines("count", "completions.jsonl")) {
+      if (one["step"] != line["step"]) continue;
+      const auto length = one["length"].get<int64_t>();
+      tokens += length;
+      longest = std::max(longest, length);
+      ++completions;
+    }
+    const int64_t prompts = (line["num_tokens"].get<int64_t>() - seen - tokens) / 4;  // counted for each completion
+    seen = line["num_tokens"];
+    const int64_t training = prompts + tokens - completions;
+    const int64_t decoded = line["passes/rows"].get<int64_t>() - 2 * training - prompts;
+    EXPECT_GE(decoded, tokens - completions);
+    EXPECT_LE(decoded, completions * (longest - 1));
+    EXPECT_EQ(line["passes/pictures"], 4);
+  }
+}
+
+TEST_F(TrainingRun, TheFirstStepOfAFreshAdapterIsTheReferences) {
+  ASSERT_EQ(train("fresh", {kNoReward, "grpo.kl_anchor=base", "lora.lora_dropout=0.3", "train.max_steps=1"}), 0);
+  EXPECT_EQ(metrics("fresh").front()["kl"], 0.0);
+}
+
 TEST_F(TrainingRun, OldCheckpointsMakeRoom) {
   ASSERT_EQ(train("limit", {"train.save_steps=1", "train.save_total_limit=2"}), 0);
   EXPECT_EQ(checkpoint_steps(at("limit")), (std::vector<int64_t>{3, 4}));

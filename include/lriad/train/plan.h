@@ -21,6 +21,7 @@ struct PlanInput {
   int64_t image_patches = 0;  ///< of the largest picture
   int64_t memory_bytes = 0;   ///< that the device has for one process
   int64_t num_ranks = 1;
+  bool on_cpu = true;
 };
 
 /// Bytes of one process by what they are for, phase by phase, worst case: every prompt as long as the longest, every
@@ -50,8 +51,8 @@ struct MemoryPlan {
 /// (model.gradient_checkpointing). Needs no weights. Formulas: src/train/plan.cpp, beside each item.
 MemoryPlan plan_memory(const PlanInput& input);
 
-/// The first of a few single changes of the config that would make it fit, as `key: value` with its peak; null if none
-/// would.
+/// The first of a few single changes of the config that would make it fit, those that leave the results alone before
+/// the others, numbers lowered no further than needed: `key: value` with its peak; null if none would.
 std::optional<std::string> smallest_change(const PlanInput& input);
 
 /// Bytes that a new process could take on the device: free memory of a GPU, available memory of the machine.

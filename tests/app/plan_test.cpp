@@ -1,0 +1,82 @@
+// The memory plan beside what libtorch's allocator was asked for.
+#include "lriad/train/plan.h"
+
+#include <gtest/gtest.h>
+
+#include "support/counting_allocator.h"
+#include "train/materials.h"
+#include "training_run.h"
+
+namespace lriad {
+namespace {
+
+/// Runs of random tiny models whose answers never end early.
+struct Setting {
+  std::string name;
+  std::vector<std::string> sets;
+};
+void PrintTo(const Setting& setting, std::ostream* out) { *out << setting.name; }
+
+class Plan : public TrainingRun, public ::testing::WithParamInterface<Setting> {
+ protected:
+  /// Its end token is one that is never drawn.
+  static Path endless_model() {
+    const Path folder = at("endless");
+    std::filesystem::copy(at("model"), folder);
+    const auto image = Json::parse(bytes(folder / "config.json")).at("image_token_id");
+    write_file_atomic("test", folder / "generation_config.json", Json{{"eos_token_id", image}}.dump());
+    return folder;
+  }
+
+  static std::vector<std::string> sets(std::vector<std::string> more) {
+    std::vector<std::string> all = {"model.path=" + endless_model().string(),
+                                    "model.adapter=null",
+                                    "model.vision_cache.memory_mb=0",
+                                    "train.max_steps=2",
+                                    "log.completions=false",
+                                    "grpo.kl_anchor=base"};
+    all.insert(all.end(), more.begin(), more.end());
+    return all;
+  }
+};
+
+INSTANTIATE_TEST_SUITE_P(
+    Settings, Plan,
+    ::testing::Values(Setting{"as_it_stands", {}}, Setting{"float32", {"model.dtype=float32"}},
+                      Setting{"bfloat16", {"model.dtype=bfloat16"}},
+                      Setting{"two_updates", {"grpo.num_iterations=2", "rollout.num_generations=8"}},
+                      Setting{"own_prompts", {"train.shared_prefix=off"}},
+                      Setting{"several_passes", {"train.token_budget=300"}},
+                      Setting{"long", {"rollout.max_completion_length=128", "rollout.num_generations=8"}},
+                      Setting{"pictures", {"image.max_pixels=401408", "image.min_pixels=401408"}},
+                      Setting{"layers_again", {"model.gradient_checkpointing=on", "rollout.max_completion_length=128"}},
+                      Setting{"cold_start", {"stage=sft"}},
+                      Setting{"all_weights",
+                              {"stage=sft", "trainable=all", "image.max_pixels=100352", "image.min_pixels=100352"}}),
+    [](const auto& one) { return one.param.name; });
+
+/// Bytes that the plan expects beside the model and its optimizer.
+int64_t planned(const MemoryPlan& plan) {
+  int64_t bytes = plan.peak();
+  for (const auto& [name, size] : plan.always) {
+    const bool tensors = name == "features";
+    if (!tensors) bytes -= size;
+  }
+  return bytes;
+}
+
+TEST_P(Plan, IsWithinATenthOfTheAllocatorsPeak) {
+  CountingAllocator& allocator = CountingAllocator::instance();
+  const LoadedConfig loaded = config("run", sets(GetParam().sets));
+  const MemoryPlan plan = plan_memory(load_inputs(loaded.config, at::kCPU, 1).plan);
+  const auto communicator = make_communicator(World{}, at::kCPU, 60);
+  Trainer trainer(loaded, {"auto", /*dry_run=*/false}, *communicator, at::kCPU);
+  const int64_t before = allocator.held();
+  allocator.start();
+  EXPECT_EQ(trainer.run(), 0);
+  const auto measured = static_cast<double>(allocator.peak() - before);
+  EXPECT_NEAR(static_cast<double>(planned(plan)), measured, 0.1 * measured) << plan.table();
+}
+
+}  // namespace
+}  // namespace lriad
