@@ -25,12 +25,19 @@ gtest_discover_tests(app_test DISCOVERY_TIMEOUT 120 PROPERTIES TIMEOUT 300)
 add_test(NAME RealRunQuick COMMAND "${CMAKE_COMMAND}" -E env QUICK=1 "BIN_DIR=${CMAKE_BINARY_DIR}/bin"
   "${CMAKE_SOURCE_DIR}/scripts/real_run.sh")
 set_tests_properties(RealRunQuick PROPERTIES SKIP_RETURN_CODE 77 TIMEOUT 300)
+add_test(NAME Torchrun COMMAND "${CMAKE_COMMAND}" -E env "BIN_DIR=${CMAKE_BINARY_DIR}/bin"
+  "${CMAKE_SOURCE_DIR}/tests/dist/torchrun_check.sh")
+set_tests_properties(Torchrun PROPERTIES SKIP_RETURN_CODE 77 TIMEOUT 600)
 find_package(Python3 COMPONENTS Interpreter QUIET)
 if(Python3_FOUND)
   add_test(NAME HouseRules COMMAND Python3::Interpreter "${CMAKE_SOURCE_DIR}/scripts/check_includes.py")
 endif()
 
-# Benchmarks, not run as tests: build the target bench_resize.
+# Benchmarks, not run as tests: build the target bench_scaling or bench_resize.
+add_executable(bench_scaling EXCLUDE_FROM_ALL tests/bench/scaling_bench.cpp)
+target_include_directories(bench_scaling PRIVATE src)
+target_compile_definitions(bench_scaling PRIVATE LRIAD_BENCH_DIR="${CMAKE_SOURCE_DIR}/tests/bench")
+target_link_libraries(bench_scaling PRIVATE lriad_train lriad_warnings)
 find_package(benchmark QUIET)
 if(benchmark_FOUND)
   add_executable(bench_resize EXCLUDE_FROM_ALL tests/bench/resize_bench.cpp)
