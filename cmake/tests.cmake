@@ -30,6 +30,10 @@ add_test(NAME Torchrun COMMAND "${CMAKE_COMMAND}" -E env "BIN_DIR=${CMAKE_BINARY
 set_tests_properties(Torchrun PROPERTIES SKIP_RETURN_CODE 77 TIMEOUT 600)
 find_package(Python3 COMPONENTS Interpreter QUIET)
 if(Python3_FOUND)
+  # All faults, many times: tests/faults/campaign.py without these options.
+  add_test(NAME Faults COMMAND Python3::Interpreter "${CMAKE_SOURCE_DIR}/tests/faults/campaign.py" --count 1
+    --bin-dir "${CMAKE_BINARY_DIR}/bin" --faults kill-one,cut,file-limit,vanished)
+  set_tests_properties(Faults PROPERTIES TIMEOUT 300)
   add_test(NAME HouseRules COMMAND Python3::Interpreter "${CMAKE_SOURCE_DIR}/scripts/check_includes.py")
 endif()
 

@@ -33,8 +33,8 @@ std::string version_text(const std::string& program) {
 }
 
 /// A file opened later must not take the number of a stream that the caller has closed, or log lines end up in it; and
-/// a reader that leaves (`| head`) must not end a training run.
-void secure_standard_streams() {
+/// neither a reader that leaves (`| head`) nor a limit on file sizes may end a training run otherwise than by an error.
+void secure_streams() {
   for (const int stream : {STDIN_FILENO, STDOUT_FILENO, STDERR_FILENO}) {
     if (fcntl(stream, F_GETFD) == -1) {
       const int opened = open("/dev/null", stream == STDIN_FILENO ? O_RDONLY : O_WRONLY);
@@ -42,6 +42,7 @@ void secure_standard_streams() {
     }
   }
   std::signal(SIGPIPE, SIG_IGN);
+  std::signal(SIGXFSZ, SIG_IGN);
 }
 
 void start_log(const CommonOptions& common) {
@@ -139,7 +140,7 @@ void add_common_options(CLI::App& app, CommonOptions& common) {
 }
 
 int run_program(CLI::App& app, int argc, char** argv, CommonOptions& common, const std::function<int()>& body) {
-  secure_standard_streams();
+  secure_streams();
   // Commands run while the line is parsed, after this.
   app.parse_complete_callback([&common] { start_log(common); });
   return check_output(parse_and_run(app, argc, argv, body));

@@ -218,7 +218,9 @@ class Launch {
 
   void push() {
     for (const Child& child : children_) {
-      if (child.running) kill(child.pid, pushed_ ? SIGKILL : SIGTERM);
+      if (!child.running) continue;
+      kill(child.pid, pushed_ ? SIGKILL : SIGTERM);
+      kill(child.pid, SIGCONT);  // one that was stopped can leave by itself too
     }
     pushed_ = true;
     next_push_ = after_seconds(kLeaveSeconds);

@@ -2,6 +2,7 @@
 
 #include <fcntl.h>
 #include <sys/file.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <array>
@@ -89,7 +90,7 @@ void check_run_folder(const fs::path& run_dir, const std::string& resume) {
   if (resume != "never" && resume != "auto") find_checkpoint(run_dir, resume);
 }
 
-RunLock::RunLock(const fs::path& run_dir) {
+RunLock::RunLock(const fs::path& run_dir) : run_dir_(run_dir) {
   const fs::path path = run_dir / ".lock";
   descriptor_ = open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0644);
   if (descriptor_ < 0) fail("train", "cannot write in the run folder: ", path.string(), ": ", std::strerror(errno));
@@ -114,6 +115,17 @@ RunLock::RunLock(const fs::path& run_dir) {
 
 RunLock::~RunLock() {
   if (descriptor_ >= 0) close(descriptor_);
+}
+
+void RunLock::check() const {
+  struct stat own {
+  }, there{};
+  const bool same = fstat(descriptor_, &own) == 0 && stat((run_dir_ / ".lock").c_str(), &there) == 0 &&
+                    own.st_ino == there.st_ino && own.st_dev == there.st_dev;
+  if (!same) {
+    fail("train", "the run folder ", run_dir_.string(),
+         " has been removed or moved away; put it back, and the same command goes on from its last checkpoint");
+  }
 }
 
 void remove_leftovers(const fs::path& run_dir) {

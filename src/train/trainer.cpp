@@ -167,6 +167,7 @@ void Trainer::Impl::save() {
   saved_step = trainer.global_step;
   clock.enter("checkpoint");
   if (files) {
+    files->lock.check();
     files->log->sync();
     RunState run = state();
     save_run(run, config.output_dir);
@@ -186,6 +187,7 @@ int Trainer::Impl::agreed_signal() {
 
 void Trainer::Impl::finish() {
   if (communicator.is_main()) {
+    files->lock.check();
     write_weights_of(state(), config.output_dir);
     set_status_line("");
     log_info(concat("done: ", config.trainable == Trainable::kLora ? "adapter" : "model", " in ", config.output_dir,

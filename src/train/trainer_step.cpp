@@ -149,6 +149,7 @@ void Trainer::Impl::evaluate_step(int64_t number, StepMetrics& metrics) {
 void Trainer::Impl::log_step(const StepFigures& figures, StepMetrics& metrics) {
   if (metrics.step() % config.train.logging_steps == 0) trainer.log_history.push_back(metrics.json());
   if (!files) return;
+  files->lock.check();
   for (const std::string& line : figures.completions) files->log->write_completion(line);
   files->log->write(metrics);
 }

@@ -47,6 +47,21 @@ TEST_F(RunFolder, IsFreeAgainWhenItsRunEndedOrWasKilled) {
   EXPECT_NO_THROW(RunLock{run()});
 }
 
+TEST_F(RunFolder, ThatIsMovedAwayOrReplacedIsMissed) {
+  const fs::path first = run() / "a", elsewhere = run() / "b";
+  fs::create_directory(first);
+  const RunLock lock(first);
+  EXPECT_NO_THROW(lock.check());
+  fs::rename(first, elsewhere);
+  EXPECT_THAT([&] { lock.check(); }, ThrowsMessage<Error>(HasSubstr("has been removed or moved away")));
+  fs::create_directory(first);
+  { const RunLock other(first); }
+  EXPECT_THROW(lock.check(), Error);
+  fs::remove_all(first);
+  fs::rename(elsewhere, first);
+  EXPECT_NO_THROW(lock.check());
+}
+
 TEST_F(RunFolder, ThatIsNotThereCannotBeLocked) { EXPECT_THROW(RunLock{run() / "missing"}, Error); }
 
 TEST_F(RunFolder, LosesWhatAnInterruptedRunLeftAndNothingElse) {

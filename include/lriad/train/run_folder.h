@@ -16,10 +16,13 @@ class RunLock {
  public:
   explicit RunLock(const std::filesystem::path& run_dir);
   ~RunLock();
+  /// Throws Error if the run folder has been removed, moved away or replaced since.
+  void check() const;
   RunLock(const RunLock&) = delete;
   RunLock& operator=(const RunLock&) = delete;
 
  private:
+  std::filesystem::path run_dir_;
   int descriptor_ = -1;
 };
 
