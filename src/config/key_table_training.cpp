@@ -61,7 +61,8 @@ void add_train(std::vector<Key>& keys, TrainSection& t) {
   add("metric_for_best_model", metric_field(t.metric_for_best_model),
       "figure of eval_data that marks the best checkpoint");
   add("shared_prefix", choice_field<Switch>(t.shared_prefix, {{"auto", Switch::kAuto}, {"off", Switch::kOff}}),
-      "auto | off: pass the prompt once per group");
+      "auto | off: pass the prompt once per group; with lora_dropout its rows meet one mask instead of one a "
+      "completion");
   add("token_budget", integer_field(t.token_budget, {0, kMany, "auto"}),
       "rows of one training pass of the decoder, or auto");
 }
