@@ -11,6 +11,7 @@
 #include "lriad/core/error.h"
 #include "lriad/core/files.h"
 #include "lriad/core/log.h"
+#include "rank_sums.h"
 #include "sft_stage.h"
 #include "stop_signal.h"
 #include "trainer_impl.h"
@@ -59,6 +60,11 @@ Trainer::Impl::Impl(const LoadedConfig& loaded_config, const TrainOptions& given
       guard(config.guard),
       clock(device) {
   require_agreement(communicator, fingerprints(materials));
+  // Free memory differs between ranks and moments, and a checkpoint holds one number for all of them.
+  int64_t& rows = materials.memory.rows_per_pass;
+  for (const auto& own : gather_numbers(communicator, {static_cast<double>(rows)}, "rows of a pass")) {
+    rows = std::min(rows, static_cast<int64_t>(own.front()));
+  }
   if (!materials.memory.fits()) {
     log_warning(concat("[train] the memory plan needs ", materials.memory.peak() >> 20, " MiB and ",
                        materials.memory.memory_bytes >> 20, " MiB are free: see lriad-train --plan"));

@@ -24,16 +24,20 @@ from pathlib import Path
 from trial import EVERY, REPOSITORY, Bench, Relay, Trial
 
 # ------------------------------------------------------------------------------------------------------- faults
-# Each returns False if the run was over before the fault could happen.
+# Each returns False if the run was over before the fault could happen, or the fault did not hinder it.
+
+def too_late(process):
+    process.kill()
+    process.wait()
+    return False
+
 
 def signal_rank(trial, number, codes, *sets, named=True):
     process = trial.start(*sets)
     alive = trial.wait_for_moment(process)
     before, pid = trial.checkpoints(), trial.victim(process)
     if not alive or pid is None:
-        process.kill()
-        process.wait()
-        return False
+        return too_late(process)
     os.kill(pid, number)
     trial.finish(process, codes)
     if named:
@@ -62,9 +66,7 @@ def kill_and_restart(trial):
     process = trial.start("distributed.max_restarts=2")
     alive, pid = trial.wait_for_moment(process), trial.victim(process)
     if not alive or pid is None:
-        process.kill()
-        process.wait()
-        return False
+        return too_late(process)
     os.kill(pid, signal.SIGKILL)
     trial.finish(process, [0])
     trial.expect_same()
@@ -76,7 +78,7 @@ def signal_all(trial, number, codes):
     alive = trial.wait_for_moment(process)
     before = trial.checkpoints()
     if not alive:
-        return False
+        return too_late(process)
     os.killpg(process.pid, number) if number == signal.SIGKILL else process.send_signal(number)
     trial.finish(process, codes)
     deadline = time.time() + 10
@@ -103,9 +105,7 @@ def slowed(trial):
     process = trial.start()
     alive, pid = trial.wait_for_moment(process), trial.victim(process)
     if not alive or pid is None:
-        process.kill()
-        process.wait()
-        return False
+        return too_late(process)
     for _ in range(20):
         try:
             os.kill(pid, signal.SIGSTOP)
@@ -155,9 +155,7 @@ def vanished(trial):
     process = trial.start()
     alive = trial.wait_for_moment(process) and trial.output.exists()
     if not alive:
-        process.kill()
-        process.wait()
-        return False
+        return too_late(process)
     elsewhere = trial.folder / "moved"
     trial.output.rename(elsewhere)
     code = trial.finish(process, [0, 2])
@@ -174,9 +172,7 @@ def read_only(trial):
     alive = trial.wait_for_moment(process) and trial.output.exists()
     before = trial.checkpoints()
     if not alive:
-        process.kill()
-        process.wait()
-        return False
+        return too_late(process)
     subprocess.run(["chattr", "+i", str(trial.output)], check=True)
     try:
         code = trial.finish(process, [0, 2])
@@ -243,9 +239,7 @@ def second_run(trial):
     process = trial.start()
     alive = trial.wait_for_moment(process) and (trial.output / ".lock").exists()
     if not alive:
-        process.kill()
-        process.wait()
-        return False
+        return too_late(process)
     other = subprocess.run(trial.command("distributed.devices=cpu"), env=trial.bench.environment, text=True,
                            stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
     over = (trial.output / "adapter_model.safetensors").exists()

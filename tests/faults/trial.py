@@ -16,7 +16,7 @@ STEPS, EVERY = 6, 2
 COMPARED = ("adapter_model.safetensors", f"checkpoint-{STEPS}/adapter_model.safetensors",
             f"checkpoint-{STEPS}/state.safetensors", "completions.jsonl")
 LOST = re.compile(r"rank \d+ on \S+ (\(last heartbeat [\d.]+ s ago at [^)]+\)|left because).*"
-                  r"rank \d+ on \S+ noticed in \w+ of [^(]+\([^)]+\)")
+                  r"rank \d+ on \S+ noticed in \w+ of [^(]+\((start|step \d+, \w+)\)")
 REPOSITORY = Path(__file__).resolve().parents[2]
 
 
@@ -38,7 +38,7 @@ class Bench:
             f"stage: grpo\nmodel: {{path: {work}/model, adapter: {REPOSITORY}/tests/golden/cold_start, dtype: float32}}\n"
             f"data: {{format: jsonl, root: {work}/data/data.jsonl}}\nimage: {{min_pixels: 3136, max_pixels: 3136}}\n"
             "rollout: {num_generations: 4, max_completion_length: 24}\noptim: {learning_rate: 1.0e-3}\n"
-            f"train: {{max_steps: {STEPS}, save_steps: {EVERY}}}\ndistributed: {{timeout_s: 30}}\n")
+            f"train: {{max_steps: {STEPS}, save_steps: {EVERY}, token_budget: 4096}}\ndistributed: {{timeout_s: 30}}\n")
         start = time.time()
         subprocess.run([str(self.program), "--config", str(self.config), "--output", str(self.reference), "--devices",
                         "2", "--quiet"], check=True, env=self.environment)
@@ -76,7 +76,7 @@ class Trial:
         return log.read_bytes().count(b"\n") if log.exists() else 0
 
     def wait_for_moment(self, process):
-        """Until a random time of the run, or a random step and a little more. False: the run is over."""
+        """Until a random time of the run, or a random step and a little more. False: the result is written already."""
         if self.rng.random() < 0.4:
             time.sleep(self.rng.uniform(0, self.bench.seconds))
         else:
@@ -84,7 +84,7 @@ class Trial:
             while process.poll() is None and self.steps_done() < wanted:
                 time.sleep(0.001)
             time.sleep(self.rng.uniform(0, 0.1))
-        return process.poll() is None
+        return process.poll() is None and not (self.output / COMPARED[0]).exists()
 
     def victim(self, process):
         """The process id of a random rank, or None if not all have been started."""
