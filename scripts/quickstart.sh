@@ -13,7 +13,7 @@ seed="${SEED:-42}"
 bin="${BIN_DIR:-build/bin}"
 [ -n "${BIN_DIR:-}" ] || scripts/build.sh lriad-tool lriad-train lriad-eval
 
-pictures=1000 faint=100 held_out=100 sft_steps=600 grpo_steps=100
+pictures=1000 faint=100 held_out=100 sft_steps=900 grpo_steps=100
 if [ "${QUICK:-0}" = 1 ]; then pictures=12 faint=6 held_out=4 sft_steps=6 grpo_steps=3; fi
 mkdir -p "$run"
 

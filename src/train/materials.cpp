@@ -126,7 +126,14 @@ Inputs load_inputs(const Config& config, const at::Device& device, int64_t num_r
   check_chat_template(model_dir);
   LetterTokens letters = letter_tokens(tokenizer);
   SamplePreparer preparer(tokenizer, config.prompt, read_image_settings(model_dir, config.image));
-  PlanInput plan{config, read_model_config(model_dir), 0, 0, free_memory(device), num_ranks, device.is_cpu()};
+  PlanInput plan{config,
+                 read_model_config(model_dir),
+                 0,
+                 0,
+                 free_memory(device),
+                 num_ranks,
+                 device.is_cpu(),
+                 static_cast<int64_t>(data.samples.size())};
   std::vector<int64_t> prompt_tokens = check_samples(data, preparer, plan);
   return {config,          std::move(tokenizer), std::move(letters), std::move(preparer),
           std::move(data), std::move(eval_data), std::move(plan),    std::move(prompt_tokens)};

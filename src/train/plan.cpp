@@ -131,12 +131,15 @@ MemoryPlan::Items permanent(const Sizes& s, const PlanInput& in) {
       trained * 4 * s.f + (s.all && s.b == 2 ? trained * s.b : 0) - (s.all && s.b != 2 ? trained * s.b : 0);
   // Decoded pictures of this step, of the queue and of the threads that fill it (train/batches.cpp), in float32.
   const int64_t ahead = (3 * s.prompts + 8) * s.patches * s.vision.patch_dim() * 4;
+  const int64_t picture = s.patches / s.merged * s.text.hidden_size * s.b;
+  const int64_t room = s.config.model.vision_cache.memory_mb << 20;
+  const int64_t cache = in.num_pictures > 0 ? std::min(room, in.num_pictures * picture) : room;
   return {{"libraries", kLibraries},
           {"weights", s.parameters * s.b},
           {s.all ? "gradients and Adam" : "LoRA and Adam", optimizer},
-          {"vision cache", s.all ? 0 : s.config.model.vision_cache.memory_mb << 20},
+          {"vision cache", s.all ? 0 : cache},
           {"pictures ahead", in.on_cpu ? ahead : 0},
-          {"features", s.all ? 0 : s.prompts * s.patches / s.merged * s.text.hidden_size * s.b},
+          {"features", s.all ? 0 : s.prompts * picture},
           {"communication", in.num_ranks > 1 ? trained * s.f * in.num_ranks : 0}};
 }
 

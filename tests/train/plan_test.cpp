@@ -83,6 +83,15 @@ TEST(MemoryPlan, AdviceIsTheSmallestChangeOfItsKeyThatFits) {
   EXPECT_FALSE(plan_memory(input).fits());
 }
 
+TEST(MemoryPlan, TheVisionCacheHoldsNoMoreThanAllPictures) {
+  PlanInput input = paper_run(1000 * kGiB);
+  const int64_t without = plan_memory(input).peak();
+  input.config.model.vision_cache.memory_mb = 1024;
+  EXPECT_EQ(plan_memory(input).peak() - without, kGiB);
+  input.num_pictures = 100;
+  EXPECT_EQ(plan_memory(input).peak() - without, 100 * 512 * 3584 * 2);
+}
+
 TEST(MemoryPlan, SaysSoWhenNothingHelps) { EXPECT_FALSE(smallest_change(paper_run(4 * kGiB)).has_value()); }
 
 }  // namespace

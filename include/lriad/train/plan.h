@@ -22,6 +22,7 @@ struct PlanInput {
   int64_t memory_bytes = 0;   ///< that the device has for one process
   int64_t num_ranks = 1;
   bool on_cpu = true;
+  int64_t num_pictures = 0;  ///< of the data set; 0: unknown
 };
 
 /// Bytes of one process by what they are for, phase by phase, worst case: every prompt as long as the longest, every
