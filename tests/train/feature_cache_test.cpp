@@ -5,7 +5,6 @@
 #include <fstream>
 
 #include "lriad/core/files.h"
-#include "lriad/core/log.h"
 #include "lriad/eval/model_inputs.h"
 #include "support/temp_folder.h"
 #include "support/tiny_model.h"
@@ -27,8 +26,6 @@ PreparedSample some_picture(uint64_t seed) {
 
 class FeatureCacheTest : public ::testing::Test {
  protected:
-  FeatureCacheTest() { init_log(LogLevel::kOff); }
-
   VisionCacheSection on_disk(int64_t memory_mb = 0) const { return {memory_mb, 1, folder_.path().string()}; }
   at::Tensor fresh(const PreparedSample& sample) {
     const at::NoGradGuard no_grad;
