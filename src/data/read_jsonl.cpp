@@ -1,6 +1,7 @@
 #include <algorithm>
 #include <nlohmann/json.hpp>
 
+#include "core/json.h"
 #include "lriad/core/error.h"
 #include "lriad/core/files.h"
 #include "readers.h"
@@ -18,7 +19,7 @@ std::string shown(const json& value) { return value.dump().substr(0, 200); }
 class Row {
  public:
   Row(const fs::path& file, int64_t line, std::string_view text) : file_(file), line_(line) {
-    root_ = json::parse(text, nullptr, /*allow_exceptions=*/false);
+    root_ = parse_json(text);
     if (!root_.is_object()) refuse("is not a JSON object");
   }
 

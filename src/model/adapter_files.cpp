@@ -6,6 +6,7 @@
 #include <nlohmann/json.hpp>
 #include <set>
 
+#include "core/json.h"
 #include "lriad/core/error.h"
 #include "lriad/core/files.h"
 #include "lriad/model/model_files.h"
@@ -36,7 +37,7 @@ void refuse_variants(const json& config, const fs::path& path) {
 }
 
 AdapterConfig read_config(const fs::path& path) {
-  const json config = json::parse(read_file("model", path, 16 << 20), nullptr, /*allow_exceptions=*/false);
+  const json config = parse_json(read_file("model", path, 16 << 20));
   if (!config.is_object()) fail("model", path.string(), " is not a JSON object");
   refuse_variants(config, path);
   AdapterConfig result;

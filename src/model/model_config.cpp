@@ -4,6 +4,7 @@
 #include <numeric>
 #include <optional>
 
+#include "core/json.h"
 #include "lriad/core/error.h"
 #include "lriad/core/files.h"
 
@@ -14,17 +15,9 @@ namespace fs = std::filesystem;
 using nlohmann::json;
 
 json read_json(const fs::path& path) {
-  const std::string text = read_file("model", path, 16 << 20);
-  const auto shallow = [](int depth, json::parse_event_t, json&) {
-    if (depth > 32) throw std::length_error("nested too deep");
-    return true;
-  };
-  try {
-    json value = json::parse(text, shallow);
-    if (value.is_object()) return value;
-  } catch (const std::exception&) {
-  }
-  fail("model", path.string(), " is not a JSON object");
+  json value = parse_json(read_file("model", path, 16 << 20));
+  if (!value.is_object()) fail("model", path.string(), " is not a JSON object");
+  return value;
 }
 
 /// One object of config.json with the name it has in messages.
@@ -140,7 +133,8 @@ std::vector<int64_t> eos_ids(const fs::path& model_dir, const json& config) {
     if (!found.is_null()) ids = found;
   }
   if (ids.is_number_integer()) ids = json::array({ids});
-  if (ids.is_null() && config.contains("text_config")) return eos_ids(model_dir, config["text_config"]);
+  if (ids.is_null() && config.contains("text_config") && config["text_config"].is_object())
+    return eos_ids(model_dir, config["text_config"]);
   bool good = ids.is_array() && !ids.empty();
   for (const json& id : ids) good = good && id.is_number_unsigned();
   if (!good) fail("model", model_dir.string(), ": eos_token_id is ", ids.dump(), ", expected an id or a list of ids");

@@ -5,6 +5,7 @@
 
 #include <nlohmann/json.hpp>
 
+#include "core/json.h"
 #include "lriad/core/error.h"
 #include "lriad/core/files.h"
 
@@ -103,8 +104,7 @@ std::map<std::string, std::vector<int64_t>> expected_tensors(const ModelConfig& 
 std::vector<std::string> weight_files(const fs::path& model_dir) {
   const fs::path index = model_dir / "model.safetensors.index.json";
   if (!fs::exists(index)) return {"model.safetensors"};
-  const nlohmann::json root =
-      nlohmann::json::parse(read_file("model", index, 256 << 20), nullptr, /*allow_exceptions=*/false);
+  const nlohmann::json root = parse_json(read_file("model", index, 256 << 20));
   if (!root.is_object() || !root.contains("weight_map") || !root["weight_map"].is_object()) {
     fail("model", index.string(), " has no weight_map");
   }

@@ -39,6 +39,16 @@ TEST(FolderFormat, NamesASingleObjectAfterTheRoot) {
   EXPECT_THAT([&] { read_dataset(section); }, refuses("other is not in", "expected some of set"));
 }
 
+TEST(JsonlFormat, RefusesALineNestedDeeperThanAnyStackBears) {
+  const DataFolder data;
+  data.files({"a.png"});
+  const std::string deep = std::string(200000, '[') + std::string(200000, ']');
+  data.file("data.jsonl", R"({"image": "a.png", "object": "gear", "label": )" + deep + "}\n");
+  DataSection section = data.section(DataFormat::kJsonl);
+  section.root += "/data.jsonl";
+  EXPECT_THAT([&] { read_dataset(section); }, refuses("line 1", "is not a JSON object"));
+}
+
 TEST(FolderFormat, RefusesSplitsAndEmptyFolders) {
   const DataFolder data;
   data.files({"a/notes.txt"});
