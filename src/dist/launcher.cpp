@@ -127,6 +127,12 @@ struct Child {
   bool running = false;
 };
 
+struct Ended {
+  std::size_t rank = 0;
+  int code = 0;
+  bool killed = false;
+};
+
 class Launch {
  public:
   Launch(std::size_t size, const std::vector<std::string>& arguments, int64_t restart) : children_(size) {
@@ -191,15 +197,20 @@ class Launch {
     }
   }
 
+  /// Of ranks found ended at the same look, those that a signal ended come first: the others left because of them.
   void reap() {
+    std::vector<Ended> ended;
     for (std::size_t rank = 0; rank < children_.size(); ++rank) {
       int status = 0;
       Child& child = children_[rank];
       if (!child.running || waitpid(child.pid, &status, WNOHANG) != child.pid) continue;
       child.running = false;
       const bool killed = WIFSIGNALED(status);
-      const int code = killed ? 128 + WTERMSIG(status) : WEXITSTATUS(status);
-      if (code != 0 && !pushed_) note_failure(rank, code, killed);
+      ended.push_back({rank, killed ? 128 + WTERMSIG(status) : WEXITSTATUS(status), killed});
+    }
+    std::ranges::stable_partition(ended, [](const Ended& one) { return one.killed; });
+    for (const Ended& one : ended) {
+      if (one.code != 0 && !pushed_) note_failure(one.rank, one.code, one.killed);
     }
   }
 
