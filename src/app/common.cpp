@@ -23,7 +23,7 @@
 namespace lriad {
 namespace {
 
-constexpr int kDone = 0, kBug = 1, kUserCanFix = 2;
+constexpr int kDone = 0;
 constexpr const char* kCommonGroup = "Common";
 
 std::string version_text(const std::string& program) {
@@ -70,13 +70,13 @@ bool is_out_of_memory(const c10::Error& error) {
 int complain_of_memory(const std::string& what) {
   return complain(concat("[app] out of memory", what.empty() ? "" : ": " + what,
                          "; lower the batch size, image.max_pixels or the length of the answers"),
-                  kUserCanFix);
+                  kUserExit);
 }
 
 int complain_of_bug(const std::string& what) {
   return complain(concat("[bug] ", what, "; please report this line with the command line and version ", kVersion, " ",
                          kGitRevision),
-                  kBug);
+                  kBugExit);
 }
 
 /// Turns the exception being handled into a message and an exit code.
@@ -84,14 +84,14 @@ int explain_exception() {
   try {
     throw;
   } catch (const Error& error) {
-    return complain(error.what(), kUserCanFix);
+    return complain(error.what(), kUserExit);
   } catch (const c10::Error& error) {
     const std::string what = first_line(error.what_without_backtrace());
     return is_out_of_memory(error) ? complain_of_memory(what) : complain_of_bug(what);
   } catch (const std::bad_alloc&) {
     return complain_of_memory("");
   } catch (const std::filesystem::filesystem_error& error) {
-    return complain(concat("[app] ", error.what()), kUserCanFix);
+    return complain(concat("[app] ", error.what()), kUserExit);
   } catch (const std::exception& error) {
     return complain_of_bug(first_line(error.what()));
   } catch (...) {
@@ -105,7 +105,7 @@ int check_output(int code) {
   if (std::cout || code != kDone) return code;
   pollfd output = {STDOUT_FILENO, POLLOUT, 0};
   if (poll(&output, 1, 0) == 1 && (output.revents & POLLERR) != 0) return code;
-  return complain("[app] standard output could not be written in full; is the disk full?", kUserCanFix);
+  return complain("[app] standard output could not be written in full; is the disk full?", kUserExit);
 }
 
 int parse_and_run(CLI::App& app, int argc, char** argv, const std::function<int()>& body) {
@@ -117,8 +117,7 @@ int parse_and_run(CLI::App& app, int argc, char** argv, const std::function<int(
       app.exit(error);
       return kDone;
     }
-    return complain(concat("[app] ", command_line_problem(app, error), "; see ", app.get_name(), " --help"),
-                    kUserCanFix);
+    return complain(concat("[app] ", command_line_problem(app, error), "; see ", app.get_name(), " --help"), kUserExit);
   } catch (...) {
     return explain_exception();
   }

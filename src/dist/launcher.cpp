@@ -27,7 +27,6 @@ namespace {
 
 constexpr double kLeaveSeconds = 10;  // for the other ranks to notice, say why and leave
 constexpr double kSaveSeconds = 600;  // for ranks that were asked to stop, or agreed to, and may be saving
-constexpr int kBugExit = 1, kUserExit = 2, kGuardExit = 3;
 
 /// Arguments or environment in the form that execve wants, made before fork: nothing may be allocated after it.
 class CStrings {

@@ -5,16 +5,16 @@
 #include <algorithm>
 #include <limits>
 
+#include "lriad/model/sum_type.h"
+
 // Shape letters: M completion tokens, C of them in a chunk, D hidden size, V vocabulary.
 namespace lriad {
 namespace {
 
-at::ScalarType sum_dtype(const at::Tensor& x) { return x.scalar_type() == at::kDouble ? at::kDouble : at::kFloat; }
-
 /// log softmax of a chunk [C, V], -inf for tokens that do not count.
 at::Tensor chunk_logs(const at::Tensor& hidden_CD, const at::Tensor& head_VD, const at::Tensor& dropped_CV,
                       double temperature) {
-  at::Tensor logs = at::linear(hidden_CD, head_VD).to(sum_dtype(hidden_CD));
+  at::Tensor logs = at::linear(hidden_CD, head_VD).to(sum_type(hidden_CD.scalar_type()));
   if (temperature != 1) logs.div_(temperature);
   if (dropped_CV.defined()) logs.masked_fill_(dropped_CV, -std::numeric_limits<double>::infinity());
   return logs.sub_(logs.logsumexp(1, /*keepdim=*/true));
@@ -27,7 +27,7 @@ HeadLogprobs head_logprobs(const at::Tensor& hidden_MD, const at::Tensor& head_V
                            int64_t logits_at_once) {
   const at::NoGradGuard no_grad;
   const int64_t count = hidden_MD.size(0), step = std::max<int64_t>(1, logits_at_once / head_VD.size(0));
-  const at::TensorOptions sums = hidden_MD.options().dtype(sum_dtype(hidden_MD)).requires_grad(false);
+  const at::TensorOptions sums = hidden_MD.options().dtype(sum_type(hidden_MD.scalar_type())).requires_grad(false);
   HeadLogprobs result{
       at::empty({count}, sums), at::empty({count}, sums), at::empty({count}, sums.dtype(at::kBool)), {}, {}};
   if (slope) result.hidden_gradient_MD = at::empty(hidden_MD.sizes(), hidden_MD.options().requires_grad(false));

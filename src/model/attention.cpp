@@ -9,13 +9,12 @@
 #include <limits>
 #include <map>
 
+#include "lriad/model/sum_type.h"
+
 // Shape letters: T packed rows, H query heads, K key heads, Q query heads of a key head (H = K Q), D head size. Of a
 // piece: N sequences, R rows each, P prefix rows before them.
 namespace lriad {
 namespace {
-
-constexpr int64_t kPromptBlock = 512;         // query rows of a prompt at once
-constexpr int64_t kScoresAtOnce = 1ll << 26;  // numbers
 
 /// Queries that are computed together: N x R rows that see P rows before them and their own up to each row. Shorter
 /// sequences repeat their last row; what is computed there is dropped.
@@ -84,7 +83,7 @@ class PieceMath {
         Q_(q_THD.size(1) / k_TKD.size(1)),
         D_(q_THD.size(2)),
         scale_(1 / std::sqrt(static_cast<double>(D_))),
-        dtype_(q_THD.scalar_type() == at::kDouble ? at::kDouble : at::kFloat),
+        dtype_(sum_type(q_THD.scalar_type())),
         q_(queries(q_THD)),
         own_k_(own_rows(k_TKD)),
         own_v_(own_rows(v_TKD)),
@@ -185,8 +184,7 @@ struct PackedAttention : torch::autograd::Function<PackedAttention> {
                             const at::Tensor& v_TKD, const std::vector<RowSpan>& spans) {
     at::Tensor out_THD = at::empty_like(q_THD);
     at::Tensor log_sum_TH1 =
-        at::empty({q_THD.size(0), q_THD.size(1), 1},
-                  q_THD.options().dtype(q_THD.scalar_type() == at::kDouble ? at::kDouble : at::kFloat));
+        at::empty({q_THD.size(0), q_THD.size(1), 1}, q_THD.options().dtype(sum_type(q_THD.scalar_type())));
     for (const Piece& piece : make_pieces(spans, q_THD.size(1), q_THD.device())) {
       const PieceMath math(piece, q_THD, k_TKD, v_TKD);
       at::Tensor scores = math.scores();
@@ -213,8 +211,7 @@ struct PackedAttention : torch::autograd::Function<PackedAttention> {
       const at::Tensor upstream = math.queries(gradients[0]) * math.valid();
       const at::Tensor weights = math.scores().sub_(math.queries(log_sum_TH1)).exp_();
       math.add_to_keys(v_gradient, weights, upstream, 1);
-      const at::Tensor inner =
-          math.against_values(upstream).sub_(math.queries(along_TH1) * math.valid()).mul_(weights);
+      const at::Tensor inner = math.against_values(upstream).sub_(math.queries(along_TH1) * math.valid()).mul_(weights);
       math.store(q_gradient, math.mix_keys(inner));
       math.add_to_keys(k_gradient, inner, math.q(), 1 / std::sqrt(static_cast<double>(q_THD.size(2))));
     }

@@ -4,17 +4,17 @@
 #include <torch/csrc/autograd/custom_function.h>
 #include <torch/custom_class.h>
 
+#include "lriad/model/sum_type.h"
+
 namespace lriad {
 namespace {
 
 using torch::autograd::AutogradContext;
 using torch::autograd::variable_list;
 
-at::ScalarType at_least_float(const at::Tensor& x) { return x.scalar_type() == at::kDouble ? at::kDouble : at::kFloat; }
-
 struct RmsNormFunction : torch::autograd::Function<RmsNormFunction> {
   static at::Tensor forward(AutogradContext* context, const at::Tensor& x, const at::Tensor& weight, double eps) {
-    const at::Tensor wide = x.to(at_least_float(x));
+    const at::Tensor wide = x.to(sum_type(x.scalar_type()));
     const at::Tensor scale = at::rsqrt(wide.square().mean(-1, /*keepdim=*/true) + eps);
     context->save_for_backward({x, weight, scale});
     return weight * (wide * scale).to(x.scalar_type());

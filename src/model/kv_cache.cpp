@@ -6,6 +6,8 @@
 #include <cmath>
 #include <limits>
 
+#include "lriad/model/sum_type.h"
+
 // Shape letters: J prompts, G rows a prompt, C = J G cells, K key heads, R query heads of a key head, P longest prompt,
 // N own tokens so far, D head size.
 namespace lriad {
@@ -19,8 +21,6 @@ at::Tensor length_mask(const std::vector<int64_t>& lengths, int64_t longest, con
   }
   return mask;
 }
-
-at::ScalarType score_dtype(const at::Tensor& x) { return x.scalar_type() == at::kDouble ? at::kDouble : at::kFloat; }
 
 }  // namespace
 
@@ -38,7 +38,8 @@ KvCache::KvCache(const TextConfig& config, std::vector<int64_t> prompt_lengths, 
     own_values_.push_back(at::empty({prompts * rows_per_prompt, heads, max_new_tokens, config.head_dim}, options));
   }
   const int64_t shortest = *std::min_element(prompt_lengths.begin(), prompt_lengths.end());
-  if (shortest < longest) prompt_mask_ = length_mask(prompt_lengths, longest, options.dtype(score_dtype(own_keys_[0])));
+  if (shortest < longest)
+    prompt_mask_ = length_mask(prompt_lengths, longest, options.dtype(sum_type(own_keys_[0].scalar_type())));
 }
 
 Attend KvCache::prefill(const std::vector<RowSpan>& spans) {
@@ -83,9 +84,9 @@ at::Tensor KvCache::attend(int64_t layer, int64_t place, const at::Tensor& q_CHD
   at::Tensor to_prompt = at::bmm(q_shared, prompt_k.flatten(0, 1).transpose(1, 2)).view({J, K, G * R, P});
   const at::Tensor to_own =
       at::bmm(q.reshape({J * G * K, R, D}), own_k.transpose(1, 2)).view({J, G, K, R, N}).transpose(1, 2);
-  to_prompt = to_prompt.to(score_dtype(q));
+  to_prompt = to_prompt.to(sum_type(q.scalar_type()));
   if (prompt_mask_.defined()) to_prompt = to_prompt + prompt_mask_;
-  const at::Tensor scores = at::cat({to_prompt.view({J, K, G, R, P}), to_own.to(score_dtype(q))}, -1);
+  const at::Tensor scores = at::cat({to_prompt.view({J, K, G, R, P}), to_own.to(sum_type(q.scalar_type()))}, -1);
   const at::Tensor weights = at::softmax(scores, -1).to(q.scalar_type());
   const at::Tensor from_prompt = at::bmm(weights.slice(-1, 0, P).reshape({J * K, G * R, P}), prompt_v.flatten(0, 1));
   const at::Tensor from_own = at::bmm(weights.slice(-1, P).transpose(1, 2).reshape({J * G * K, R, N}), own_v);

@@ -6,6 +6,7 @@
 
 #include "compute_again.h"
 #include "lriad/core/error.h"
+#include "lriad/model/sum_type.h"
 
 // Shape letters: T rows, D hidden size, M image rows.
 namespace lriad {
@@ -84,7 +85,7 @@ at::Tensor Qwen2VlImpl::hidden(const PackedTokens& tokens, const Attend& attend)
 at::Tensor Qwen2VlImpl::logits(const at::Tensor& hidden_TD) const { return at::linear(hidden_TD, head()); }
 
 void Qwen2VlImpl::add_lora(const std::vector<std::string>& target_modules, int64_t r, double scaling, double dropout) {
-  const at::ScalarType dtype = embedding_.scalar_type() == at::kDouble ? at::kDouble : at::kFloat;
+  const at::ScalarType dtype = sum_type(embedding_.scalar_type());
   for (const std::string& target : target_modules) {
     int64_t found = 0;
     for_each_linear(*this, [&](const std::string& name, LinearImpl& linear) {

@@ -5,13 +5,11 @@
 #include <algorithm>
 
 #include "lriad/core/error.h"
+#include "lriad/model/sum_type.h"
 
 // Shape letters: T tokens or patches, H heads, D head size.
 namespace lriad {
 namespace {
-
-/// float64 models compute angles in float64, so that a run in float64 is one throughout; all others in float32 as HF.
-at::ScalarType angle_dtype(at::ScalarType dtype) { return dtype == at::kDouble ? at::kDouble : at::kFloat; }
 
 at::Tensor inverse_frequencies(double theta, int64_t dim, const at::TensorOptions& options) {
   return 1.0 / at::pow(theta, at::arange(0, dim, 2, options) / static_cast<double>(dim));
@@ -49,7 +47,7 @@ at::Tensor mrope_positions(std::span<const int64_t> ids, std::span<const std::ar
 }
 
 Rotary mrope(const at::Tensor& positions_3T, const TextConfig& config, at::ScalarType dtype) {
-  const auto options = at::TensorOptions().dtype(angle_dtype(dtype)).device(positions_3T.device());
+  const auto options = at::TensorOptions().dtype(sum_type(dtype)).device(positions_3T.device());
   const at::Tensor frequencies = inverse_frequencies(config.rope_theta, config.head_dim, options);
   const at::Tensor angles_3TF = positions_3T.to(options.dtype().toScalarType()).unsqueeze(-1) * frequencies;
   std::vector<at::Tensor> parts;
@@ -66,7 +64,7 @@ Rotary mrope(const at::Tensor& positions_3T, const TextConfig& config, at::Scala
 
 Rotary vision_rope(std::span<const std::array<int64_t, 3>> grids, const VisionConfig& config, at::ScalarType dtype,
                    const at::Device& device) {
-  const auto options = at::TensorOptions().dtype(angle_dtype(dtype)).device(device);
+  const auto options = at::TensorOptions().dtype(sum_type(dtype)).device(device);
   const int64_t merge = config.spatial_merge_size;
   const at::Tensor frequencies = inverse_frequencies(10000.0, config.embed_dim / config.num_heads / 2, options);
   std::vector<at::Tensor> parts;

@@ -6,6 +6,8 @@
 #include "grpo_stage.h"
 #include "lriad/core/error.h"
 #include "lriad/core/random.h"
+#include "lriad/model/load_model.h"
+#include "lriad/model/sum_type.h"
 #include "rank_sums.h"
 
 // Shape letters: M completion tokens of the groups of one pass.
@@ -111,7 +113,7 @@ void GrpoStage::compute_anchor(const std::vector<Group*>& groups) {
 LossInputs GrpoStage::loss_inputs(const std::vector<Group*>& groups, int64_t step) const {
   std::vector<BatchGroup> batch;
   for (const Group* group : groups) batch.push_back(batch_group(*group, step));
-  return lriad::loss_inputs(batch, config_.model.dtype == Dtype::kFloat64 ? at::kDouble : at::kFloat, m_.device);
+  return lriad::loss_inputs(batch, sum_type(scalar_type(config_.model.dtype)), m_.device);
 }
 
 void GrpoStage::learn_from(const std::vector<Group*>& groups, int64_t step, Sums& sums) {

@@ -7,17 +7,16 @@
 #include <fstream>
 #include <numeric>
 
+#include "grpo/head_logprobs.h"
 #include "lriad/core/error.h"
+#include "lriad/model/attention.h"
 #include "lriad/model/model_files.h"
 
 namespace lriad {
 namespace {
 
 constexpr int64_t kMostRows = 8192;
-constexpr int64_t kPromptBlock = 512;         // query rows of an attention block (model/attention.cpp)
-constexpr int64_t kScoresAtOnce = 1ll << 26;  // numbers in a block of completions (model/attention.cpp)
-constexpr int64_t kLogitsAtOnce = 1ll << 26;  // numbers in a chunk of the head (grpo/head_logprobs.h)
-constexpr int64_t kLibraries = 200ll << 20;   // resident before anything is loaded
+constexpr int64_t kLibraries = 200ll << 20;  // resident before anything is loaded
 
 int64_t total(const MemoryPlan::Items& items) {
   return std::accumulate(items.begin(), items.end(), int64_t{0},

@@ -13,6 +13,7 @@
 #include "lriad/core/error.h"
 #include "lriad/core/log.h"
 #include "lriad/model/load_model.h"
+#include "lriad/model/sum_type.h"
 #include "step_batch.h"
 #include "trainer_impl.h"
 
@@ -22,7 +23,6 @@ namespace {
 
 namespace fs = std::filesystem;
 
-constexpr int kGuardExit = 3;
 constexpr double kFarAbove = 5;  // times the median of the batch
 
 /// What the replay finds out about one completion.
@@ -120,7 +120,7 @@ class Replay {
     const bool own_prefix = config_.stage == Stage::kGrpo && config_.train.shared_prefix == Switch::kOff;
     const PackedGroups packed =
         pack_groups(tokens, model_->config(), own_prefix ? Prefix::kOwn : Prefix::kShared, device_);
-    LossInputs in = loss_inputs(groups, config_.model.dtype == Dtype::kFloat64 ? at::kDouble : at::kFloat, device_);
+    LossInputs in = loss_inputs(groups, sum_type(scalar_type(config_.model.dtype)), device_);
     model_->train();
     TokenLogprobs now = token_logprobs(
         model_, packed, config_.stage == Stage::kSft ? 1.0 : config_.rollout.temperature,

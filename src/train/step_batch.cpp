@@ -65,7 +65,6 @@ void add_tensors(Tensors& tensors, const std::string& prefix, const BatchGroup& 
 
 Json group_json(const BatchGroup& group) {
   return {{"place", group.place},   {"pass", group.pass},   {"sample_id", group.sample_id},
-
           {"prompt", group.prompt}, {"texts", group.texts}, {"dropout_seed", group.tokens.dropout_seed}};
 }
 

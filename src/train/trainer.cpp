@@ -21,8 +21,7 @@ namespace {
 
 namespace fs = std::filesystem;
 
-constexpr int kGuardExit = 3;
-
+/// Weight decay skips biases and norms, as transformers' Trainer.
 bool decays(const std::string& name, const at::Tensor& tensor) {
   return tensor.dim() > 1 && !name.ends_with(".bias") && name.find("norm") == std::string::npos;
 }

@@ -7,6 +7,9 @@
 
 namespace lriad {
 
+/// Exit codes: a bug of ours, something the user can mend, stopped by the health guard.
+inline constexpr int kBugExit = 1, kUserExit = 2, kGuardExit = 3;
+
 /// The one exception thrown on purpose: bad config, bad input, full disk, failed device call.
 /// main() prints what() as one line on stderr and exits 2; any other exception is a bug of ours (exit 1).
 class Error : public std::runtime_error {

@@ -7,6 +7,9 @@
 
 namespace lriad {
 
+inline constexpr int64_t kPromptBlock = 512;         ///< query rows of a prompt whose scores exist at once
+inline constexpr int64_t kScoresAtOnce = 1ll << 26;  ///< scores of completions that exist at once, unless one has more
+
 /// Rows [begin, end) of a packed pass that are one stretch of tokens. `prefix` is the index of an earlier span whose
 /// rows come before these in the sequence (a prompt shared by its completions), or -1.
 struct RowSpan {
