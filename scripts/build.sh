@@ -6,4 +6,5 @@ scripts/setup.sh
 log="$(mktemp)"
 trap 'rm -f "$log"' EXIT
 cmake -G Ninja -S . -B build >"$log" 2>&1 || { cat "$log" >&2; exit 1; }
-cmake --build build --parallel "$(nproc)" -- "${@:-all}"
+# nproc heeds OMP_NUM_THREADS, which scripts set to 1 for the tiny models that they train after the build.
+cmake --build build --parallel "$(env -u OMP_NUM_THREADS nproc)" -- "${@:-all}"

@@ -3,4 +3,4 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 scripts/build.sh
-ctest --test-dir build --output-on-failure --parallel "$(nproc)" "$@"
+ctest --test-dir build --output-on-failure --parallel "$(env -u OMP_NUM_THREADS nproc)" "$@"
