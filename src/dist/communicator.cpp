@@ -49,16 +49,6 @@ Items unpack(const std::string& bytes) {
   return items;
 }
 
-/// A rank that left now would be missed by one that has not read the run descriptions yet, which would then name the
-/// wrong cause.
-void wait_for_others(Communicator& communicator) {
-  try {
-    communicator.barrier("run description");
-  } catch (const Error&) {
-    // Whoever is lost by now, this rank knows what it leaves for.
-  }
-}
-
 }  // namespace
 
 std::unique_ptr<Communicator> make_communicator(const World& world, const at::Device& device, double timeout_s) {
@@ -70,6 +60,14 @@ std::unique_ptr<Communicator> make_communicator(const World& world, const at::De
   auto host = std::make_unique<HostCommunicator>(world, timeout_s);
   if (device.is_cuda()) return make_nccl_communicator(std::move(host), device);
   return host;
+}
+
+void wait_before_leaving(Communicator& communicator) {
+  try {
+    communicator.barrier("leaving");
+  } catch (const Error&) {
+    // Whoever is lost by now, this rank knows what it leaves for.
+  }
 }
 
 void require_agreement(Communicator& communicator, const Items& items) {
@@ -85,7 +83,7 @@ void require_agreement(Communicator& communicator, const Items& items) {
     if (ranks_of.size() == 1) continue;
     std::string text;
     for (const auto& [value, ranks] : ranks_of) text += concat(text.empty() ? "" : "; ", value, " on rank(s) ", ranks);
-    wait_for_others(communicator);
+    wait_before_leaving(communicator);
     fail("dist", "ranks do not agree on ", items[k].first, ": ", text,
          "; every machine needs the same program, config, data and model");
   }

@@ -61,6 +61,7 @@ std::vector<double> require_same(Communicator& communicator, const std::vector<d
   std::array<char, 256> host{};
   if (gethostname(host.data(), host.size() - 1) != 0) host[0] = '?';
   const std::vector<std::string> hosts = communicator.gather(host.data(), "hosts");
+  wait_before_leaving(communicator);
   throw LostRank(concat("[train] rank ", rank, " on ", hosts[rank], " has diverged from rank 0 at ", where, ": ", what,
                         " are ", text_of(*other), ", on rank 0 ", text_of(ranks.front()),
                         "; is its memory or device faulty?"));

@@ -59,6 +59,10 @@ class Communicator {
 /// NCCL when `device` is a GPU, the host backend (TCP, rank-ordered sums) on CPUs, the single twin for size 1.
 std::unique_ptr<Communicator> make_communicator(const World& world, const at::Device& device, double timeout_s);
 
+/// For a rank that is about to throw for a reason that every rank has just been told: returns once all have read it, or
+/// one is lost. A rank that left at once would be missed by those still reading, which would then name a wrong cause.
+void wait_before_leaving(Communicator& communicator);
+
 /// Compares (name, value) pairs, the same names on every rank: config hash, data listing hash, model hash, code
 /// version. Throws Error on every rank naming the first item that differs, its values, and the ranks that have them.
 void require_agreement(Communicator& communicator, const std::vector<std::pair<std::string, std::string>>& items);
