@@ -8,8 +8,6 @@
 
 namespace lriad {
 
-inline constexpr int64_t kLogitsAtOnce = 1 << 26;  ///< numbers: 256 MiB in float32
-
 struct HeadLogprobs {
   at::Tensor logp_M, entropy_M, top1_M;
   at::Tensor hidden_gradient_MD;  ///< undefined without a slope

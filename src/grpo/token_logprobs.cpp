@@ -112,12 +112,13 @@ int64_t packed_rows(const PromptGroup& group, Prefix prefix) {
   return rows;
 }
 
-TokenLogprobs token_logprobs(Qwen2Vl& model, const PackedGroups& packed, double temperature, const LossSlope& slope) {
+TokenLogprobs token_logprobs(Qwen2Vl& model, const PackedGroups& packed, double temperature, const LossSlope& slope,
+                             int64_t logits_at_once) {
   const at::AutoGradMode with_gradient(static_cast<bool>(slope));
   model->set_dropout(packed.dropout);
   const at::Tensor hidden_MD = model->hidden(packed.tokens).index_select(0, packed.rows_M);
   const HeadLogprobs head =
-      head_logprobs(hidden_MD, model->head(), packed.targets_M, packed.kept_MV, temperature, slope);
+      head_logprobs(hidden_MD, model->head(), packed.targets_M, packed.kept_MV, temperature, slope, logits_at_once);
   TokenLogprobs result{head.logp_M, head.entropy_M, head.top1_M, {}, {}, {}, {}};
   if (!slope) return result;
   result.hidden_MD = hidden_MD;

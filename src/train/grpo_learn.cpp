@@ -96,7 +96,7 @@ void GrpoStage::compute_anchor(const std::vector<Group*>& groups) {
     for (const auto& [name, tensor] : parameters_.named_values()) present[name] = tensor.clone();
     parameters_.load_values(initial_adapter_);
   }
-  const at::Tensor logp_M = token_logprobs(m_.model, packed, config_.rollout.temperature).logp_M;
+  const at::Tensor logp_M = logprobs(packed).logp_M;
   if (base) {
     m_.model->enable_lora(true);
   } else {
@@ -108,6 +108,10 @@ void GrpoStage::compute_anchor(const std::vector<Group*>& groups) {
     group->anchor_M = logp_M.slice(0, begin, begin + tokens);
     begin += tokens;
   }
+}
+
+TokenLogprobs GrpoStage::logprobs(const PackedGroups& packed, const LossSlope& slope) {
+  return token_logprobs(m_.model, packed, config_.rollout.temperature, slope, m_.memory.logits_at_once);
 }
 
 LossInputs GrpoStage::loss_inputs(const std::vector<Group*>& groups, int64_t step) const {
@@ -124,7 +128,7 @@ void GrpoStage::learn_from(const std::vector<Group*>& groups, int64_t step, Sums
     slope = [&](const at::Tensor& logp_C, int64_t begin) { return grpo_loss_slope(in, logp_C, begin, config_.grpo); };
   }
   m_.model->train();
-  TokenLogprobs now = token_logprobs(m_.model, pack(groups, step), config_.rollout.temperature, slope);
+  TokenLogprobs now = logprobs(pack(groups, step), slope);
   if (slope) {
     clock_.enter("backward");
     now.backward();
@@ -169,7 +173,7 @@ void GrpoStage::draw_again(int64_t step) {
   for (const auto& batch : micro_batches(step)) {
     if (config_.grpo.beta != 0 && config_.grpo.kl_anchor != KlAnchor::kOld) compute_anchor(batch);
     m_.model->train();
-    const at::Tensor logp_M = token_logprobs(m_.model, pack(batch, step), config_.rollout.temperature).logp_M;
+    const at::Tensor logp_M = logprobs(pack(batch, step)).logp_M;
     m_.model->eval();
     int64_t begin = 0;
     for (Group* group : batch) {

@@ -60,6 +60,7 @@ class GrpoStage : public TrainingStage {
   void draw_again(int64_t step);
   PackedGroups pack(const std::vector<Group*>& groups, int64_t step) const;
   PromptGroup prompt_group(const Group& group, int64_t step) const;
+  TokenLogprobs logprobs(const PackedGroups& packed, const LossSlope& slope = {});
   BatchGroup batch_group(const Group& group, int64_t step) const;
   LossInputs loss_inputs(const std::vector<Group*>& groups, int64_t step) const;
   bool moves_weights(const Group& group) const;

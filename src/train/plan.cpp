@@ -7,8 +7,8 @@
 #include <fstream>
 #include <numeric>
 
-#include "grpo/head_logprobs.h"
 #include "lriad/core/error.h"
+#include "lriad/grpo/token_logprobs.h"
 #include "lriad/model/attention.h"
 #include "lriad/model/model_files.h"
 
@@ -16,6 +16,7 @@ namespace lriad {
 namespace {
 
 constexpr int64_t kMostRows = 8192;
+constexpr int64_t kFewestLogits = 1 << 22;
 constexpr int64_t kLibraries = 200ll << 20;  // resident before anything is loaded
 
 int64_t total(const MemoryPlan::Items& items) {
@@ -28,6 +29,11 @@ std::string gigabytes(int64_t bytes) {
   std::snprintf(text, sizeof text, "%9.3f GB", static_cast<double>(bytes) / 1e9);
   return text;
 }
+
+/// A pass over `rows` packed rows, which predict `tokens` completion tokens, `logits` numbers of the head at once.
+struct PassSize {
+  int64_t rows = 0, tokens = 0, logits = 0;
+};
 
 /// Sizes that the formulas share. `b`: bytes of a number of the model, `f`: of the sums' (float32, float64).
 class Sizes {
@@ -87,8 +93,8 @@ class Sizes {
   /// Of a trained tower, whose linear layers keep their inputs; counted from the operators of a block.
   int64_t tower_saved_per_patch() const { return vision.depth * b * 27 * vision.embed_dim + b * vision.patch_dim(); }
   /// Logits of a chunk and their softmax.
-  int64_t head_temporaries(int64_t completion_tokens) const {
-    return std::min(std::max<int64_t>(1, kLogitsAtOnce / text.vocab_size), completion_tokens) * text.vocab_size * 2 * f;
+  int64_t head_temporaries(const PassSize& pass) const {
+    return std::min(std::max<int64_t>(1, pass.logits / text.vocab_size), pass.tokens) * text.vocab_size * 2 * f;
   }
 
   const Config& config;
@@ -163,13 +169,8 @@ MemoryPlan::Phase rollout_phase(const Sizes& s) {
            {prefill > sampler + attention ? "prefill" : "sampler", std::max(prefill, sampler + attention)}}};
 }
 
-/// A pass over `rows` packed rows, `tokens` of them completion tokens.
-struct PassSize {
-  int64_t rows = 0, tokens = 0;
-};
-
 MemoryPlan::Phase reference_phase(const Sizes& s, const PassSize& pass) {
-  const int64_t head = s.head_temporaries(pass.tokens) + pass.tokens * s.text.hidden_size * s.b + s.rotary(pass.rows);
+  const int64_t head = s.head_temporaries(pass) + pass.tokens * s.text.hidden_size * s.b + s.rotary(pass.rows);
   return {"reference", {{"temporaries", std::max(s.forward_temporaries(pass.rows, s.group_scores()), head)}}};
 }
 
@@ -186,7 +187,7 @@ MemoryPlan::Items kept_by_policy(const Sizes& s, const PassSize& pass, bool chec
 MemoryPlan::Phase policy_phase(const Sizes& s, const PassSize& pass, bool checkpoint) {
   MemoryPlan::Phase phase{"policy", kept_by_policy(s, pass, checkpoint)};
   const int64_t head_gradient = s.all ? s.text.vocab_size * s.text.hidden_size * s.b : 0;
-  phase.items.emplace_back("head", s.head_temporaries(pass.tokens) + head_gradient);
+  phase.items.emplace_back("head", s.head_temporaries(pass) + head_gradient);
   return phase;
 }
 
@@ -197,17 +198,18 @@ MemoryPlan::Phase backward_phase(const Sizes& s, const PassSize& pass, bool chec
   return phase;
 }
 
-MemoryPlan with(const Sizes& s, const PlanInput& in, int64_t rows, bool checkpoint) {
+MemoryPlan with(const Sizes& s, const PlanInput& in, int64_t rows, int64_t logits, bool checkpoint) {
   MemoryPlan plan;
   plan.always = permanent(s, in);
   plan.memory_bytes = in.memory_bytes;
   plan.rows_per_pass = rows;
+  plan.logits_at_once = logits;
   plan.checkpoint_layers = checkpoint;
   plan.bytes_per_row = s.text.num_hidden_layers * s.saved_per_row_and_layer();
   plan.rows_shared = s.prompts * s.group_rows(/*shared=*/true);
   plan.rows_unshared = s.prompts * s.group_rows(/*shared=*/false);
   const int64_t group = s.group_rows(in.config.train.shared_prefix != Switch::kOff);
-  const PassSize pass{rows, rows / group * s.generations * s.tokens};
+  const PassSize pass{rows, rows / group * s.generations * s.tokens, logits};
   if (!s.all) plan.phases.push_back(vision_phase(s));
   if (s.grpo) plan.phases.push_back(rollout_phase(s));
   if (s.grpo && s.config.grpo.beta != 0 && s.config.grpo.kl_anchor != KlAnchor::kOld)
@@ -236,11 +238,13 @@ MemoryPlan plan_memory(const PlanInput& input) {
   for (const bool checkpoint : {false, true}) {
     if ((choice == Switch::kOff && checkpoint) || (choice == Switch::kOn && !checkpoint)) continue;
     for (int64_t rows = most; rows >= group; rows -= group) {
-      const MemoryPlan plan = with(s, input, rows, checkpoint);
-      if (plan.fits()) return plan;
+      for (int64_t logits = kLogitsAtOnce; logits >= kFewestLogits; logits /= 2) {
+        const MemoryPlan plan = with(s, input, rows, logits, checkpoint);
+        if (plan.fits()) return plan;
+      }
     }
   }
-  return with(s, input, group, choice != Switch::kOff);
+  return with(s, input, group, kFewestLogits, choice != Switch::kOff);
 }
 
 std::optional<std::string> smallest_change(const PlanInput& input) {
@@ -283,6 +287,7 @@ std::string MemoryPlan::table() const {
   text += concat("peak                      ", gigabytes(peak()), " of ", gigabytes(memory_bytes), '\n');
   text += concat("rows of a training pass   ", rows_per_pass, "; of a step ", rows_shared, " (", rows_unshared,
                  " without shared prompts)\n");
+  text += concat("logits at once            ", logits_at_once, '\n');
   text += concat("saved for backward        ", bytes_per_row, " bytes a row",
                  checkpoint_layers ? "; layers are computed again (gradient_checkpointing)" : "", '\n');
   return text;

@@ -17,6 +17,7 @@ namespace fs = std::filesystem;
 
 constexpr const char* kMaster = "parameters";
 constexpr const char* kRowsPerPass = "rows_per_pass";
+constexpr const char* kLogitsPerChunk = "logits_at_once";
 
 /// Whether the files of the weights hold less than the optimizer works with.
 bool needs_master(const Config& config) {
@@ -89,6 +90,7 @@ void save_run(RunState& run, const fs::path& run_dir) {
   if (needs_master(config)) contents.state[kMaster] = run.parameters.values().detach().cpu().clone();
   run.stage.save(run.trainer, contents.state);
   run.trainer.cursor[kRowsPerPass] = run.materials.memory.rows_per_pass;
+  run.trainer.cursor[kLogitsPerChunk] = run.materials.memory.logits_at_once;
   run.trainer.seed = config.seed;
   run.trainer.extra["guard"] = run.guard.save();
   run.trainer.extra["config"] = canonical_config(config);
@@ -126,9 +128,11 @@ void restore_run(RunState& run, const fs::path& checkpoint) {
   }
   // How a step is cut into passes decides the last bits of its sums, so it must not follow the memory that is free
   // today.
-  if (const auto rows = trainer.cursor.find(kRowsPerPass); rows != trainer.cursor.end()) {
-    run.materials.memory.rows_per_pass = rows->second;
-  }
+  const auto take = [&](const char* name, int64_t& value) {
+    if (const auto saved = trainer.cursor.find(name); saved != trainer.cursor.end()) value = saved->second;
+  };
+  take(kRowsPerPass, run.materials.memory.rows_per_pass);
+  take(kLogitsPerChunk, run.materials.memory.logits_at_once);
   run.optimizer.restore(state);
   run.guard.restore(text("guard"));
   run.stage.restore(trainer, state);

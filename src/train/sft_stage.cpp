@@ -88,7 +88,7 @@ void SftStage::learn_from(std::vector<BatchPrompt>& prompts, std::size_t begin, 
   const PackedGroups packed =
       pack_groups({groups_.data() + begin, end - begin}, m_.model->config(), Prefix::kShared, m_.device);
   const LossSlope slope = [&](const at::Tensor& logp_C, int64_t) { return at::full_like(logp_C, -1 / tokens); };
-  TokenLogprobs now = token_logprobs(m_.model, packed, /*temperature=*/1, slope);
+  TokenLogprobs now = token_logprobs(m_.model, packed, /*temperature=*/1, slope, m_.memory.logits_at_once);
   clock_.enter("backward");
   now.backward();
   parameters_.collect_gradients();

@@ -59,10 +59,12 @@ Trainer::Impl::Impl(const LoadedConfig& loaded_config, const TrainOptions& given
       guard(config.guard),
       clock(device) {
   require_agreement(communicator, fingerprints(materials));
-  // Free memory differs between ranks and moments, and a checkpoint holds one number for all of them.
-  int64_t& rows = materials.memory.rows_per_pass;
-  for (const auto& own : gather_numbers(communicator, {static_cast<double>(rows)}, "rows of a pass")) {
-    rows = std::min(rows, static_cast<int64_t>(own.front()));
+  // Free memory differs between ranks and moments, and a checkpoint holds the same numbers for all of them.
+  int64_t &rows = materials.memory.rows_per_pass, &logits = materials.memory.logits_at_once;
+  for (const auto& own :
+       gather_numbers(communicator, {static_cast<double>(rows), static_cast<double>(logits)}, "sizes of a pass")) {
+    rows = std::min(rows, static_cast<int64_t>(own[0]));
+    logits = std::min(logits, static_cast<int64_t>(own[1]));
   }
   if (!materials.memory.fits()) {
     log_warning(concat("[train] the memory plan needs ", materials.memory.peak() >> 20, " MiB and ",

@@ -56,9 +56,11 @@ struct TokenLogprobs {
   at::Tensor hidden_MD, hidden_gradient_MD, head, head_gradient;  ///< what backward() needs; undefined without a slope
 };
 
-/// The logits exist for a bounded number of rows at a time and once only: with a slope their gradient is formed as soon
-/// as they are there. Without one nothing is kept for a backward pass.
+inline constexpr int64_t kLogitsAtOnce = 1 << 26;  ///< numbers: 256 MiB in float32
+
+/// At most `logits_at_once` logits (but at least a row of them) exist at a time, each once only: with a slope their
+/// gradient is formed as soon as they are there. Without one nothing is kept for a backward pass.
 TokenLogprobs token_logprobs(Qwen2Vl& model, const PackedGroups& packed, double temperature,
-                             const LossSlope& slope = {});
+                             const LossSlope& slope = {}, int64_t logits_at_once = kLogitsAtOnce);
 
 }  // namespace lriad

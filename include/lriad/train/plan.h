@@ -36,7 +36,8 @@ struct MemoryPlan {
   };
   Items always;
   std::vector<Phase> phases;
-  int64_t rows_per_pass = 0;  ///< language-model rows of one training pass
+  int64_t rows_per_pass = 0;   ///< language-model rows of one training pass
+  int64_t logits_at_once = 0;  ///< of a training pass: a chunk of the head
   bool checkpoint_layers = false;
   int64_t memory_bytes = 0;
   int64_t bytes_per_row = 0;                   ///< saved by a training pass for its backward half, all layers
@@ -48,8 +49,9 @@ struct MemoryPlan {
 };
 
 /// Chooses what the config leaves to `auto`: rows of a training pass (train.token_budget) as large as fits, at most
-/// 8192 and at least one prompt's, and whether layers are computed again in the backward pass
-/// (model.gradient_checkpointing). Needs no weights. Formulas: src/train/plan.cpp, beside each item.
+/// 8192 and at least one prompt's, how many logits exist at once, 2^26 down to 2^22, and whether layers are computed
+/// again in the backward pass (model.gradient_checkpointing), in the order of what they cost. Needs no weights.
+/// Formulas: src/train/plan.cpp, beside each item.
 MemoryPlan plan_memory(const PlanInput& input);
 
 /// The first of a few single changes of the config that would make it fit, those that leave the results alone before
