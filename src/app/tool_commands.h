@@ -13,5 +13,6 @@ void add_merge_command(CLI::App& app);
 void add_tokenize_command(CLI::App& app);
 void add_preprocess_command(CLI::App& app);
 void add_inspect_command(CLI::App& app);
+void add_audit_rewards_command(CLI::App& app);
 
 }  // namespace lriad

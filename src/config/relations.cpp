@@ -47,6 +47,7 @@ void check_grpo(const Config& c, const Complain& complain) {
 }  // namespace
 
 void check_required(const Config& c, ConfigUse use, const Complain& complain) {
+  if (use == ConfigUse::kRewards) return;
   if (use == ConfigUse::kTrain) {
     if (c.output_dir.empty())
       complain({"output_dir"}, "output_dir is not set; give the folder of the run, or --output");

@@ -10,8 +10,9 @@
 namespace lriad {
 
 /// Which program reads the config: training needs output_dir, model.path, data.root and, for stage sft, target texts;
-/// evaluation takes the same files, acts on prompt, image, data and eval, and its options say what must be there.
-enum class ConfigUse { kTrain, kEval };
+/// evaluation takes the same files, acts on prompt, image, data and eval, and its options say what must be there; the
+/// audit of rewards acts on reward, grpo and rollout and needs nothing else.
+enum class ConfigUse { kTrain, kEval, kRewards };
 
 /// Where values come from, lowest precedence first: files (later wins), then `sets` (later wins), then `options`.
 struct ConfigInput {
