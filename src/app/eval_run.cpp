@@ -17,6 +17,7 @@
 #include "lriad/eval/evaluator.h"
 #include "lriad/eval/import.h"
 #include "lriad/eval/model_answers.h"
+#include "lriad/eval/model_inputs.h"
 #include "lriad/eval/predictions.h"
 #include "lriad/model/load_model.h"
 #include "train/stop_signal.h"
@@ -121,7 +122,8 @@ class ModelEvaluation {
   void answer(const std::vector<int64_t>& open) {
     const Tokenizer tokenizer = Tokenizer::load(config_.model.path);
     check_chat_template(config_.model.path);
-    const SamplePreparer preparer(tokenizer, config_.prompt, read_image_settings(config_.model.path, config_.image));
+    const SamplePreparer preparer(tokenizer, config_.prompt,
+                                  read_model_image_settings(config_.model.path, config_.image));
     for (const int64_t index : open) preparer.check_prompt(dataset_.samples[static_cast<size_t>(index)]);
     Qwen2Vl model = ready_model();
     const AnswerFunction ask = model_answers(model, tokenizer, answer_options());

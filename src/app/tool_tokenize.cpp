@@ -3,6 +3,7 @@
 #include <memory>
 #include <nlohmann/json.hpp>
 
+#include "core/json.h"
 #include "lriad/core/error.h"
 #include "lriad/text/tokenizer.h"
 #include "tool_commands.h"
@@ -19,13 +20,13 @@ struct TokenizeOptions {
 
 std::string text_of(const std::string& line, int64_t number, bool json_line) {
   if (!json_line) return line;
-  const json value = json::parse(line, nullptr, /*allow_exceptions=*/false);
+  const json value = parse_json(line);
   if (!value.is_string()) fail("app", "line ", number, " of the input is not a JSON string");
   return value.get<std::string>();
 }
 
 std::vector<int64_t> ids_of(const std::string& line, int64_t number) {
-  const json value = json::parse(line, nullptr, /*allow_exceptions=*/false);
+  const json value = parse_json(line);
   bool good = value.is_array();
   for (const json& id : value) good = good && id.is_number_integer();
   if (!good) fail("app", "line ", number, " of the input is not a JSON list of ids");

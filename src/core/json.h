@@ -1,24 +1,83 @@
 #pragma once
 
-#include <exception>
+#include <cstdint>
+#include <filesystem>
 #include <nlohmann/json.hpp>
 #include <stdexcept>
+#include <string>
 #include <string_view>
+#include <type_traits>
+#include <unordered_set>
+#include <vector>
+
+#include "lriad/core/error.h"
+#include "lriad/core/files.h"
 
 namespace lriad {
 
-/// The JSON value that a text of a user's file holds; discarded (is_discarded()) if it is not JSON or is nested deeper
-/// than 64: whatever walks a value calls itself for each level, and a hostile file could exhaust the stack.
-inline nlohmann::json parse_json(std::string_view text) {
-  const auto shallow = [](int depth, nlohmann::json::parse_event_t, nlohmann::json&) {
-    if (depth > 64) throw std::length_error("nested too deep");
+/// Deepest nesting that is read: whatever walks a value calls itself for each level, and a hostile file could exhaust
+/// the stack.
+inline constexpr int kMaxJsonDepth = 64;
+
+/// Most keys of an object that keeps their order: it searches all of them for each new one.
+inline constexpr std::size_t kMaxOrderedKeys = 10'000;
+
+/// The JSON value that a text from outside holds; discarded (is_discarded()) if it is not JSON, is nested deeper than
+/// kMaxJsonDepth or has a key twice in one object, of which one reader would take the first and another the last.
+/// `problem` then says why. `Json` is nlohmann::json or nlohmann::ordered_json.
+template <class Json = nlohmann::json>
+Json parse_json(std::string_view text, std::string* problem = nullptr) {
+  using Event = typename Json::parse_event_t;
+  std::string ignored;
+  std::string& why = problem == nullptr ? ignored : *problem;
+  std::vector<std::unordered_set<std::string>> keys;
+  const auto watch = [&](int depth, Event event, const Json& value) {
+    if (depth > kMaxJsonDepth) throw std::length_error(concat("is nested deeper than ", kMaxJsonDepth, " levels"));
+    if (event == Event::object_start) keys.emplace_back();
+    if (event == Event::object_end) keys.pop_back();
+    if (event != Event::key) return true;
+    if (!keys.back().insert(value.template get_ref<const std::string&>()).second)
+      throw std::invalid_argument(
+          concat("has the key ", value.dump(-1, ' ', /*ensure_ascii=*/true).substr(0, 80), " twice in one object"));
+    if (std::is_same_v<Json, nlohmann::ordered_json> && keys.back().size() > kMaxOrderedKeys)
+      throw std::length_error(concat("has an object of more than ", kMaxOrderedKeys, " keys"));
     return true;
   };
   try {
-    return nlohmann::json::parse(text, shallow);
-  } catch (const std::exception&) {
-    return nlohmann::json(nlohmann::json::value_t::discarded);
+    return Json::parse(text, watch);
+  } catch (const nlohmann::json::parse_error& error) {
+    why = concat("is not valid JSON, got an error at byte ", error.byte, " of ", text.size());
+  } catch (const nlohmann::json::exception&) {
+    why = "is not valid JSON, got a number that is too large";
+  } catch (const std::logic_error& error) {
+    why = error.what();
   }
+  return Json(Json::value_t::discarded);
+}
+
+/// As above for a text that must hold an object; `problem` says so where it does not.
+template <class Json = nlohmann::json>
+Json parse_json_object(std::string_view text, std::string& problem) {
+  Json value = parse_json<Json>(text, &problem);
+  if (!value.is_discarded() && !value.is_object())
+    problem = concat("is not a JSON object, got a JSON ", value.type_name());
+  return value;
+}
+
+/// The JSON object in a file of at most `max_bytes`; throws Error("[where] ...") naming the file.
+template <class Json = nlohmann::json>
+Json read_json_object(std::string_view where, const std::filesystem::path& path, uint64_t max_bytes = 16 << 20) {
+  std::string problem;
+  Json value = parse_json_object<Json>(read_file(where, path, max_bytes), problem);
+  if (!value.is_object()) fail(where, path.string(), " ", problem, "; write or download the file again");
+  return value;
+}
+
+/// The whole number that a value is. Throws nlohmann's type_error for any other, where get() would take a fraction and
+/// turn one that no integer can hold into nonsense.
+template <class Json>
+int64_t whole_number(const Json& value) {
+  return value.template get_ref<const typename Json::number_integer_t&>();
 }
 
 }  // namespace lriad

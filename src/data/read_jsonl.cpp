@@ -19,8 +19,9 @@ std::string shown(const json& value) { return value.dump().substr(0, 200); }
 class Row {
  public:
   Row(const fs::path& file, int64_t line, std::string_view text) : file_(file), line_(line) {
-    root_ = parse_json(text);
-    if (!root_.is_object()) refuse("is not a JSON object");
+    std::string problem;
+    root_ = parse_json_object(text, problem);
+    if (!root_.is_object()) refuse(problem);
   }
 
   template <class... Parts>

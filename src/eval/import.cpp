@@ -6,6 +6,7 @@
 #include <system_error>
 #include <unordered_map>
 
+#include "core/json.h"
 #include "lriad/core/error.h"
 #include "lriad/core/files.h"
 #include "lriad/core/log.h"
@@ -102,8 +103,9 @@ class Importer {
   }
 
   ImportedLine read_object(const std::string& text, int64_t number) const {
-    const Json object = Json::parse(text, nullptr, /*allow_exceptions=*/false);
-    if (!object.is_object()) fail_at(number, "is not a JSON object");
+    std::string problem;
+    const Json object = parse_json_object(text, problem);
+    if (!object.is_object()) fail_at(number, problem);
     ImportedLine line{number, json_text(object, "image", number), json_text(object, "verdict", number),
                       json_text(object, "text", number), std::nullopt};
     const auto score = object.find("score");

@@ -4,6 +4,7 @@
 #include <nlohmann/json.hpp>
 #include <unordered_set>
 
+#include "core/json.h"
 #include "lriad/core/error.h"
 #include "lriad/core/files.h"
 
@@ -78,8 +79,9 @@ std::vector<double> number_list(const Json& line, const char* name) {
 }
 
 Prediction read_line(const std::string& text) {
-  const Json line = Json::parse(text, nullptr, /*allow_exceptions=*/false);
-  if (!line.is_object()) throw LineError{"is not a JSON object"};
+  std::string problem;
+  const Json line = parse_json_object<Json>(text, problem);
+  if (!line.is_object()) throw LineError{problem};
   Prediction p;
   p.sample_id = text_member(line, "sample_id");
   p.image = text_member(line, "image");

@@ -2,6 +2,7 @@
 
 #include <nlohmann/json.hpp>
 
+#include "core/json.h"
 #include "lriad/core/error.h"
 #include "lriad/core/files.h"
 #include "lriad/eval/predictions.h"
@@ -78,8 +79,9 @@ std::string Settings::json(int indent) const {
 }
 
 Settings Settings::read(const std::filesystem::path& path) {
-  const Json read = Json::parse(read_file("eval", path), nullptr, /*allow_exceptions=*/false);
-  if (!read.is_object()) fail("eval", path.string(), " is not a JSON object; remove it, or start without --resume");
+  std::string problem;
+  const Json read = parse_json_object<Json>(read_file("eval", path, 16 << 20), problem);
+  if (!read.is_object()) fail("eval", path.string(), " ", problem, "; remove it, or start without --resume");
   Settings settings;
   for (const auto& [name, value] : read.items()) settings.values_[name] = dump(value);
   return settings;

@@ -37,8 +37,7 @@ void refuse_variants(const json& config, const fs::path& path) {
 }
 
 AdapterConfig read_config(const fs::path& path) {
-  const json config = parse_json(read_file("model", path, 16 << 20));
-  if (!config.is_object()) fail("model", path.string(), " is not a JSON object");
+  const json config = read_json_object("model", path);
   refuse_variants(config, path);
   AdapterConfig result;
   const json r = config.value("r", json()), alpha = config.value("lora_alpha", json());

@@ -104,14 +104,14 @@ std::map<std::string, std::vector<int64_t>> expected_tensors(const ModelConfig& 
 std::vector<std::string> weight_files(const fs::path& model_dir) {
   const fs::path index = model_dir / "model.safetensors.index.json";
   if (!fs::exists(index)) return {"model.safetensors"};
-  const nlohmann::json root = parse_json(read_file("model", index, 256 << 20));
-  if (!root.is_object() || !root.contains("weight_map") || !root["weight_map"].is_object()) {
+  const nlohmann::json root = read_json_object("model", index, 256 << 20);
+  if (!root.contains("weight_map") || !root["weight_map"].is_object())
     fail("model", index.string(), " has no weight_map");
-  }
   std::map<std::string, bool> names;
   for (const auto& [tensor, file] : root["weight_map"].items()) {
     const std::string name = file.is_string() ? file.get<std::string>() : "";
-    if (name.empty() || name.find('/') != std::string::npos || name.find('\\') != std::string::npos || name == "..") {
+    if (name.empty() || name == "." || name == ".." ||
+        name.find_first_of(std::string_view("/\\\0", 3)) != std::string::npos) {
       fail("model", index.string(), ": tensor ", tensor, " lies in ", file.dump(),
            ", expected the name of a file in this folder");
     }

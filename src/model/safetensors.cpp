@@ -9,8 +9,8 @@
 #include <algorithm>
 #include <cstring>
 #include <nlohmann/json.hpp>
-#include <set>
 
+#include "core/json.h"
 #include "lriad/core/error.h"
 #include "lriad/core/files.h"
 #include "safetensors_types.h"
@@ -23,28 +23,11 @@ using nlohmann::json;
 
 constexpr uint64_t kMaxHeader = 100'000'000;
 
-/// Parses the header; keys that stand twice and deep nesting are refused.
 json parse_header(const fs::path& path, std::string_view text) {
   if (!is_utf8(text)) fail("model", path.string(), ": InvalidHeader: the header is not UTF-8");
-  std::vector<std::set<std::string>> keys;
-  std::string twice;
-  const auto watch = [&](int depth, json::parse_event_t event, json& value) {
-    if (depth > 8) throw std::length_error("nested too deep");
-    if (event == json::parse_event_t::object_start) keys.emplace_back();
-    if (event == json::parse_event_t::object_end) keys.pop_back();
-    if (event == json::parse_event_t::key && !keys.back().insert(value.get<std::string>()).second) {
-      twice = value.get<std::string>();
-    }
-    return true;
-  };
-  json header;
-  try {
-    header = json::parse(text, watch);
-  } catch (const std::exception&) {
-    fail("model", path.string(), ": InvalidHeaderDeserialization: the header is not valid JSON");
-  }
-  if (!twice.empty()) fail("model", path.string(), ": InvalidHeaderDeserialization: ", twice, " stands twice");
-  if (!header.is_object()) fail("model", path.string(), ": InvalidHeaderDeserialization: the header is no JSON object");
+  std::string problem;
+  json header = parse_json_object(text, problem);
+  if (!header.is_object()) fail("model", path.string(), ": InvalidHeaderDeserialization: the header ", problem);
   return header;
 }
 

@@ -5,6 +5,7 @@
 
 #include <nlohmann/json.hpp>
 
+#include "core/json.h"
 #include "lriad/core/error.h"
 #include "lriad/core/files.h"
 #include "lriad/model/adapter_files.h"
@@ -140,8 +141,7 @@ void copy_side_files(const fs::path& source_dir, const fs::path& output_dir, at:
       write_file_atomic("model", output_dir / name, read_file("model", source_dir / name));
   }
   const fs::path path = source_dir / "config.json";
-  ordered_json config = ordered_json::parse(read_file("model", path, 16 << 20), nullptr, /*allow_exceptions=*/false);
-  if (!config.is_object()) fail("model", path.string(), " is not a JSON object");
+  ordered_json config = read_json_object<ordered_json>("model", path);
   set_dtype(config, dtype);
   write_file_atomic("model", output_dir / "config.json", config.dump(2) + "\n");
 }

@@ -10,6 +10,7 @@
 #include <cstring>
 #include <nlohmann/json.hpp>
 
+#include "core/json.h"
 #include "lriad/core/error.h"
 #include "lriad/core/files.h"
 #include "lriad/core/log.h"
@@ -22,6 +23,7 @@ namespace fs = std::filesystem;
 using Json = nlohmann::ordered_json;
 
 constexpr int64_t kVersion = 1;
+constexpr uint64_t kMaxTrainerBytes = 1ull << 30;
 constexpr std::string_view kPrefix = "checkpoint-";
 constexpr const char* kTrainerFile = "trainer_state.json";
 constexpr const char* kStateFile = "state.safetensors";
@@ -98,12 +100,6 @@ void remove_checkpoint(const fs::path& run_dir, int64_t step) {
        "; go on with the newer program that wrote it");
 }
 
-Json parse(const fs::path& path) {
-  const Json json = Json::parse(read_file("train", path), nullptr, /*allow_exceptions=*/false);
-  if (!json.is_object()) fail("train", path.string(), " is no JSON object: damaged");
-  return json;
-}
-
 /// As checkpoint_damage, for the list of files in DONE.
 std::optional<std::string> damage_of_files(const fs::path& checkpoint, const Json& files) {
   for (const char* name : {kTrainerFile, kStateFile}) {
@@ -116,8 +112,8 @@ std::optional<std::string> damage_of_files(const fs::path& checkpoint, const Jso
     if (!fs::is_regular_file(path, error)) return concat(name, " is missing");
     const uint64_t size = fs::file_size(path, error);
     if (error) return concat(name, " cannot be read");
-    const auto expected = entry.value("bytes", uint64_t{0});
-    if (size != expected) return concat(name, " has ", size, " bytes, expected ", expected);
+    const Json expected = entry.value("bytes", Json());
+    if (expected != size) return concat(name, " has ", size, " bytes, expected ", expected.dump());
     if (sha256_file("train", path) != entry.value("sha256", ""))
       return concat(name, " has changed (its checksum differs)");
   }
@@ -166,13 +162,13 @@ std::optional<std::string> checkpoint_damage(const fs::path& checkpoint) {
   if (!fs::is_regular_file(done, error)) return "DONE is missing: it was not finished";
   Json json;
   try {
-    json = parse(done);
+    json = read_json_object<Json>("train", done);
   } catch (const Error& problem) {
     return problem.what();
   }
   const Json version = json.value("version", Json());
   if (!version.is_number_integer() || !json.contains("files") || !json["files"].is_object()) return "DONE is damaged";
-  if (version.get<int64_t>() > kVersion) refuse_version(done, version.get<int64_t>());
+  if (version > kVersion) refuse_version(done, whole_number(version));
   try {
     return damage_of_files(checkpoint, json["files"]);
   } catch (const nlohmann::json::exception&) {
@@ -213,17 +209,17 @@ std::optional<fs::path> find_checkpoint(const fs::path& run_dir, const std::stri
 
 TrainerState read_trainer_state(const fs::path& checkpoint) {
   const fs::path path = checkpoint / kTrainerFile;
-  const Json json = parse(path);
+  const Json json = read_json_object<Json>("train", path, kMaxTrainerBytes);
   try {
-    const auto version = json.at("version").get<int64_t>();
+    const int64_t version = whole_number(json.at("version"));
     if (version > kVersion) refuse_version(path, version);
     TrainerState state;
-    state.global_step = json.at("global_step").get<int64_t>();
+    state.global_step = whole_number(json.at("global_step"));
     state.epoch = json.at("epoch").get<double>();
-    state.seed = json.at("seed").get<uint64_t>();
-    state.cursor = json.at("cursor").get<std::map<std::string, int64_t>>();
+    state.seed = static_cast<uint64_t>(whole_number(json.at("seed")));
+    for (const auto& [name, count] : json.at("cursor").items()) state.cursor[name] = whole_number(count);
     if (!json.at("best_metric").is_null()) state.best_metric = json.at("best_metric").get<double>();
-    state.best_step = json.at("best_step").get<int64_t>();
+    state.best_step = whole_number(json.at("best_step"));
     state.extra = json.at("extra").get<std::map<std::string, std::string>>();
     for (const Json& line : json.at("log_history")) state.log_history.push_back(line.dump());
     if (state.global_step < 0)

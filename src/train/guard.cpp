@@ -5,6 +5,7 @@
 #include <nlohmann/json.hpp>
 #include <numeric>
 
+#include "core/json.h"
 #include "lriad/core/error.h"
 
 namespace lriad {
@@ -85,11 +86,11 @@ std::string HealthGuard::save() const {
 
 void HealthGuard::restore(const std::string& text) {
   try {
-    const nlohmann::json saved = nlohmann::json::parse(text);
+    const nlohmann::json saved = parse_json(text);
     kl_ = saved.at("kl").get<std::deque<double>>();
     grad_norm_ = saved.at("grad_norm").get<std::deque<double>>();
     tripped_ = saved.at("tripped").get<std::deque<bool>>();
-    num_trips_ = saved.at("num_trips").get<int64_t>();
+    num_trips_ = whole_number(saved.at("num_trips"));
   } catch (const nlohmann::json::exception& error) {
     fail("train", "the saved state of the health guard cannot be read: ", error.what());
   }

@@ -11,6 +11,7 @@
 #include "lriad/core/files.h"
 #include "lriad/core/log.h"
 #include "lriad/core/random.h"
+#include "lriad/eval/model_inputs.h"
 #include "lriad/model/load_model.h"
 #include "lriad/version.h"
 
@@ -125,7 +126,7 @@ Inputs load_inputs(const Config& config, const at::Device& device, int64_t num_r
   Tokenizer tokenizer = Tokenizer::load(model_dir);
   check_chat_template(model_dir);
   LetterTokens letters = letter_tokens(tokenizer);
-  SamplePreparer preparer(tokenizer, config.prompt, read_image_settings(model_dir, config.image));
+  SamplePreparer preparer(tokenizer, config.prompt, read_model_image_settings(model_dir, config.image));
   PlanInput plan{config,
                  read_model_config(model_dir),
                  0,

@@ -10,10 +10,10 @@
 #include <charconv>
 #include <cstring>
 #include <fstream>
-#include <nlohmann/json.hpp>
 #include <optional>
 #include <string>
 
+#include "core/json.h"
 #include "lriad/core/error.h"
 #include "lriad/core/files.h"
 #include "lriad/core/log.h"
@@ -41,7 +41,7 @@ std::optional<int64_t> step_of(const std::string& line) {
     const auto [end, problem] = std::from_chars(line.data() + kOpening.size(), line.data() + line.size(), step);
     if (problem == std::errc() && (*end == ',' || *end == '}')) return step;
   }
-  const auto json = nlohmann::json::parse(line, nullptr, /*allow_exceptions=*/false);
+  const auto json = parse_json(line);
   if (!json.is_object() || !json.contains("step") || !json["step"].is_number_integer()) return std::nullopt;
   return json["step"].get<int64_t>();
 }

@@ -129,7 +129,11 @@ void restore_run(RunState& run, const fs::path& checkpoint) {
   // How a step is cut into passes decides the last bits of its sums, so it must not follow the memory that is free
   // today.
   const auto take = [&](const char* name, int64_t& value) {
-    if (const auto saved = trainer.cursor.find(name); saved != trainer.cursor.end()) value = saved->second;
+    const auto saved = trainer.cursor.find(name);
+    if (saved == trainer.cursor.end()) return;
+    if (saved->second < 1)
+      fail("train", checkpoint.string(), ": ", name, " is ", saved->second, ", expected 1 or more");
+    value = saved->second;
   };
   take(kRowsPerPass, run.materials.memory.rows_per_pass);
   take(kLogitsPerChunk, run.materials.memory.logits_at_once);

@@ -4,8 +4,8 @@
 
 #include <cmath>
 #include <nlohmann/json.hpp>
-#include <numeric>
 
+#include "core/json.h"
 #include "lriad/core/error.h"
 #include "lriad/core/files.h"
 #include "lriad/model/safetensors.h"
@@ -19,6 +19,7 @@ using Json = nlohmann::ordered_json;
 
 constexpr const char* kTextKey = "lriad_batch";
 constexpr int64_t kVersion = 1;
+constexpr int64_t kMostTokens = 1 << 24;  // of a completion
 
 template <class Value>
 at::Tensor tensor_of(const std::vector<Value>& values) {
@@ -123,12 +124,16 @@ class BatchTensors {
 void read_completions(BatchGroup& group, const BatchTensors& tensors, const std::string& prefix) {
   const auto count = static_cast<int64_t>(group.texts.size());
   const auto lengths = values_of<int64_t>(tensors.sized(prefix + "lengths", count));
-  const int64_t total = std::accumulate(lengths.begin(), lengths.end(), int64_t{0});
+  int64_t total = 0;
+  for (const int64_t length : lengths) {
+    if (length < 1 || length > kMostTokens)
+      fail("train", prefix, "lengths: a completion has ", length, " tokens, expected 1 to ", kMostTokens);
+    total += length;
+  }
   const at::Tensor ids_M = tensors.sized(prefix + "completion_ids", total);
   const at::Tensor kept_MV = tensors.optional_sized(prefix + "kept", total);
   int64_t begin = 0;
   for (const int64_t length : lengths) {
-    if (length < 1) fail("train", prefix, "lengths: a completion has ", length, " tokens, expected at least 1");
     group.tokens.completions.push_back(values_of<int64_t>(ids_M.slice(0, begin, begin + length)));
     if (kept_MV.defined()) group.tokens.kept_TV.push_back(kept_MV.slice(0, begin, begin + length));
     begin += length;
@@ -143,12 +148,12 @@ void read_completions(BatchGroup& group, const BatchTensors& tensors, const std:
 
 BatchGroup read_group(const Json& json, const BatchTensors& tensors, const std::string& prefix) {
   BatchGroup group;
-  group.place = json.at("place").get<int64_t>();
-  group.pass = json.at("pass").get<int64_t>();
+  group.place = whole_number(json.at("place"));
+  group.pass = whole_number(json.at("pass"));
   group.sample_id = json.at("sample_id").get<std::string>();
   group.prompt = json.at("prompt").get<std::string>();
   group.texts = json.at("texts").get<std::vector<std::string>>();
-  group.tokens.dropout_seed = json.at("dropout_seed").get<uint64_t>();
+  group.tokens.dropout_seed = static_cast<uint64_t>(whole_number(json.at("dropout_seed")));
   group.tokens.ids = values_of<int64_t>(tensors.required(prefix + "prompt_ids"));
   group.tokens.features_MD = tensors.optional(prefix + "features");
   const auto grids = values_of<int64_t>(tensors.required(prefix + "grids"));
@@ -161,7 +166,7 @@ BatchGroup read_group(const Json& json, const BatchTensors& tensors, const std::
 
 Adapter read_weights(const Json& json, const SafetensorsFile& file) {
   Adapter adapter;
-  adapter.config.r = json.at("r").get<int64_t>();
+  adapter.config.r = whole_number(json.at("r"));
   adapter.config.lora_alpha = json.at("lora_alpha").get<double>();
   adapter.config.use_rslora = json.at("use_rslora").get<bool>();
   adapter.config.target_modules = json.at("target_modules").get<std::vector<std::string>>();
@@ -174,20 +179,20 @@ Adapter read_weights(const Json& json, const SafetensorsFile& file) {
 }
 
 StepBatch batch_from(const Json& json, const SafetensorsFile& file) {
-  const auto version = json.at("version").get<int64_t>();
+  const int64_t version = whole_number(json.at("version"));
   if (version > kVersion) {
     fail("train", file.path().string(), " has format version ", version, ", this program reads up to ", kVersion);
   }
   StepBatch batch;
-  batch.step = json.at("step").get<int64_t>();
-  batch.rank = json.at("rank").get<int64_t>();
-  batch.num_ranks = json.at("ranks").get<int64_t>();
+  batch.step = whole_number(json.at("step"));
+  batch.rank = whole_number(json.at("rank"));
+  batch.num_ranks = whole_number(json.at("ranks"));
   batch.reason = json.at("reason").get<std::string>();
   batch.health = {number_from(json.at("loss")), number_from(json.at("grad_norm")), number_from(json.at("kl")),
                   json.at("finite_logprobs").get<bool>()};
   batch.guard = json.at("guard").get<std::string>();
   batch.config = json.at("config").get<std::string>();
-  batch.last_saved = json.at("last_saved").get<int64_t>();
+  batch.last_saved = whole_number(json.at("last_saved"));
   if (!json.at("adapter").is_null()) batch.adapter = read_weights(json.at("adapter"), file);
   const BatchTensors tensors(file);
   for (const Json& group : json.at("groups")) {
@@ -244,7 +249,7 @@ StepBatch read_step_batch(const fs::path& path) {
     fail("train", path.string(), " is no batch of a run (guard/step-<n>/rank-<r>.safetensors of a run folder)");
   }
   try {
-    return batch_from(Json::parse(text->second), file);
+    return batch_from(parse_json<Json>(text->second), file);
   } catch (const nlohmann::json::exception& error) {
     fail("train", path.string(), " cannot be read: ", error.what());
   }

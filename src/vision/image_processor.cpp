@@ -4,12 +4,16 @@
 #include <cmath>
 #include <nlohmann/json.hpp>
 
+#include "core/json.h"
 #include "lriad/core/error.h"
 #include "lriad/core/files.h"
 
 namespace lriad {
 namespace {
 
+// Far beyond any model, and no trouble for memory or floats.
+constexpr int64_t kMaxFactor = 2048;
+constexpr double kMostMean = 1000, kLeastStd = 1e-6;
 constexpr int64_t kMaxAspect = 200;  // of smart_resize in image_processing_qwen2_vl.py
 
 using nlohmann::json;
@@ -35,16 +39,16 @@ void read_triple(const json& root, const char* key, const std::string& file, std
   if (!root.contains(key)) return;
   const json& list = root[key];
   bool good = list.is_array() && list.size() == 3;
-  for (std::size_t i = 0; good && i < 3; ++i) good = list[i].is_number();
-  if (!good) fail("vision", file, ": ", key, " is ", list.dump(), ", expected three numbers");
+  for (std::size_t i = 0; good && i < 3; ++i)
+    good = list[i].is_number() && std::abs(list[i].get<double>()) <= kMostMean;
+  if (!good) fail("vision", file, ": ", key, " is ", list.dump(), ", expected three numbers up to ", kMostMean);
   for (std::size_t i = 0; i < 3; ++i) out[i] = list[i].get<double>();
 }
 
-void read_size(const json& root, const char* key, const std::string& file, int64_t& out) {
+void read_size(const json& root, const char* key, int64_t most, const std::string& file, int64_t& out) {
   if (!root.contains(key)) return;
-  if (!root[key].is_number_integer() || root[key] < 1 || root[key] > 1024) {
-    fail("vision", file, ": ", key, " is ", root[key].dump(), ", expected a whole number from 1 to 1024");
-  }
+  if (!root[key].is_number_integer() || root[key] < 1 || root[key] > most)
+    fail("vision", file, ": ", key, " is ", root[key].dump(), ", expected a whole number from 1 to ", most);
   out = root[key].get<int64_t>();
 }
 
@@ -57,16 +61,21 @@ ImageSettings read_image_settings(const std::filesystem::path& model_dir, const 
   settings.backend = section.backend;
   const std::filesystem::path path = model_dir / "preprocessor_config.json";
   if (!std::filesystem::exists(path)) return settings;
-  const json root = json::parse(read_file("vision", path, 1 << 20), nullptr, /*allow_exceptions=*/false);
-  if (!root.is_object()) fail("vision", path.string(), " is not a JSON object");
-  read_size(root, "patch_size", path.string(), settings.patch_size);
-  read_size(root, "temporal_patch_size", path.string(), settings.temporal_patch_size);
-  read_size(root, "merge_size", path.string(), settings.merge_size);
+  const json root = read_json_object("vision", path);
+  read_size(root, "patch_size", 1024, path.string(), settings.patch_size);
+  read_size(root, "temporal_patch_size", 16, path.string(), settings.temporal_patch_size);
+  read_size(root, "merge_size", 16, path.string(), settings.merge_size);
+  if (settings.patch_size * settings.merge_size > kMaxFactor) {
+    fail("vision", path.string(), ": patch_size ", settings.patch_size, " times merge_size ", settings.merge_size,
+         " is the least side of a picture, expected at most ", kMaxFactor);
+  }
   read_triple(root, "image_mean", path.string(), settings.mean);
   read_triple(root, "image_std", path.string(), settings.std);
   for (const double std : settings.std) {
-    if (!(std > 0))
-      fail("vision", path.string(), ": image_std is ", root["image_std"].dump(), ", expected three numbers above 0");
+    if (!(std >= kLeastStd)) {
+      fail("vision", path.string(), ": image_std is ", root["image_std"].dump(), ", expected three numbers from ",
+           kLeastStd);
+    }
   }
   return settings;
 }

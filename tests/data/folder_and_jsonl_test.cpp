@@ -46,7 +46,7 @@ TEST(JsonlFormat, RefusesALineNestedDeeperThanAnyStackBears) {
   data.file("data.jsonl", R"({"image": "a.png", "object": "gear", "label": )" + deep + "}\n");
   DataSection section = data.section(DataFormat::kJsonl);
   section.root += "/data.jsonl";
-  EXPECT_THAT([&] { read_dataset(section); }, refuses("line 1", "is not a JSON object"));
+  EXPECT_THAT([&] { read_dataset(section); }, refuses("line 1", "is nested deeper than 64 levels"));
 }
 
 TEST(FolderFormat, RefusesSplitsAndEmptyFolders) {
@@ -101,10 +101,11 @@ TEST_F(Jsonl, TakesASplitThatTheRowsName) {
 TEST_F(Jsonl, NamesTheLineOfABadRow) {
   const std::string good = "{\"image\": \"a.png\", \"object\": \"nut\", \"label\": 0}\n";
   const std::vector<std::pair<std::string, std::string>> cases = {
-      {"{\"image\": ", "is not a JSON object"},
+      {"{\"image\": ", "is not valid JSON"},
       {"[1]", "is not a JSON object"},
-      {std::string(50000, '['), "is not a JSON object"},
-      {"{\"image\": \"\xFF\", \"object\": \"nut\", \"label\": 0}", "is not a JSON object"},
+      {std::string(50000, '['), "is nested deeper"},
+      {"{\"image\": \"\xFF\", \"object\": \"nut\", \"label\": 0}", "is not valid JSON"},
+      {R"({"image": "a.png", "image": "b.png", "object": "nut", "label": 0})", "has the key \"image\" twice"},
       {R"({"object": "nut", "label": 0})", "no image"},
       {R"({"image": 3, "object": "nut", "label": 0})", "image is number"},
       {R"({"image": "a.png", "object": "", "label": 0})", "no object"},

@@ -110,8 +110,8 @@ TEST_F(Import, NamesFileAndLineOfWhatIsWrong) {
   EXPECT_THAT(error_of("image,verdict\n\"" + good + ",normal\n"), HasSubstr("line 2: a quote is opened"));
   EXPECT_THAT(error_of("image,verdict\n\"" + good + "\"x,normal\n"), HasSubstr("text after a closing quote"));
   EXPECT_THAT(error_of("{\"image\": 3}"), HasSubstr("line 1: image is number"));
-  EXPECT_THAT(error_of("{\"image\": \"x\"\n"), HasSubstr("line 1: is not a JSON object"));
-  EXPECT_THAT(error_of(std::string(100000, '{')), HasSubstr("is not a JSON object"));
+  EXPECT_THAT(error_of("{\"image\": \"x\"\n"), HasSubstr("line 1: is not valid JSON"));
+  EXPECT_THAT(error_of("{\"image\": " + std::string(100000, '[')), HasSubstr("is nested deeper"));
 }
 
 }  // namespace

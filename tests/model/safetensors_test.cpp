@@ -56,7 +56,7 @@ TEST_F(BadFile, IsRefusedForTheReasonsOfTheReference) {
       file_of(
           R"({"a":{"dtype":"U8","shape":[],"data_offsets":[0,1]},"a":{"dtype":"U8","shape":[],"data_offsets":[0,1]}})",
           1),
-      "stands twice");
+      "the header has the key \"a\" twice");
 }
 
 TEST(Safetensors, WhatIsWrittenIsReadBack) {

@@ -242,7 +242,14 @@ TEST_F(Checkpoint, AfterTheStepToGoOnFromIsDiscarded) {
 
 TEST_F(Checkpoint, WithABrokenTrainerStateNamesTheFile) {
   const fs::path folder = write(2);
-  for (const char* text : {"", "[]", "{}", "{\"version\": 1, \"global_step\": \"two\"}"}) {
+  const std::string good = read_file("test", folder / "trainer_state.json");
+  const std::string deep = "{\"version\": " + std::string(200'000, '[') + std::string(200'000, ']') + "}";
+  std::vector<std::string> texts = {"", "[]", "{}", deep, "{\"version\": 1, \"version\": 1}"};
+  for (const char* step : {"\"two\"", "1e300", "-1", "2.0"}) {
+    texts.push_back(good);
+    texts.back().replace(good.find("\"global_step\": 2"), 16, concat("\"global_step\": ", step));
+  }
+  for (const std::string& text : texts) {
     std::ofstream(folder / "trainer_state.json", std::ios::trunc) << text;
     EXPECT_THAT([&] { read_trainer_state(folder); }, ThrowsMessage<Error>(HasSubstr("trainer_state.json")));
   }

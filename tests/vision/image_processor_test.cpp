@@ -82,11 +82,19 @@ TEST(Image, BadFilesAreRefusedByName) {
   EXPECT_THROW(decode_image(folder.path() / "none.png", ResizeBackend::kPil), Error);
 }
 
-TEST(ImageSettings, AStandardDeviationOfZeroIsRefused) {
+TEST(ImageSettings, ThatNoModelHasAreRefused) {
   const TempFolder folder;
-  write_file_atomic("test", folder.path() / "preprocessor_config.json", R"({"image_std": [0.2, 0, 0.2]})");
-  EXPECT_THAT([&] { read_image_settings(folder.path(), {}); },
-              ThrowsMessage<Error>(HasSubstr("image_std is [0.2,0,0.2]")));
+  const auto refused = [&](const std::string& text, const char* why) {
+    write_file_atomic("test", folder.path() / "preprocessor_config.json", text);
+    EXPECT_THAT([&] { read_image_settings(folder.path(), {}); }, ThrowsMessage<Error>(HasSubstr(why)));
+  };
+  refused(R"({"image_std": [0.2, 0, 0.2]})", "image_std is [0.2,0,0.2]");
+  refused(R"({"image_std": [0.2, 1e-320, 0.2]})", "expected three numbers from 1e-06");
+  refused(R"({"image_mean": [0.2, 1e300, 0.2]})", "expected three numbers up to 1000");
+  refused(R"({"patch_size": 18446744073709551615})", "expected a whole number from 1 to 1024");
+  refused(R"({"patch_size": 1024, "merge_size": 16})", "is the least side of a picture, expected at most 2048");
+  refused(R"({"patch_size": 14, "patch_size": 16})", "has the key \"patch_size\" twice");
+  refused("{\"size\": " + std::string(200'000, '['), "is nested deeper");
 }
 
 // Ties go to even, a ratio of 200 passes: image_processing_qwen2_vl.py.
