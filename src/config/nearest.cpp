@@ -32,8 +32,11 @@ std::string nearest(const std::string& name, const std::vector<std::string>& kno
   std::string best;
   std::size_t least = std::max<std::size_t>(1, last_part(name).size() / 3) + 1;
   for (const std::string& candidate : known) {
+    const bool same_end = last_part(candidate) == last_part(name);
+    if (!same_end && std::max(name.size(), candidate.size()) - std::min(name.size(), candidate.size()) >= least)
+      continue;
     std::size_t far = distance(name, candidate);
-    if (last_part(candidate) == last_part(name)) far = std::min<std::size_t>(far, 1);
+    if (same_end) far = std::min<std::size_t>(far, 1);
     if (far < least) {
       least = far;
       best = candidate;

@@ -1,0 +1,162 @@
+// Readers that do without torch: configs, data sets, tokenizers, pictures.
+#include "core/json.h"
+#include "fuzz.h"
+#include "lriad/config/load_config.h"
+#include "lriad/data/csv.h"
+#include "lriad/data/dataset.h"
+#include "lriad/text/chat_prompt.h"
+#include "lriad/text/tokenizer.h"
+#include "lriad/vision/write_png.h"
+
+namespace lriad {
+namespace {
+
+namespace fs = std::filesystem;
+
+bool lies_in_folder(const fs::path& path) {
+  static const std::string folder = fs::canonical(fuzz_folder()).string() + "/";
+  return (fs::weakly_canonical(path).string() + "/").starts_with(folder);
+}
+
+void json(const std::string& input) {
+  const nlohmann::json value = parse_json(input);
+  fuzz_check(value.is_discarded() == parse_json<nlohmann::ordered_json>(input).is_discarded());
+  if (!value.is_discarded()) fuzz_check(parse_json(value.dump()) == value);
+}
+
+void csv(const std::string& input) {
+  fuzz_refusable([&] { fuzz_check(parse_csv(input, "a.csv").rows.size() <= input.size()); });
+}
+
+/// What passes must print and read back.
+void config(const std::string& input) {
+  static const FuzzFile file("config.yaml"), again("again.yaml");
+  ConfigInput read;
+  read.files = {file.set(input)};
+  fuzz_refusable([&] {
+    const LoadedConfig loaded = load_config(read);
+    read.files = {again.set(print_config(loaded))};
+    fuzz_check(canonical_config(load_config(read).config) == canonical_config(loaded.config));
+  });
+}
+
+void image_path(const std::string& input) {
+  static const bool once = [] {
+    const FuzzFile picture("inside/a.png");
+    fs::create_directory_symlink("/", fuzz_folder() / "out");
+    fs::create_directory_symlink("inside", fuzz_folder() / "in");
+    return true;
+  }();
+  fuzz_check(once && (!stays_inside(fuzz_folder(), input) || lies_in_folder(fuzz_folder() / input)));
+}
+
+void jsonl(const std::string& input) {
+  static const FuzzFile file("data.jsonl"), picture("a.png");
+  DataSection section;
+  section.format = DataFormat::kJsonl;
+  section.root = file.set(input).string();
+  fuzz_refusable([&] {
+    for (const Sample& sample : read_dataset(section).samples) fuzz_check(lies_in_folder(sample.path));
+  });
+}
+
+/// As the table of a split and as the notes on an object.
+void visa(const std::string& input) {
+  static const FuzzFile table("split_csv/1cls.csv"), notes("nut/image_anno.csv");
+  static const FuzzFile normal("nut/Data/Images/Normal/0.JPG"), defect("nut/Data/Images/Anomaly/1.JPG");
+  DataSection section;
+  section.format = DataFormat::kVisa;
+  section.root = fuzz_folder().string();
+  table.set(input);
+  notes.set(input);
+  fuzz_refusable([&] { fuzz_check(read_dataset(section).samples.size() == 2); });
+  section.split = "test";
+  fuzz_refusable([&] { fuzz_check(read_dataset(section).samples.size() <= 2); });
+}
+
+/// Loads the folder's tokenizer, which must take and give any text.
+void try_tokenizer(const std::string& text) {
+  fuzz_refusable([&] {
+    const Tokenizer tokenizer = Tokenizer::load(fuzz_folder());
+    const auto ids = tokenizer.encode(text.substr(0, 500));
+    for (const int64_t id : ids) fuzz_check(id >= 0 && id < tokenizer.size());
+    tokenizer.decode(ids, /*skip_special=*/false);
+  });
+}
+
+void tokenizer_json(const std::string& input) {
+  static const FuzzFile file("tokenizer.json");
+  file.set(input);
+  try_tokenizer(input);
+}
+
+/// vocab.json, merges.txt, tokenizer_config.json and added_tokens.json, parted by zero bytes.
+void vocab_merges(const std::string& input) {
+  static const FuzzFile files[] = {FuzzFile("vocab.json"), FuzzFile("merges.txt"), FuzzFile("tokenizer_config.json"),
+                                   FuzzFile("added_tokens.json")};
+  std::string_view rest = input;
+  for (const FuzzFile& file : files) {
+    const std::string_view part = rest.substr(0, rest.find('\0'));
+    file.set(std::string(part));
+    rest.remove_prefix(std::min(part.size() + 1, rest.size()));
+  }
+  try_tokenizer(input);
+}
+
+void sentencepiece(const std::string& input) {
+  static const FuzzFile file("tokenizer.model");
+  file.set(input);
+  try_tokenizer("a <0x41> \xE2\x96\x81 b\n\xC3\xA4");
+}
+
+void chat_template_files(const std::string& input) {
+  static const FuzzFile json("json/tokenizer_config.json"), jinja("jinja/chat_template.jinja");
+  json.set(input);
+  jinja.set(input);
+  for (const FuzzFile* file : {&json, &jinja}) fuzz_refusable([&] { check_chat_template(file->path().parent_path()); });
+}
+
+/// Sizes above a megapixel are left to the test of the pixel limit: here they would only take time.
+void picture(const std::string& input) {
+  static const FuzzFile file("picture");
+  file.set(input);
+  for (const ResizeBackend backend : {ResizeBackend::kPil, ResizeBackend::kTorchvision}) {
+    fuzz_refusable([&] {
+      const auto [height, width] = image_size(file.path(), backend);
+      if (height * width > 1 << 20) return;
+      const Image image = decode_image(file.path(), backend);
+      fuzz_check(image.height == height && image.width == width);
+      fuzz_check(image.rgb.size() == static_cast<std::size_t>(height * width * 3));
+    });
+  }
+}
+
+void image_settings(const std::string& input) {
+  static const FuzzFile file("preprocessor_config.json");
+  file.set(input);
+  fuzz_refusable([&] {
+    const ImageSettings settings = read_image_settings(fuzz_folder(), ImageSection());
+    const int64_t factor = settings.patch_size * settings.merge_size;
+    const auto [height, width] = smart_resize(40, 30, factor, settings.min_pixels, settings.max_pixels);
+    fuzz_check(height % factor == 0 && width % factor == 0 && height * width <= 2048 * 2048);
+  });
+}
+
+constexpr FuzzTarget kTargets[] = {{"json", json},
+                                   {"csv", csv},
+                                   {"config", config},
+                                   {"image_path", image_path},
+                                   {"jsonl", jsonl},
+                                   {"visa", visa},
+                                   {"tokenizer_json", tokenizer_json},
+                                   {"vocab_merges", vocab_merges},
+                                   {"sentencepiece", sentencepiece},
+                                   {"chat_template", chat_template_files},
+                                   {"picture", picture},
+                                   {"image_settings", image_settings}};
+
+}  // namespace
+
+std::span<const FuzzTarget> fuzz_targets() { return kTargets; }
+
+}  // namespace lriad

@@ -1,0 +1,203 @@
+// Readers of models, runs and other people's answers, and what is made of the answers' text.
+#include <ATen/ATen.h>
+
+#include <algorithm>
+#include <cmath>
+
+#include "eval/report_page.h"
+#include "fuzz.h"
+#include "lriad/core/files.h"
+#include "lriad/eval/import.h"
+#include "lriad/eval/predictions.h"
+#include "lriad/grpo/reward.h"
+#include "lriad/model/adapter_files.h"
+#include "lriad/model/model_files.h"
+#include "lriad/train/checkpoint.h"
+#include "lriad/train/guard.h"
+#include "lriad/train/run_folder.h"
+#include "lriad/train/tensorboard.h"
+#include "train/step_batch.h"
+
+namespace lriad {
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr const char* kGoodAdapter = R"({"peft_type": "LORA", "r": 2, "lora_alpha": 4, "target_modules": ["q_proj"]})";
+
+/// Every byte of every tensor is read; then as the weights of an adapter.
+void safetensors(const std::string& input) {
+  static const FuzzFile file("adapter_model.safetensors"), config("adapter_config.json", kGoodAdapter);
+  file.set(input);
+  fuzz_refusable([&] {
+    const SafetensorsFile read(file.path());
+    for (const TensorEntry& entry : read.entries()) {
+      const std::string copy(read.bytes(entry));
+      fuzz_refusable([&] { fuzz_check(read.tensor(entry.name).nbytes() == copy.size()); });
+    }
+  });
+  fuzz_refusable([&] { read_adapter(fuzz_folder()); });
+}
+
+void weight_index(const std::string& input) {
+  static const FuzzFile file("model.safetensors.index.json");
+  file.set(input);
+  fuzz_refusable([&] {
+    for (const std::string& name : weight_files(fuzz_folder())) fuzz_check(fs::path(name).filename() == name);
+  });
+}
+
+/// config.json and generation_config.json; sizes that pass must not overflow when they are multiplied.
+void model_config(const std::string& input) {
+  static const FuzzFile file("config.json"), generation("generation_config.json");
+  file.set(input);
+  generation.set(input);
+  fuzz_refusable([&] {
+    const ModelConfig config = read_model_config(fuzz_folder());
+    for (const int64_t id : config.eos_token_ids) fuzz_check(id >= 0 && id < config.text.vocab_size);
+    if (config.text.num_hidden_layers + config.vision.depth > 100) return;
+    for (const auto& [name, shape] : expected_tensors(config)) {
+      int64_t bytes = 8;
+      for (const int64_t length : shape) fuzz_check(length > 0 && !__builtin_mul_overflow(bytes, length, &bytes));
+    }
+    fuzz_check(config.vision.patch_dim() > 0);
+  });
+}
+
+void adapter_config(const std::string& input) {
+  static const FuzzFile file("adapter_config.json");
+  static const FuzzFile weights("adapter_model.safetensors",
+                                read_file("fuzz", LRIAD_GOLDEN_DIR "/cold_start/adapter_model.safetensors"));
+  file.set(input);
+  fuzz_refusable([&] { fuzz_check(std::isfinite(read_adapter(fuzz_folder()).config.scaling())); });
+}
+
+void import_file(const std::string& input) {
+  static const FuzzFile file("import");
+  static const Dataset dataset = [] {
+    Dataset made;
+    made.root = fuzz_folder();
+    for (const char* name : {"a.png", "b.png"}) {
+      Sample sample;
+      sample.id = sample.image = name;
+      sample.path = fuzz_folder() / name;
+      made.samples.push_back(sample);
+    }
+    return made;
+  }();
+  file.set(input);
+  fuzz_refusable([&] { fuzz_check(import_predictions(file.path(), dataset, std::nullopt).size() <= 2); });
+}
+
+void predictions(const std::string& input) {
+  static const FuzzFile file("predictions.jsonl");
+  file.set(input);
+  fuzz_refusable([&] {
+    const PredictionLog log = read_predictions(file.path());
+    fuzz_check(log.complete_bytes <= input.size());
+    for (const Prediction& prediction : log.predictions) parse_prediction(prediction_line(prediction));
+  });
+}
+
+void eval_settings(const std::string& input) {
+  static const FuzzFile file("settings.json"), again("again.json");
+  file.set(input);
+  fuzz_refusable([&] {
+    const Settings settings = Settings::read(file.path());
+    again.set(settings.json());
+    fuzz_check(Settings::read(again.path()).difference(settings).empty());
+  });
+}
+
+std::string page_of(const std::string& words) {
+  Prediction prediction;
+  prediction.sample_id = prediction.image = prediction.object = prediction.defect_type = prediction.text = words;
+  prediction.label = Label::kDefect;
+  ReportInput input;
+  input.title = words;
+  input.settings.set(words, words);
+  input.metrics.objects[words];
+  GalleryCard card;
+  card.prediction = &prediction;
+  card.thumbnail = card.original = url_path(words);
+  return page_html(input, {card}) + objects_html(input.metrics);
+}
+
+/// Any bytes as every text of a report: no markup of theirs may come through.
+void html(const std::string& input) {
+  fuzz_check(html_escape(input).find_first_of("<>\"'") == std::string::npos);
+  fuzz_check(url_path(input).find_first_of("<>\"'& \\") == std::string::npos);
+  const auto tags = [](const std::string& page) { return std::count(page.begin(), page.end(), '<'); };
+  static const auto expected = tags(page_of("x"));
+  if (input.find_first_not_of(" \t\r\n\v\f") != std::string::npos) fuzz_check(tags(page_of(input)) <= expected);
+}
+
+void answer(const std::string& input) {
+  Scored scored;
+  scored.answer = parse_answer(input);
+  const std::vector<Reward> rewards = score_group(RewardSection(), {scored, Scored()}, true, 1.0);
+  fuzz_check(std::isfinite(rewards.at(0).total) && rewards.at(0).total >= rewards.at(1).total);
+}
+
+/// trainer_state.json and DONE of a checkpoint.
+void checkpoint(const std::string& input) {
+  static const FuzzFile state("checkpoint-1/trainer_state.json"), done("checkpoint-1/DONE");
+  static const FuzzFile tensors("checkpoint-1/state.safetensors", "0123456789");
+  state.set(input);
+  done.set(input);
+  fuzz_refusable([&] { find_checkpoint(fuzz_folder(), "auto"); });
+  fuzz_refusable([&] { fuzz_check(read_trainer_state(state.path().parent_path()).global_step >= 0); });
+}
+
+/// Texts of other parts that a checkpoint carries.
+void saved_texts(const std::string& input) {
+  fuzz_refusable([&] {
+    HealthGuard guard{GuardSection()};
+    guard.restore(input);
+    guard.check({});
+    guard.restore(guard.save());
+  });
+  fuzz_refusable([&] {
+    RunningRecall recall;
+    recall.restore(input);
+    fuzz_check(recall.save() == input && std::isfinite(recall.factor(10.0)));
+  });
+}
+
+/// metrics.jsonl and an event file, cut to a step as --resume does.
+void run_logs(const std::string& input) {
+  static const FuzzFile metrics("metrics.jsonl"), events("events.out.tfevents.1");
+  metrics.set(input);
+  events.set(input);
+  fuzz_check(events_until(input, 3) <= input.size());
+  fuzz_refusable([&] { truncate_run_logs(fuzz_folder(), 3); });
+  fuzz_check(fs::file_size(metrics.path()) <= input.size() && fs::file_size(events.path()) <= input.size());
+}
+
+void step_batch(const std::string& input) {
+  static const FuzzFile file("rank-0.safetensors");
+  file.set(input);
+  fuzz_refusable([&] {
+    for (const BatchGroup& group : read_step_batch(file.path()).groups) fuzz_check(group.num_tokens() > 0);
+  });
+}
+
+constexpr FuzzTarget kTargets[] = {{"safetensors", safetensors},
+                                   {"weight_index", weight_index},
+                                   {"model_config", model_config},
+                                   {"adapter_config", adapter_config},
+                                   {"import", import_file},
+                                   {"predictions", predictions},
+                                   {"eval_settings", eval_settings},
+                                   {"html", html},
+                                   {"answer", answer},
+                                   {"checkpoint", checkpoint},
+                                   {"saved_texts", saved_texts},
+                                   {"run_logs", run_logs},
+                                   {"step_batch", step_batch}};
+
+}  // namespace
+
+std::span<const FuzzTarget> fuzz_targets() { return kTargets; }
+
+}  // namespace lriad
