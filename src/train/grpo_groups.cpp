@@ -1,6 +1,7 @@
 #include "grpo_groups.h"
 
 #include <algorithm>
+#include <cmath>
 #include <nlohmann/json.hpp>
 #include <numeric>
 
@@ -15,9 +16,22 @@ using Json = nlohmann::json;
 Json to_json(const GroupSummary& group) {
   std::vector<int> verdicts;
   for (const Answer verdict : group.verdicts) verdicts.push_back(static_cast<int>(verdict));
-  return {group.place,     group.defect,  group.advantage_factor, group.prompt_length,
-          group.resamples, group.format,  group.answer,           group.total,
-          verdicts,        group.lengths, group.truncated,        group.discarded_tokens};
+  Json p = Json::array();
+  for (const std::optional<double>& value : group.p) p.push_back(value ? Json(*value) : Json(nullptr));
+  return {group.place,
+          group.defect,
+          group.advantage_factor,
+          group.prompt_length,
+          group.resamples,
+          group.format,
+          group.answer,
+          group.total,
+          verdicts,
+          group.lengths,
+          group.truncated,
+          group.discarded_tokens,
+          p,
+          group.distinct};
 }
 
 GroupSummary from_json(const Json& json) {
@@ -34,6 +48,8 @@ GroupSummary from_json(const Json& json) {
   group.lengths = json[9].get<std::vector<int64_t>>();
   group.truncated = json[10].get<std::vector<bool>>();
   group.discarded_tokens = json[11];
+  for (const Json& p : json[12]) group.p.push_back(p.is_null() ? std::nullopt : std::optional(p.get<double>()));
+  group.distinct = json[13];
   return group;
 }
 
@@ -60,10 +76,34 @@ class Tally {
   std::vector<double> values_;
 };
 
+/// 0: all completions differ, 1: all are the same.
+double duplicate_ratio(const GroupSummary& group) {
+  if (group.size() < 2) return 0;
+  const auto size = static_cast<double>(group.size());
+  return (size - static_cast<double>(group.distinct)) / (size - 1);
+}
+
 struct Tallies {
   Tally reward, reward_std, zero_std, format, answer, right, invalid, length, truncated;
-  Tally recall[2], class_zero_std[2];  ///< normal, defect
+  Tally duplicates;
+  Tally recall[2], class_zero_std[2], p[2], advantage[2], right_advantage[2];  ///< normal, defect
+  double pull[2] = {0, 0};
   int64_t resamples = 0;
+
+  void add_pull(const GroupSummary& group, const std::vector<double>& advantages, const std::vector<double>& weights) {
+    const int side = group.defect ? 1 : 0;
+    for (std::size_t i = 0; i < group.size(); ++i) {
+      if (group.p[i]) p[side].add(*group.p[i]);
+      advantage[side].add(std::abs(advantages[i]));
+      if (group.right(i)) right_advantage[side].add(advantages[i]);
+      pull[side] += std::abs(advantages[i]) * weights[i] * static_cast<double>(group.lengths[i]);
+    }
+  }
+
+  std::optional<double> pull_share(int side) const {
+    const double all = pull[0] + pull[1];
+    return all > 0 ? std::optional(pull[side] / all) : std::nullopt;
+  }
 
   void add(const GroupSummary& group, const GrpoSection& section) {
     const bool flat = !rewards_vary(group.total);
@@ -71,6 +111,7 @@ struct Tallies {
     zero_std.add(flat ? 1 : 0);
     class_zero_std[group.defect ? 1 : 0].add(flat ? 1 : 0);
     resamples += group.resamples;
+    duplicates.add(duplicate_ratio(group));
     for (std::size_t i = 0; i < group.size(); ++i) {
       reward.add(group.total[i]);
       format.add(group.format[i]);
@@ -135,9 +176,12 @@ StepWeights step_weights(const std::vector<GroupSummary>& groups, const GrpoSect
   return step;
 }
 
-Figures group_figures(const std::vector<GroupSummary>& groups, const GrpoSection& section) {
+Figures group_figures(const std::vector<GroupSummary>& groups, const StepWeights& weights, const GrpoSection& section) {
   Tallies t;
-  for (const GroupSummary& group : groups) t.add(group, section);
+  for (std::size_t k = 0; k < groups.size(); ++k) {
+    t.add(groups[k], section);
+    t.add_pull(groups[k], weights.advantages[k], weights.weights[k]);
+  }
   Figures figures = {{"reward", t.reward.mean()},
                      {"reward_std", t.reward_std.mean()},
                      {"frac_reward_zero_std", t.zero_std.mean()},
@@ -151,12 +195,46 @@ Figures group_figures(const std::vector<GroupSummary>& groups, const GrpoSection
                      {"invalid_rate", t.invalid.mean()},
                      {"zero_std/defect", t.class_zero_std[1].mean()},
                      {"zero_std/normal", t.class_zero_std[0].mean()},
+                     {"p/defect", t.p[1].mean()},
+                     {"p/normal", t.p[0].mean()},
+                     {"advantage_abs/defect", t.advantage[1].mean()},
+                     {"advantage_abs/normal", t.advantage[0].mean()},
+                     {"advantage_right/defect", t.right_advantage[1].mean()},
+                     {"advantage_right/normal", t.right_advantage[0].mean()},
+                     {"gradient_share/defect", t.pull_share(1)},
+                     {"gradient_share/normal", t.pull_share(0)},
                      {"completions/mean_length", t.length.mean()},
                      {"completions/min_length", t.length.smallest()},
                      {"completions/max_length", t.length.largest()},
-                     {"completions/clipped_ratio", t.truncated.mean()}};
+                     {"completions/clipped_ratio", t.truncated.mean()},
+                     {"completions/duplicate_ratio", t.duplicates.mean()}};
   if (section.zero_variance == ZeroVariance::kResample)
     figures.emplace_back("resampled_groups", static_cast<double>(t.resamples));
+  return figures;
+}
+
+RolloutFigures rollout_figures(const std::vector<GroupSummary>& groups, std::optional<double> entropy) {
+  Tally duplicates, right, format, length, truncated;
+  RolloutFigures figures;
+  for (const GroupSummary& group : groups) {
+    const std::size_t side = group.defect ? 1 : 0;
+    duplicates.add(duplicate_ratio(group));
+    for (std::size_t i = 0; i < group.size(); ++i) {
+      const bool well_formed = group.verdicts[i] != Answer::kInvalid;
+      figures.well_formed[side] += well_formed ? 1 : 0;
+      figures.says_defect[side] += group.verdicts[i] == Answer::kDefect ? 1 : 0;
+      format.add(well_formed ? 1 : 0);
+      right.add(group.right(i) ? 1 : 0);
+      length.add(static_cast<double>(group.lengths[i]));
+      truncated.add(group.truncated[i] ? 1 : 0);
+    }
+  }
+  if (entropy && std::isfinite(*entropy)) figures.entropy = entropy;
+  figures.duplicates = duplicates.mean().value_or(0);
+  figures.format = format.mean().value_or(0);
+  figures.accuracy = right.mean().value_or(0);
+  figures.mean_length = length.mean().value_or(0);
+  figures.truncated = truncated.mean().value_or(0);
   return figures;
 }
 

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -8,6 +9,7 @@
 #include "lriad/dist/communicator.h"
 #include "lriad/eval/metrics.h"
 #include "lriad/grpo/reward.h"
+#include "lriad/train/alarms.h"
 
 namespace lriad {
 
@@ -23,6 +25,8 @@ struct GroupSummary {
   std::vector<Answer> verdicts;
   std::vector<int64_t> lengths;
   std::vector<bool> truncated;
+  std::vector<std::optional<double>> p;  ///< that acted in the reward
+  int64_t distinct = 0;                  ///< completions that differ in their tokens
 
   std::size_t size() const { return total.size(); }
   bool right(std::size_t completion) const {
@@ -48,7 +52,15 @@ StepWeights step_weights(const std::vector<GroupSummary>& groups, const GrpoSect
 
 using Figures = std::vector<std::pair<std::string, std::optional<double>>>;
 
-/// Rewards, recalls, lengths and shares of the step under TRL's names and ours (interfaces, section 4).
-Figures group_figures(const std::vector<GroupSummary>& groups, const GrpoSection& section);
+/// Rewards, recalls, lengths and shares of the step under TRL's names and ours (interfaces, section 4). By class:
+/// p/<class>: mean p of completions.jsonl where it is defined
+/// advantage_abs/<class>: mean |advantage|; the mean itself is 0 in every group
+/// advantage_right/<class>: mean advantage of the right answers
+/// gradient_share/<class>: share of the sum over completions of |advantage| * weight of a token * tokens, what the
+///   policy loss can pull with; KL left out
+Figures group_figures(const std::vector<GroupSummary>& groups, const StepWeights& weights, const GrpoSection& section);
+
+/// What the alarms look at; entropy: token mean of the step, nats.
+RolloutFigures rollout_figures(const std::vector<GroupSummary>& groups, std::optional<double> entropy);
 
 }  // namespace lriad

@@ -5,6 +5,7 @@
 
 #include "grpo_stage.h"
 #include "lriad/core/error.h"
+#include "lriad/core/log.h"
 #include "lriad/core/random.h"
 #include "lriad/model/load_model.h"
 #include "lriad/model/sum_type.h"
@@ -209,11 +210,13 @@ StepFigures GrpoStage::figures(int64_t step, const Sums& sums) {
   result.loss = sums.loss;
   result.finite = sums.nonfinite == 0;
   result.tokens = tokens_seen(all_groups_);
-  result.figures = group_figures(all_groups_, config_.grpo);
+  result.figures = group_figures(all_groups_, step_weights_, config_.grpo);
   const auto mean = [&](double sum) {
     return result.nothing_left ? std::nullopt : std::optional(sum / static_cast<double>(step_weights_.tokens));
   };
-  const auto add = [&](const char* name, std::optional<double> value) { result.figures.emplace_back(name, value); };
+  const auto add = [&](const std::string& name, std::optional<double> value) {
+    result.figures.emplace_back(name, value);
+  };
   result.kl = mean(sums.kl).value_or(0);
   if (config_.grpo.beta != 0) add("kl", mean(sums.kl));
   add("entropy", mean(sums.entropy));
@@ -225,11 +228,25 @@ StepFigures GrpoStage::figures(int64_t step, const Sums& sums) {
   }
   add("num_tokens", static_cast<double>(num_tokens_));
   if (sampled_at(step) == step) {
+    watch(step, mean(sums.entropy));
     add("sampling/logp_difference/mean", mean(sums.gap));
     add("sampling/logp_difference/max", sums.gap_max);
     if (config_.log.completions) result.completions = completion_lines(step);
   }
+  for (const auto& [name, on] : alarms_.state()) add("alarms/" + name, on ? 1 : 0);
   return result;
+}
+
+/// Lets the alarms see a new sampling; the log tells when one begins and ends.
+void GrpoStage::watch(int64_t step, std::optional<double> entropy) {
+  for (const AlarmChange& change : alarms_.observe(rollout_figures(all_groups_, entropy))) {
+    if (!communicator_.is_main()) continue;
+    if (change.on) {
+      log_warning(concat("[train] step ", step, ": alarm ", change.name, ": ", change.text));
+    } else {
+      log_info(concat("step ", step, ": alarm ", change.name, " is over: ", change.text));
+    }
+  }
 }
 
 }  // namespace lriad

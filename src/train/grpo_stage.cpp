@@ -2,6 +2,8 @@
 
 #include <ATen/ATen.h>
 
+#include <set>
+
 #include "lriad/core/error.h"
 #include "lriad/core/random.h"
 #include "lriad/grpo/advantage.h"
@@ -120,7 +122,9 @@ void GrpoStage::score_group(Group& group) {
   summary.discarded_tokens = before.discarded_tokens;
   group.texts.clear();
   std::vector<Scored> scored;
+  std::set<std::vector<int64_t>> distinct;
   for (const Completion& completion : group.completions) {
+    distinct.insert(completion.ids);
     group.texts.push_back(m_.tokenizer.decode(completion.ids, /*skip_special=*/true));
     scored.push_back(score_completion(m_.tokenizer, m_.letters, completion, summary.defect));
     summary.verdicts.push_back(scored.back().answer);
@@ -130,7 +134,9 @@ void GrpoStage::score_group(Group& group) {
   const double f = class_factor(config_.reward.focal, summary.defect, sample.object, counts_, recall_);
   group.rewards = lriad::score_group(config_.reward, scored, summary.defect, f);
   summary.advantage_factor = advantage_weight(config_.reward, scored, summary.defect, f);
+  summary.distinct = static_cast<int64_t>(distinct.size());
   for (const Reward& reward : group.rewards) {
+    summary.p.push_back(reward.p);
     summary.format.push_back(reward.format);
     summary.answer.push_back(reward.answer);
     summary.total.push_back(reward.total);
@@ -174,6 +180,7 @@ void GrpoStage::normalise() {
 void GrpoStage::save(TrainerState& trainer, std::map<std::string, at::Tensor>& state) const {
   trainer.cursor["num_tokens"] = num_tokens_;
   trainer.extra["running_recall"] = recall_.save();
+  trainer.extra["alarms"] = alarms_.save();
   trainer.extra.erase("running_recall_at_sampling");  // of the checkpoint that the run went on from
   if (trainer.global_step % config_.grpo.num_iterations == 0) return;
   trainer.extra["running_recall_at_sampling"] = recall_at_sampling_;
@@ -203,6 +210,8 @@ void GrpoStage::restore(const TrainerState& trainer, const std::map<std::string,
   if (tokens == trainer.cursor.end() || recall == trainer.extra.end()) {
     fail("train", "the checkpoint lacks the counters of stage grpo; was it written by another stage?");
   }
+  // Checkpoints of before there were alarms begin with an empty memory.
+  if (const auto alarms = trainer.extra.find("alarms"); alarms != trainer.extra.end()) alarms_.restore(alarms->second);
   num_tokens_ = tokens->second;
   recall_.restore(recall->second);
 }

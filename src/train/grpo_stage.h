@@ -12,6 +12,7 @@
 #include "lriad/grpo/loss.h"
 #include "lriad/grpo/rollout.h"
 #include "lriad/grpo/token_logprobs.h"
+#include "lriad/train/alarms.h"
 #include "lriad/train/metrics_log.h"
 #include "lriad/train/optimizer.h"
 #include "materials.h"
@@ -67,6 +68,7 @@ class GrpoStage : public TrainingStage {
   std::vector<std::vector<Group*>> micro_batches(int64_t step);
   Sums over_ranks(const Sums& own);
   StepFigures figures(int64_t step, const Sums& sums);
+  void watch(int64_t step, std::optional<double> entropy);
   std::vector<std::string> completion_lines(int64_t step);
   CompletionRecord record(const Group& group, std::size_t completion, int64_t step, int64_t offset) const;
 
@@ -85,6 +87,7 @@ class GrpoStage : public TrainingStage {
   std::vector<Group> groups_;
   std::vector<GroupSummary> all_groups_;
   StepWeights step_weights_;
+  Alarms alarms_;
   int64_t num_tokens_ = 0;  ///< prompt and completion tokens seen so far by all ranks
 };
 

@@ -19,8 +19,8 @@ namespace {
 NamedFigures shown_figures(const StepMetrics& metrics) {
   NamedFigures shown;
   const auto all = metrics.scalars();
-  for (const char* name :
-       {"loss", "reward", "accuracy", "recall/defect", "recall/normal", "kl", "grad_norm", "learning_rate"}) {
+  for (const char* name : {"loss", "reward", "accuracy", "recall/defect", "recall/normal", "zero_std/defect",
+                           "zero_std/normal", "gradient_share/defect", "kl", "grad_norm", "learning_rate"}) {
     const auto found = std::ranges::find_if(all, [name](const auto& one) { return one.first == name; });
     if (found != all.end()) shown.push_back(*found);
   }

@@ -52,6 +52,13 @@ TEST_P(TrainingRanks, AnyNumberGivesTheSameCompletionsAndAdapter) {
     EXPECT_EQ(completions(name), one);
     EXPECT_LE((parameters(name, 3) - expected).abs().max().item<double>(), 1e-12) << name;
     EXPECT_NEAR(metrics(name)[2]["loss"], metrics("ranks1")[2]["loss"], 1e-12);
+    for (const char* figure : {"p/defect", "advantage_right/normal", "gradient_share/defect", "alarms/one_class",
+                               "completions/duplicate_ratio"}) {
+      const Json alone = metrics("ranks1")[2].at(figure), together = metrics(name)[2].at(figure);
+      ASSERT_EQ(together.is_null(), alone.is_null()) << figure;
+      if (alone.is_null()) continue;
+      EXPECT_NEAR(together, alone, 1e-12) << figure;
+    }
     const double kl = metrics("ranks1")[2]["kl"];
     EXPECT_NEAR(metrics(name)[2]["kl"], kl, 1e-12 * std::max(1.0, kl));
   }
