@@ -1,6 +1,7 @@
 #include "lriad/train/alarms.h"
 
 #include <algorithm>
+#include <cmath>
 #include <iomanip>
 #include <nlohmann/json.hpp>
 #include <sstream>
@@ -124,17 +125,33 @@ Json to_json(const RolloutFigures& f) {
           f.well_formed, f.says_defect};
 }
 
+constexpr double kMost = 1e9;  // far beyond every figure, and harmless in sums
+
+double figure(const Json& json) {
+  const double value = json.get<double>();
+  if (std::abs(value) > kMost) fail("train", "the saved state of the alarms holds ", value, ", which is no figure");
+  return value;
+}
+
+int64_t count(const Json& json) {
+  const int64_t value = whole_number(json);
+  if (value < 0 || value > static_cast<int64_t>(kMost)) {
+    fail("train", "the saved state of the alarms holds ", value, ", which is no count");
+  }
+  return value;
+}
+
 RolloutFigures from_json(const Json& json) {
   RolloutFigures f;
-  f.duplicates = json.at(0);
-  if (!json.at(1).is_null()) f.entropy = json.at(1).get<double>();
-  f.format = json.at(2);
-  f.accuracy = json.at(3);
-  f.mean_length = json.at(4);
-  f.truncated = json.at(5);
+  f.duplicates = figure(json.at(0));
+  if (!json.at(1).is_null()) f.entropy = figure(json.at(1));
+  f.format = figure(json.at(2));
+  f.accuracy = figure(json.at(3));
+  f.mean_length = figure(json.at(4));
+  f.truncated = figure(json.at(5));
   for (const std::size_t side : {0u, 1u}) {
-    f.well_formed[side] = whole_number(json.at(6).at(side));
-    f.says_defect[side] = whole_number(json.at(7).at(side));
+    f.well_formed[side] = count(json.at(6).at(side));
+    f.says_defect[side] = count(json.at(7).at(side));
   }
   return f;
 }
@@ -204,8 +221,8 @@ void Alarms::restore(const std::string& text) {
     const Json saved = parse_json(text);
     AlarmHistory history;
     for (const Json& figures : saved.at("samplings")) history.samplings.push_back(from_json(figures));
-    history.first_entropy = saved.at("first_entropy");
-    history.first_count = whole_number(saved.at("first_count"));
+    history.first_entropy = figure(saved.at("first_entropy"));
+    history.first_count = count(saved.at("first_count"));
     const auto on = saved.at("on").get<std::vector<std::string>>();
     for (std::size_t k = 0; k < kNumAlarms; ++k) on_[k] = std::ranges::count(on, alarm_rules()[k].name) > 0;
     history_ = std::move(history);

@@ -12,6 +12,7 @@
 #include "lriad/grpo/reward.h"
 #include "lriad/model/adapter_files.h"
 #include "lriad/model/model_files.h"
+#include "lriad/train/alarms.h"
 #include "lriad/train/checkpoint.h"
 #include "lriad/train/guard.h"
 #include "lriad/train/run_folder.h"
@@ -156,6 +157,12 @@ void saved_texts(const std::string& input) {
     guard.restore(input);
     guard.check({});
     guard.restore(guard.save());
+  });
+  fuzz_refusable([&] {
+    Alarms alarms;
+    alarms.restore(input);
+    alarms.observe({});
+    alarms.restore(alarms.save());
   });
   fuzz_refusable([&] {
     RunningRecall recall;

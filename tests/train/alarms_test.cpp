@@ -186,6 +186,7 @@ TEST(Alarms, GoOnFromACheckpointAsIfNothingHadHappened) {
   EXPECT_TRUE(std::ranges::any_of(whole.state(), [](const auto& alarm) { return alarm.second; }));
   EXPECT_THROW(parts.restore("{}"), Error);
   EXPECT_THROW(parts.restore("x"), Error);
+  EXPECT_THROW(parts.restore(R"({"samplings":[],"first_entropy":0.1,"first_count":-1,"on":[]})"), Error);
 }
 
 }  // namespace
