@@ -91,17 +91,26 @@ TEST(RewardAudit, SaysThatTheLiteralPaperFormPaysASureRightAnswerAsAWrongOne) {
   EXPECT_TRUE(claim(accuracy, kOrder).holds);
 }
 
+/// The audit of weights on the advantage, and of what is set besides.
+RewardAudit weighted(std::vector<std::string> more = {}) {
+  std::vector<std::string> sets = {"reward.focal.where=advantage", "reward.focal.p=group_mean",
+                                   "reward.focal.f_mode=dataset"};
+  std::ranges::move(more, std::back_inserter(sets));
+  return audit_of(sets);
+}
+
 TEST(RewardAudit, TellsWhichFormLetsAClassWeighMore) {
-  EXPECT_TRUE(claim(audit_of({"preset=lriad"}), kRareClass).holds);
-  EXPECT_FALSE(claim(audit_of({"preset=lriad", "reward.focal.f_cap=1"}), kRareClass).holds);
+  EXPECT_TRUE(claim(weighted(), kRareClass).holds);
+  EXPECT_FALSE(claim(weighted({"reward.focal.f_cap=1"}), kRareClass).holds);
   EXPECT_FALSE(claim(audit_of({"preset=lriad_paper", "reward.focal.f_mode=dataset"}), kRareClass).holds);
   EXPECT_FALSE(claim(audit_of({"preset=visual_rft"}), kRareClass).holds);
 }
 
 /// The group's mean leaves hidden letters out, so that a sure right answer no longer lowers the group's weight.
 TEST(RewardAudit, SaysThatHidingTheLetterMovesTheWeightOfTheGroupsMean) {
-  EXPECT_FALSE(claim(audit_of({"preset=lriad"}), kHiding).holds);
-  EXPECT_TRUE(claim(audit_of({"preset=lriad", "reward.focal.p=group_rate"}), kHiding).holds);
+  EXPECT_FALSE(claim(weighted(), kHiding).holds);
+  EXPECT_TRUE(claim(weighted({"reward.focal.p=group_rate"}), kHiding).holds);
+  EXPECT_TRUE(claim(audit_of({"preset=lriad"}), kHiding).holds);
 }
 
 TEST(RewardAudit, PenaltyNeedsAFormatRewardToKeepTheOrder) {
