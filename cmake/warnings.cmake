@@ -1,4 +1,5 @@
-# Warnings of our own targets only; LRIAD_SANITIZE=address,undefined builds everything of ours under those sanitizers.
+# Warnings of our own targets only; LRIAD_SANITIZE=address,undefined builds everything of ours under those sanitizers,
+# thread under the one for data races (run it with TSAN_OPTIONS=suppressions=cmake/tsan.supp).
 add_library(lriad_warnings INTERFACE)
 target_compile_options(lriad_warnings INTERFACE
   $<$<COMPILE_LANGUAGE:CXX>:-Wall;-Wextra;-Wshadow;-Wconversion>)

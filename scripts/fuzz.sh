@@ -33,7 +33,7 @@ fuzz() {
   mkdir -p "$folder" "$memory/$target"
   if [ "$program" = fuzz_data ] && [ "$libfuzzer" = 1 ]; then
     kind=libfuzzer
-    options+=(-entropic=0 -rss_limit_mb=4000 -timeout=20 -max_len=4096 "$memory/$target")
+    options+=(-entropic=0 -rss_limit_mb=4000 -timeout=120 -max_len=4096 "$memory/$target")
   fi
   if (cd "$folder" && LRIAD_FUZZ_TARGET="$target" "$root/$kind/bin/$program" "${options[@]}" "$@") >"$log" 2>&1; then
     printf '%-16s %-10s %12s %9s\n' "$target" "$kind" "$(sed -n 's/^Done \([0-9]*\) runs.*/\1/p' "$log")" 0

@@ -63,8 +63,8 @@ Axis make_axis(int64_t in, int64_t out, ResizeBackend backend) {
   return axis;
 }
 
-// One function per instruction set, picked when the program starts.
-#if defined(__x86_64__) && defined(__GNUC__) && !defined(__clang__)
+// One function per instruction set, picked when the program starts; before the thread sanitizer has started, too.
+#if defined(__x86_64__) && defined(__GNUC__) && !defined(__clang__) && !defined(__SANITIZE_THREAD__)
 #define LRIAD_VECTORISED __attribute__((target_clones("avx2", "default")))
 #else
 #define LRIAD_VECTORISED

@@ -1,8 +1,9 @@
 // Runs one fuzz target, driven by libFuzzer where LRIAD_LIBFUZZER builds it so. Elsewhere its options work likewise,
 // -runs=N -max_total_time=SECONDS -seed=S FILE_OR_FOLDER...: every file is tried as it is, then inputs made from them
-// by seeded changes, so that N runs repeat exactly. An input that ends the process or takes longer than 20 s stays in
-// the working folder as finding-<process id>.
+// by seeded changes, so that N runs repeat exactly. An input that ends the process or takes 20 s of processor time
+// stays in the working folder as finding-<process id>.
 #include <sys/mman.h>
+#include <sys/time.h>
 
 #include <algorithm>
 #include <charconv>
@@ -52,7 +53,7 @@ namespace lriad {
 namespace {
 
 constexpr std::size_t kMaxInput = 1 << 20;
-constexpr unsigned kMaxSeconds = 20;
+constexpr time_t kMaxSeconds = 20;
 
 /// The input that is being tried, in a file that outlives the process if it dies.
 class LastInput {
@@ -215,11 +216,12 @@ Options options_of(const std::vector<std::string>& arguments) {
 
 int run_all(Options options) {
   const auto end = std::chrono::steady_clock::now() + std::chrono::seconds(options.seconds);
+  constexpr itimerval limit = {{0, 0}, {kMaxSeconds, 0}};
   LastInput last;
   uint64_t done = 0;
   const auto attempt = [&](const std::string& input) {
     last.set(input);
-    ::alarm(kMaxSeconds);
+    ::setitimer(ITIMER_PROF, &limit, nullptr);
     run(input);
     ++done;
   };
