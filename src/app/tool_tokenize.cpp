@@ -40,7 +40,7 @@ void tokenize(const TokenizeOptions& options) {
   for (int64_t number = 1; std::getline(std::cin, line); ++number) {
     if (options.decode) {
       const std::string text = tokenizer.decode(ids_of(line, number), options.no_special);
-      std::cout << (options.json_lines ? json(text).dump() : text) << "\n";
+      std::cout << (options.json_lines ? json_line(json(text)) : text) << "\n";
     } else {
       std::cout << json(tokenizer.encode(text_of(line, number, options.json_lines), special)).dump() << "\n";
     }

@@ -8,6 +8,7 @@
 #include <string_view>
 #include <type_traits>
 #include <unordered_set>
+#include <utility>
 #include <vector>
 
 #include "lriad/core/error.h"
@@ -71,6 +72,21 @@ Json read_json_object(std::string_view where, const std::filesystem::path& path,
   Json value = parse_json_object<Json>(read_file(where, path, max_bytes), problem);
   if (!value.is_object()) fail(where, path.string(), " ", problem, "; write or download the file again");
   return value;
+}
+
+/// The value as a line of a JSONL file. Bytes that are not UTF-8 are replaced, and what JSON allows in a text but many
+/// readers take for the end of a line (U+0085, U+2028, U+2029; Python's str.splitlines) is escaped.
+template <class Json>
+std::string json_line(const Json& value) {
+  std::string line = value.dump(-1, ' ', /*ensure_ascii=*/false, Json::error_handler_t::replace);
+  for (const auto& [end, escape] : {std::pair<std::string_view, std::string_view>{"\xC2\x85", "\\u0085"},
+                                    {"\xE2\x80\xA8", "\\u2028"},
+                                    {"\xE2\x80\xA9", "\\u2029"}}) {
+    for (std::size_t at = line.find(end); at != std::string::npos; at = line.find(end, at)) {
+      line.replace(at, end.size(), escape);
+    }
+  }
+  return line;
 }
 
 /// The whole number that a value is. Throws nlohmann's type_error for any other, where get() would take a fraction and

@@ -130,7 +130,7 @@ std::string prediction_line(const Prediction& p) {
     line["logprobs"] = Json::array();
     for (const double value : p.logprobs) line["logprobs"].push_back(finite_or_null(value));
   }
-  return line.dump(-1, ' ', /*ensure_ascii=*/false, Json::error_handler_t::replace);
+  return json_line(line);
 }
 
 Prediction parse_prediction(const std::string& line) {

@@ -3,6 +3,7 @@
 #include <cmath>
 #include <nlohmann/json.hpp>
 
+#include "core/json.h"
 #include "lriad/train/tensorboard.h"
 
 namespace lriad {
@@ -19,8 +20,6 @@ Json numbers(const std::vector<double>& values) {
 }
 
 Json numbers(const std::optional<std::vector<double>>& values) { return values ? numbers(*values) : Json(nullptr); }
-
-std::string dump(const Json& json) { return json.dump(-1, ' ', false, Json::error_handler_t::replace); }
 
 }  // namespace
 
@@ -45,7 +44,7 @@ std::string StepMetrics::json() const {
     }
   }
   if (!nonfinite.empty()) line["nonfinite"] = nonfinite;
-  return dump(line);
+  return json_line(line);
 }
 
 std::vector<std::pair<std::string, double>> StepMetrics::scalars() const {
@@ -82,7 +81,7 @@ std::string completion_json(const CompletionRecord& record) {
     line["ref_logprobs"] = numbers(record.tokens->ref_logprobs);
     line["policy_logprobs"] = numbers(record.tokens->policy_logprobs);
   }
-  return dump(line);
+  return json_line(line);
 }
 
 RunLog::RunLog(const std::filesystem::path& run_dir, const LogSection& section)

@@ -57,5 +57,13 @@ TEST(Json, GivesWholeNumbersOnlyWhereTheyAreWhole) {
     EXPECT_THROW(whole_number(parse_json(text)), nlohmann::json::type_error) << text;
 }
 
+TEST(Json, LinesHoldNothingThatAReaderTakesForTheirEnd) {
+  const std::string text = "\u0085\u0085 a \u2028 \u00C2 \u2029\n\u2027";
+  const std::string line = json_line(nlohmann::json(text));
+  EXPECT_EQ(line, "\"\\u0085\\u0085 a \\u2028 \u00C2 \\u2029\\n\u2027\"");
+  EXPECT_EQ(parse_json(line), text);
+  EXPECT_EQ(json_line(nlohmann::ordered_json("\xFF")), "\"\uFFFD\"");
+}
+
 }  // namespace
 }  // namespace lriad
