@@ -2,7 +2,6 @@
 
 #include <nlohmann/json.hpp>
 
-#include "core/json.h"
 #include "lriad/eval/evaluator.h"
 #include "lriad/eval/model_answers.h"
 #include "lriad/eval/predictions.h"
@@ -30,7 +29,7 @@ Figures evaluate_model(Materials& m, Communicator& communicator) {
   for (const Prediction& prediction : own.predictions) lines.push_back(prediction_line(prediction));
   std::vector<Prediction> all;
   for (const std::string& bytes : communicator.gather(lines.dump(), "evaluation")) {
-    for (const auto& line : parse_json(bytes)) all.push_back(parse_prediction(line.get<std::string>()));
+    for (const auto& line : nlohmann::json::parse(bytes)) all.push_back(parse_prediction(line.get<std::string>()));
   }
   const auto policy = section.invalid_extra_class ? InvalidPolicy::kExtraClass : InvalidPolicy::kWrong;
   const ClassMetrics overall = compute_metrics(all, policy).overall;

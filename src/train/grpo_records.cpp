@@ -4,7 +4,6 @@
 #include <algorithm>
 #include <nlohmann/json.hpp>
 
-#include "core/json.h"
 #include "grpo_stage.h"
 
 namespace lriad {
@@ -92,7 +91,7 @@ std::vector<std::string> GrpoStage::completion_lines(int64_t step) {
   }
   std::vector<nlohmann::json> all;
   for (const std::string& bytes : communicator_.gather(own.dump(), "completions of the step")) {
-    for (auto& line : parse_json(bytes)) all.push_back(std::move(line));
+    for (auto& line : nlohmann::json::parse(bytes)) all.push_back(std::move(line));
   }
   std::ranges::sort(all);
   std::vector<std::string> lines;
