@@ -84,8 +84,7 @@ double duplicate_ratio(const GroupSummary& group) {
 }
 
 struct Tallies {
-  Tally reward, reward_std, zero_std, format, answer, right, invalid, length, truncated;
-  Tally duplicates;
+  Tally reward, reward_std, zero_std, format, answer, right, invalid, length, truncated, duplicates;
   Tally recall[2], class_zero_std[2], p[2], advantage[2], right_advantage[2];  ///< normal, defect
   double pull[2] = {0, 0};
   int64_t resamples = 0;
@@ -105,11 +104,14 @@ struct Tallies {
     return all > 0 ? std::optional(pull[side] / all) : std::nullopt;
   }
 
-  void add(const GroupSummary& group, const GrpoSection& section) {
+  void add_spread(const GroupSummary& group, const GrpoSection& section) {
     const bool flat = !rewards_vary(group.total);
     reward_std.add(standard_deviation(group.total, section.std));
     zero_std.add(flat ? 1 : 0);
     class_zero_std[group.defect ? 1 : 0].add(flat ? 1 : 0);
+  }
+
+  void add(const GroupSummary& group) {
     resamples += group.resamples;
     duplicates.add(duplicate_ratio(group));
     for (std::size_t i = 0; i < group.size(); ++i) {
@@ -179,7 +181,8 @@ StepWeights step_weights(const std::vector<GroupSummary>& groups, const GrpoSect
 Figures group_figures(const std::vector<GroupSummary>& groups, const StepWeights& weights, const GrpoSection& section) {
   Tallies t;
   for (std::size_t k = 0; k < groups.size(); ++k) {
-    t.add(groups[k], section);
+    t.add(groups[k]);
+    t.add_spread(groups[k], section);
     t.add_pull(groups[k], weights.advantages[k], weights.weights[k]);
   }
   Figures figures = {{"reward", t.reward.mean()},
@@ -214,27 +217,20 @@ Figures group_figures(const std::vector<GroupSummary>& groups, const StepWeights
 }
 
 RolloutFigures rollout_figures(const std::vector<GroupSummary>& groups, std::optional<double> entropy) {
-  Tally duplicates, right, format, length, truncated;
+  Tallies t;
   RolloutFigures figures;
   for (const GroupSummary& group : groups) {
+    t.add(group);
     const std::size_t side = group.defect ? 1 : 0;
-    duplicates.add(duplicate_ratio(group));
-    for (std::size_t i = 0; i < group.size(); ++i) {
-      const bool well_formed = group.verdicts[i] != Answer::kInvalid;
-      figures.well_formed[side] += well_formed ? 1 : 0;
-      figures.says_defect[side] += group.verdicts[i] == Answer::kDefect ? 1 : 0;
-      format.add(well_formed ? 1 : 0);
-      right.add(group.right(i) ? 1 : 0);
-      length.add(static_cast<double>(group.lengths[i]));
-      truncated.add(group.truncated[i] ? 1 : 0);
-    }
+    figures.well_formed[side] += std::ssize(group.verdicts) - std::ranges::count(group.verdicts, Answer::kInvalid);
+    figures.says_defect[side] += std::ranges::count(group.verdicts, Answer::kDefect);
   }
   if (entropy && std::isfinite(*entropy)) figures.entropy = entropy;
-  figures.duplicates = duplicates.mean().value_or(0);
-  figures.format = format.mean().value_or(0);
-  figures.accuracy = right.mean().value_or(0);
-  figures.mean_length = length.mean().value_or(0);
-  figures.truncated = truncated.mean().value_or(0);
+  figures.duplicates = t.duplicates.mean().value_or(0);
+  figures.format = t.format.mean().value_or(0);
+  figures.accuracy = t.right.mean().value_or(0);
+  figures.mean_length = t.length.mean().value_or(0);
+  figures.truncated = t.truncated.mean().value_or(0);
   return figures;
 }
 
