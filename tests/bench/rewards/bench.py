@@ -25,6 +25,8 @@ UNSEEN = "nut,pcb,cap,cross"
 
 
 class Bench:
+    about = "percent on unseen parts, half of them defective"
+
     def __init__(self, bin_dir, work, sizes, base_seed, jobs):
         self.bin, self.work, self.sizes, self.base_seed, self.jobs = bin_dir, work, sizes, base_seed, jobs
         self.seeds = [base_seed + k for k in range(sizes.seeds)]
@@ -37,7 +39,8 @@ class Bench:
         """Runs a program into the folder `name`, unless it has run with the same command on the same inputs."""
         folder = self.work / name
         mark = folder.with_name(folder.name + ".finished")
-        inputs = [str(command), self.base.read_text()] + [(self.work / f"{one}.finished").read_text() for one in reads]
+        configs = [word.read_text() for word in command if isinstance(word, pathlib.Path) and word.suffix == ".yaml"]
+        inputs = [str(command)] + configs + [(self.work / f"{one}.finished").read_text() for one in reads]
         wanted = hashlib.sha256("\n".join(inputs).encode()).hexdigest()
         if mark.exists() and mark.read_text() == wanted:
             return folder
@@ -75,7 +78,27 @@ class Bench:
         sets["test"] = ["--images", s.test, "--defect-rate", 0.5, "--objects", UNSEEN, *FAINT]
         self.all("pictures", [lambda n=name, o=options, k=k: self.run(f"data/{n}", ["lriad-tool", "make-data", *o, "--seed", seed + k])
                               for k, (name, options) in enumerate(sets.items())])
-        shuffle_labels(self.work / "data/train_10", self.work / "data/shuffled", seed)
+        self.shuffle_labels(self.work / "data/train_10", seed)
+
+    def shuffle_labels(self, source, seed):
+        """The pictures of `source` under labels that say nothing, as many of each as before."""
+        pictures = sorted(path.relative_to(source) for path in source.rglob("*.png"))
+        labels = [label_of(path) for path in pictures]
+        random.Random(seed).shuffle(labels)
+        self.write_set("shuffled", source, [{"image": str(path), "object": path.parts[0], "label": label}
+                                            for path, label in zip(pictures, labels)])
+
+    def write_set(self, name, source, rows):
+        """A data set `name` of these lines, with the pictures of `source` that they name."""
+        folder = self.work / "data" / name
+        for row in rows:
+            picture = folder / row["image"]
+            picture.parent.mkdir(parents=True, exist_ok=True)
+            if not picture.exists():
+                shutil.copyfile(source / row["image"], picture)
+        text = "".join(json.dumps(row) + "\n" for row in rows)
+        (folder / "data.jsonl").write_text(text)
+        folder.with_name(name + ".finished").write_text(hashlib.sha256(text.encode()).hexdigest())
 
     def cold_start(self, seed):
         """A model that sees most defects, then is taught to overlook faint ones: few found, no false alarms, as in the paper."""
@@ -132,6 +155,7 @@ class Bench:
 
 class RealBench(Bench):
     """The four modes on photographs of ball screws: a third of the spots for a cold start, a third for GRPO, a third to test."""
+    about = "percent on spots that were not trained on"
 
     def __init__(self, bin_dir, work, base_seed, jobs, pictures):
         super().__init__(bin_dir, work, RealSizes, base_seed, jobs)
@@ -143,23 +167,9 @@ class RealBench(Bench):
         spot = lambda path: re.sub(r"_crop_[0-9]+\.jpg$", "", re.sub(r"^01_[0-9]+_", "", path.name))
         spots = {name: k % 3 for k, name in enumerate(sorted({spot(path) for path in files}))}
         thirds = [[path for path in files if spots[spot(path)] == third] for third in range(3)]
-        self.write_set("cold", rare_defects(thirds[0]))
-        self.write_set("validation", thirds[0])
-        self.write_set("train_10", rare_defects(thirds[1]))
-        self.write_set("test", thirds[2])
-
-    def write_set(self, name, paths):
-        folder = self.work / "data" / name
-        lines = []
-        for path in paths:
-            (folder / path).parent.mkdir(parents=True, exist_ok=True)
-            if not (folder / path).exists():
-                shutil.copyfile(self.pictures / path, folder / path)
-            lines.append(json.dumps({"image": str(path), "object": "ball_screw", **(
-                {"label": "normal"} if path.parent.name == "good" else {"label": "defect", "defect_type": "pitting"})}))
-        text = "\n".join(lines) + "\n"
-        (folder / "data.jsonl").write_text(text)
-        folder.with_name(name + ".finished").write_text(hashlib.sha256(text.encode()).hexdigest())
+        for name, paths in [("cold", rare_defects(thirds[0])), ("validation", thirds[0]), ("train_10", rare_defects(thirds[1])), ("test", thirds[2])]:
+            self.write_set(name, self.pictures, [{"image": str(path), "object": "ball_screw", "label": label_of(path), "defect_type": path.parent.name}
+                                                 for path in paths])
 
     def cold_start(self, seed):
         home = f"cold/{seed}"
@@ -171,10 +181,15 @@ class RealBench(Bench):
         self.judge_cold(seed)
 
 
+def label_of(path):
+    """The label of a picture in MVTec-AD's layout."""
+    return "normal" if path.parent.name == "good" else "defect"
+
+
 def rare_defects(paths):
     """All normal pictures and so many defects that one picture in ten shows one."""
-    normal = [path for path in paths if path.parent.name == "good"]
-    defects = [path for path in paths if path.parent.name != "good"]
+    normal = [path for path in paths if label_of(path) == "normal"]
+    defects = [path for path in paths if label_of(path) == "defect"]
     wanted = max(1, round(len(normal) / 9))
     return sorted(normal + defects[::max(1, len(defects) // wanted)][:wanted])
 
@@ -183,44 +198,18 @@ def set_words(settings):
     return [word for setting in settings for word in ("--set", setting)]
 
 
-def shuffle_labels(source, target, seed):
-    """The pictures of `source` under labels that say nothing, as many of each as before."""
-    pictures = sorted(source.rglob("*.png"))
-    labels = ["normal" if path.parent.name == "good" else "defect" for path in pictures]
-    random.Random(seed).shuffle(labels)
-    target.mkdir(parents=True, exist_ok=True)
-    lines = []
-    for path, label in zip(pictures, labels):
-        name = f"{path.relative_to(source)}"
-        if not (target / name).exists():
-            (target / name).parent.mkdir(parents=True, exist_ok=True)
-            os.link(path, target / name)
-        lines.append(json.dumps({"image": name, "object": path.relative_to(source).parts[0], "label": label}))
-    text = "\n".join(lines) + "\n"
-    (target / "data.jsonl").write_text(text)
-    target.with_name(target.name + ".finished").write_text(hashlib.sha256(text.encode()).hexdigest())
-
-
-def whole(bench, only_modes, earlier):
+def whole(bench, modes_at, controls, earlier=None):
+    """The modes for each share of defects, at the rates of an earlier benchmark or the best of their own; controls at 10%."""
     bench.make_data()
     bench.all("cold starts", [lambda s=seed: bench.cold_start(s) for seed in bench.seeds])
     chosen = {}
-    for rare in RARE:
-        modes = MODES if only_modes or earlier or rare != "10%" else {**MODES, **ABLATIONS}
+    for rare, modes in modes_at.items():
         chosen[rare] = {mode: {"rate": earlier["rare"][rare][mode]["rate"]} for mode in modes} if earlier else bench.tune(modes, rare)
         bench.compare("comparison", modes, {mode: one["rate"] for mode, one in chosen[rare].items()}, rare)
     ours = chosen["10%"]["lriad"]["rate"]
-    for name, data in zip(CONTROLS, ["shuffled", None]):
-        bench.compare(f"control: {name}", {name: CONTROLS[name]}, {name: ours}, "10%", data)
-    show(bench, report.summarise(bench, chosen, list(CONTROLS), PROMPTS * GENERATIONS))
-
-
-def real(bench):
-    bench.make_data()
-    bench.all("cold starts", [lambda s=seed: bench.cold_start(s) for seed in bench.seeds])
-    chosen = {"10%": bench.tune(MODES, "10%")}
-    bench.compare("comparison", MODES, {mode: one["rate"] for mode, one in chosen["10%"].items()}, "10%")
-    show(bench, report.summarise(bench, chosen, [], PROMPTS * GENERATIONS))
+    for name, data in zip(controls, ["shuffled", None]):
+        bench.compare(f"control: {name}", {name: controls[name]}, {name: ours}, "10%", data)
+    show(bench, report.summarise(bench, chosen, list(controls), PROMPTS * GENERATIONS))
 
 
 def show(bench, result):
@@ -258,12 +247,15 @@ def main():
     work = options.work.resolve()
     work.mkdir(parents=True, exist_ok=True)
     if options.real:
-        return real(RealBench(options.bin_dir.resolve(), work, options.seed, options.jobs, options.real.resolve()))
+        bench = RealBench(options.bin_dir.resolve(), work, options.seed, options.jobs, options.real.resolve())
+        return whole(bench, {"10%": MODES}, {})
     bench = Bench(options.bin_dir.resolve(), work, Trial if options.trial else Sizes, options.seed, options.jobs)
     if options.quick:
-        quick(bench)
-    else:
-        whole(bench, options.modes, json.loads(options.rates.read_text()) if options.rates else None)
+        return quick(bench)
+    modes_at = {rare: dict(MODES) for rare in RARE}
+    if not (options.modes or options.rates):
+        modes_at["10%"].update(ABLATIONS)
+    whole(bench, modes_at, CONTROLS, json.loads(options.rates.read_text()) if options.rates else None)
 
 
 if __name__ == "__main__":

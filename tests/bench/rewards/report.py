@@ -78,7 +78,7 @@ def against(curves, reference):
 def summarise(bench, chosen, controls, rollouts_per_step):
     work, seeds = bench.work, bench.seeds
     cold = {seed: {"rollouts": 0, **answers(work / f"cold/{seed}/greedy")} for seed in seeds}
-    result = {"seeds": seeds, "cold": {name: interval([one[name] for one in cold.values()]) for name in FIGURES},
+    result = {"about": bench.about, "seeds": seeds, "cold": {name: interval([one[name] for one in cold.values()]) for name in FIGURES},
               "cold_sampled": {name: interval([answers(work / f"cold/{seed}/sampled")[name] for seed in seeds]) for name in FIGURES},
               "rare": {}}
     for rare, modes in chosen.items():
@@ -111,7 +111,7 @@ def spread(triple, scale=1, digits=1):
 
 
 def table(result):
-    lines = [f"Seeds {', '.join(map(str, result['seeds']))}; percent on unseen parts, half of them defective; mean ± 95% interval (Student's t over "
+    lines = [f"Seeds {', '.join(map(str, result['seeds']))}; {result['about']}; mean ± 95% interval (Student's t over "
              "seeds); beside lriad_paper: value (95% of the bootstrap over seeds)."]
     cold = result["cold"]
     for rare, modes in result["rare"].items():
