@@ -74,15 +74,18 @@ bool right(const Scored& scored, bool is_defect) {
   return scored.answer == (is_defect ? Answer::kDefect : Answer::kNormal);
 }
 
+/// A well-formed answer whose letter was hidden counts in the mean as if it were sure: left out, a right one could gain by
+/// hiding, as the mean of the others is lower and weighs more.
 std::optional<double> group_p(FocalP kind, const std::vector<Scored>& group, bool is_defect) {
   double sum = 0;
   int64_t count = 0;
   for (const Scored& scored : group) {
+    const double rate = right(scored, is_defect) ? 1 : 0;
     if (kind == FocalP::kGroupRate) {
-      sum += right(scored, is_defect) ? 1 : 0;
+      sum += rate;
       ++count;
-    } else if (scored.answer != Answer::kInvalid && scored.p_softmax) {
-      sum += *scored.p_softmax;
+    } else if (scored.answer != Answer::kInvalid) {
+      sum += scored.p_softmax.value_or(rate);
       ++count;
     }
   }
@@ -208,12 +211,14 @@ double class_factor(const FocalSection& focal, bool is_defect, const std::string
 std::vector<Reward> score_group(const RewardSection& section, const std::vector<Scored>& group, bool is_defect,
                                 double f) {
   const std::optional<double> of_group = group_p(section.focal.p, group, is_defect);
+  const double cost = is_defect ? section.missed_cost : section.false_alarm_cost;
   std::vector<Reward> rewards;
   for (const Scored& scored : group) {
     Reward reward;
     reward.format = scored.answer == Answer::kInvalid ? 0 : 1;
     reward.p = p_of(section.focal.p, scored, of_group);
-    reward.answer = answer_reward(section, scored, right(scored, is_defect), reward.p, f);
+    const bool is_right = right(scored, is_defect);
+    reward.answer = answer_reward(section, scored, is_right, reward.p, f) - (is_right ? 0 : cost);
     reward.total = section.format_weight * reward.format + section.answer_weight * reward.answer;
     rewards.push_back(reward);
   }

@@ -220,7 +220,7 @@ AuditClaim the_class_factor_acts(const Rules& rules) {
 
 /// Writing (A) for A leaves p undefined. That must not pay, whether right or wrong.
 AuditClaim hiding_the_letter_gains_nothing(const Rules& rules) {
-  AuditClaim claim{"hiding the letter, as (A), gains nothing", /*required=*/false, true, ""};
+  AuditClaim claim{"hiding the letter, as (A), gains nothing", /*required=*/true, true, ""};
   for (const AuditKind kind : {AuditKind::kRight, AuditKind::kWrong}) {
     for (const double others : {0.3, 0.6, 0.99}) {
       const bool right = kind == AuditKind::kRight;

@@ -211,7 +211,7 @@ Figures group_figures(const std::vector<GroupSummary>& groups, const StepWeights
                      {"completions/max_length", t.length.largest()},
                      {"completions/clipped_ratio", t.truncated.mean()},
                      {"completions/duplicate_ratio", t.duplicates.mean()}};
-  if (section.zero_variance == ZeroVariance::kResample)
+  if (section.zero_variance == ZeroVariance::kResample || section.zero_variance == ZeroVariance::kResampleWrong)
     figures.emplace_back("resampled_groups", static_cast<double>(t.resamples));
   return figures;
 }

@@ -143,16 +143,25 @@ void GrpoStage::score_group(Group& group) {
   }
 }
 
+bool GrpoStage::teaches_nothing(const GroupSummary& summary) const {
+  if (config_.grpo.zero_variance == ZeroVariance::kResample) return !rewards_vary(summary.total);
+  if (config_.grpo.zero_variance != ZeroVariance::kResampleWrong) return false;
+  for (std::size_t i = 0; i < summary.size(); ++i) {
+    if (summary.right(i)) return false;
+  }
+  return true;
+}
+
 void GrpoStage::resample(int64_t step) {
-  if (config_.grpo.zero_variance != ZeroVariance::kResample) return;
   for (int64_t attempt = 1; attempt <= config_.grpo.max_resamples; ++attempt) {
     std::vector<Group*> flat;
     for (Group& group : groups_) {
-      if (rewards_vary(group.summary.total)) continue;
+      if (!teaches_nothing(group.summary)) continue;
       ++group.summary.resamples;
       group.summary.discarded_tokens = tokens_seen({group.summary});
       flat.push_back(&group);
     }
+    if (flat.empty()) return;
     complete(flat, step, attempt);
     clock_.enter("score");
     for (Group* group : flat) score_group(*group);

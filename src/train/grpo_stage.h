@@ -53,6 +53,8 @@ class GrpoStage : public TrainingStage {
   void complete(const std::vector<Group*>& groups, int64_t step, int64_t attempt);
   void score();
   void score_group(Group& group);
+  /// Whether grpo.zero_variance asks for another sampling of the group.
+  bool teaches_nothing(const GroupSummary& summary) const;
   void resample(int64_t step);
   void normalise();
   void learn(int64_t step, Sums& sums);

@@ -3,6 +3,7 @@
 
 #include <cstdlib>
 #include <iomanip>
+#include <ranges>
 #include <sstream>
 
 #include "app/training_run.h"
@@ -12,7 +13,10 @@
 namespace lriad {
 namespace {
 
+using ::testing::AllOf;
+using ::testing::Ge;
 using ::testing::HasSubstr;
+using ::testing::Le;
 
 const std::string kNoReward = "model.adapter=null";  // the random model never keeps the format: all rewards are 0
 
@@ -86,6 +90,20 @@ TEST_F(TrainingRun, FlatGroupsAreSampledAgainAndCounted) {
   ASSERT_EQ(a.size(), 16u);
   ASSERT_EQ(b.size(), 16u);
   EXPECT_NE(a[0]["text"], b[0]["text"]);
+}
+
+TEST_F(TrainingRun, GroupsWithoutARightAnswerAreSampledAgain) {
+  std::vector<std::string> sets = {"train.max_steps=1", "train.save_steps=0", "grpo.max_resamples=1"};
+  ASSERT_EQ(train("kept", sets), 0);
+  sets.push_back("grpo.zero_variance=resample_wrong");
+  ASSERT_EQ(train("again", sets), 0);
+  std::map<int64_t, bool> has_right;
+  for (const Json& line : lines("kept", "completions.jsonl")) {
+    has_right[line["prompt_index"]] |= line["verdict"] == line["label"];
+  }
+  const auto wrong = std::ranges::count(has_right | std::views::values, false);
+  EXPECT_THAT(wrong, AllOf(Ge(1), Le(3))) << "4 groups, of which some should be drawn again and some not";
+  EXPECT_EQ(metrics("again").at(0)["resampled_groups"], static_cast<double>(wrong));
 }
 
 TEST_F(TrainingRun, TheGuardSkipsStepsAndStopsTheRunWithThree) {

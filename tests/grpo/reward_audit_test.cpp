@@ -106,9 +106,9 @@ TEST(RewardAudit, TellsWhichFormLetsAClassWeighMore) {
   EXPECT_FALSE(claim(audit_of({"preset=visual_rft"}), kRareClass).holds);
 }
 
-/// The group's mean leaves hidden letters out, so that a sure right answer no longer lowers the group's weight.
-TEST(RewardAudit, SaysThatHidingTheLetterMovesTheWeightOfTheGroupsMean) {
-  EXPECT_FALSE(claim(weighted(), kHiding).holds);
+TEST(RewardAudit, HidingTheLetterGainsNothing) {
+  EXPECT_TRUE(claim(weighted(), kHiding).holds);
+  EXPECT_TRUE(claim(weighted({"reward.missed_cost=3"}), kHiding).holds);
   EXPECT_TRUE(claim(weighted({"reward.focal.p=group_rate"}), kHiding).holds);
   EXPECT_TRUE(claim(audit_of({"preset=lriad"}), kHiding).holds);
 }

@@ -132,6 +132,34 @@ TEST(FocalReward, OnTheAdvantageItWeighsTheGroup) {
   EXPECT_EQ(advantage_weight(section, group, true, 3), 1);
 }
 
+TEST(FocalReward, AHiddenLetterCountsAsSureInTheGroupsMean) {
+  RewardSection section;
+  section.focal.where = FocalWhere::kAdvantage;
+  section.focal.p = FocalP::kGroupMean;
+  const Scored wrong{Answer::kNormal, 0.3, 0.3}, ill{Answer::kInvalid, 0.9, 0.9};
+  const Scored hidden_right{Answer::kDefect, {}, {}}, hidden_wrong{Answer::kNormal, {}, {}};
+  EXPECT_NEAR(advantage_weight(section, {hidden_right, wrong, ill}, true, 1), std::pow(1 - (1 + 0.3) / 2, 2), 1e-12);
+  EXPECT_NEAR(advantage_weight(section, {hidden_wrong, wrong, ill}, true, 1), std::pow(1 - (0 + 0.3) / 2, 2), 1e-12);
+}
+
+// Of a loss of 4 for a missed defect the advantages show nothing once each group is divided by its own deviation.
+TEST(AnswerReward, CostsOfWrongAnswersActWithoutTheGroupsDeviation) {
+  RewardSection section;
+  section.answer = AnswerReward::kAccuracy;
+  section.missed_cost = 4;
+  section.false_alarm_cost = 0.5;
+  const std::vector<Scored> group = {{Answer::kDefect, 0.5, 0.5}, {Answer::kNormal, 0.5, 0.5}, {Answer::kInvalid, {}, {}}};
+  EXPECT_EQ(totals(score_group(section, group, /*is_defect=*/true, 1)), (std::vector<double>{2, -3, -4}));
+  EXPECT_EQ(totals(score_group(section, group, /*is_defect=*/false, 1)), (std::vector<double>{0.5, 2, -0.5}));
+  const std::vector<Scored> pair(group.begin(), group.begin() + 2);
+  GrpoSection grpo;
+  grpo.advantage_eps = 1e-12;
+  for (const auto& [scale, defect] : {std::pair{ScaleRewards::kGroup, 1.0}, {ScaleRewards::kNone, 2.5}}) {
+    grpo.scale_rewards = scale;
+    EXPECT_NEAR(group_advantages({totals(score_group(section, pair, true, 1))}, grpo)[0][0], defect, 1e-9);
+  }
+}
+
 TEST(ClassFactor, ActsOnDefectsAndFollowsTheCounts) {
   FocalSection focal;
   const ClassCounts counts{80, 10, {{"bolt", {30, 5}}}};

@@ -31,7 +31,7 @@ enum class StdKind { kPopulation, kUnbiased };
 enum class PolicyLoss { kLogp, kRatio };
 enum class LossType { kGrpo, kBnpo, kDrGrpo, kDapo };
 enum class KlAnchor { kBase, kInitialAdapter, kOld };
-enum class ZeroVariance { kKeep, kDrop, kResample };
+enum class ZeroVariance { kKeep, kDrop, kResample, kResampleWrong };
 enum class Schedule { kLinear, kCosine, kConstant };
 enum class GuardAction { kSkip, kStop };
 
@@ -105,6 +105,8 @@ struct RewardSection {
   double format_weight = 1.0;
   double answer_weight = 1.0;
   AnswerReward answer = AnswerReward::kFocal;
+  double missed_cost = 0;       ///< taken from the answer reward of what is not right, picture of a defect
+  double false_alarm_cost = 0;  ///< the same, normal picture
   FocalSection focal;
 };
 

@@ -61,7 +61,8 @@ class RunningRecall {
 double class_factor(const FocalSection& focal, bool is_defect, const std::string& object, const ClassCounts& counts,
                     const RunningRecall& recall);
 
-/// Rewards of the G completions of one prompt. Paper, eq. 4, with all options of the contract.
+/// Rewards of the G completions of one prompt. Paper, eq. 4, with all options of the contract; missed_cost or
+/// false_alarm_cost is taken from the answer reward of all that are not right.
 std::vector<Reward> score_group(const RewardSection& section, const std::vector<Scored>& group, bool is_defect,
                                 double f);
 

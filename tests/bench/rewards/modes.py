@@ -22,6 +22,8 @@ ABLATIONS = {
     "lriad, weight (1-p)^0.5": ["preset=lriad", *WEIGHT, "reward.focal.gamma=0.5"],
     "lriad, weight (1-p)^2": ["preset=lriad", *WEIGHT, "reward.focal.gamma=2"],
     "lriad, equal groups drawn again": ["preset=lriad", "grpo.zero_variance=resample"],
+    "lriad, groups without a right answer drawn again": ["preset=lriad", "grpo.zero_variance=resample_wrong"],
+    "lriad, a missed defect costs 3": ["preset=lriad", "grpo.scale_rewards=batch", "reward.missed_cost=3"],
 }
 
 # Must gain nothing, or the format alone: see README.
