@@ -51,6 +51,23 @@ std::vector<StepBatch> read_parts(const fs::path& path) {
   return parts;
 }
 
+/// With trainable all no batch holds its weights: the newest checkpoint before it, none if the run began with its model.
+std::optional<fs::path> saved_weights(const Config& config, const StepBatch& batch, const fs::path& run_dir) {
+  if (config.trainable != Trainable::kAll) return std::nullopt;
+  const int64_t saved = std::max<int64_t>(batch.last_saved, 0);
+  if (saved != batch.step - 1) {
+    log_warning(concat("[train] the batch of step ", batch.step, " is computed with the weights after step ", saved,
+                       ", the newest that were saved: its figures will differ"));
+  }
+  if (saved == 0) return std::nullopt;
+  const fs::path checkpoint = run_dir / concat("checkpoint-", saved);
+  if (!fs::exists(checkpoint / "DONE")) {
+    fail("train", checkpoint.string(), " is gone, the newest with weights from before step ", batch.step,
+         "; give another by --resume FOLDER");
+  }
+  return checkpoint;
+}
+
 Qwen2Vl model_with_weights(const Config& config, const StepBatch& batch, const std::optional<fs::path>& checkpoint,
                            const at::Device& device) {
   const bool whole = config.trainable == Trainable::kAll;
@@ -267,14 +284,15 @@ fs::path run_of_batch(const fs::path& batch) {
   return (fs::is_directory(path) ? path : path.parent_path()).parent_path().parent_path();
 }
 
-int replay_batch(const LoadedConfig& loaded, const fs::path& path, const std::optional<fs::path>& checkpoint,
+int replay_batch(const LoadedConfig& loaded, const fs::path& path, const std::optional<fs::path>& given,
                  const at::Device& device) {
   const std::vector<StepBatch> parts = read_parts(path);
   const StepBatch& first = parts.front();
+  const std::optional<fs::path> checkpoint = given ? given : saved_weights(loaded.config, first, run_of_batch(path));
   warn_of_differences(first.config, canonical_config(loaded.config));
   std::cout << "step " << first.step << ", " << parts.size() << " of " << first.num_ranks
             << (first.num_ranks == 1 ? " rank" : " ranks") << ", refused because " << first.reason
-            << "\nweights: " << (checkpoint ? checkpoint->string() : "as they were at that step") << '\n';
+            << "\nweights: " << (checkpoint ? checkpoint->string() : first.adapter ? "as they were at that step" : loaded.config.model.path) << '\n';
   Replay replay(loaded.config, model_with_weights(loaded.config, first, checkpoint, device), device);
   for (const StepBatch& part : parts) replay.add(part);
   const StepHealth now = replay.health();

@@ -75,6 +75,19 @@ TEST_F(Replay, ServesLaterIterationsAndTheColdStart) {
   for (const char* figure : {"loss", "grad_norm"}) expect_as_recorded(again.out, figure);
 }
 
+TEST_F(Replay, TakesAllWeightsFromACheckpoint) {
+  std::vector<std::string> sets = {"stage=sft", "trainable=all", "model.adapter=null", "train.save_steps=1"};
+  sets.push_back("train.max_steps=1");
+  ASSERT_EQ(train("whole", sets), 0);
+  sets.back() = "train.max_steps=2";
+  sets.push_back("guard.max_grad_norm=1e-6");
+  const Path batch = refused_batch("whole", sets, /*step=*/2);
+  const Ended again = replay(batch);
+  EXPECT_THAT(again.out, HasSubstr("checkpoint-1\n"));
+  EXPECT_EQ(again.code, 3) << again.err;
+  for (const char* figure : {"loss", "grad_norm"}) expect_as_recorded(again.out, figure);
+}
+
 TEST_F(Replay, NamesTheOneCompletionThatIsNotFinite) {
   const Path file = refused_batch("nan", {"guard.max_grad_norm=1e-6"}) / "rank-0.safetensors";
   StepBatch batch = read_step_batch(file);
