@@ -125,7 +125,8 @@ void add_reward(std::vector<Key>& keys, RewardSection& r) {
   s.add("answer",
         choice_field<AnswerReward>(r.answer, {{"focal", AnswerReward::kFocal}, {"accuracy", AnswerReward::kAccuracy}}),
         "focal (eq. 4) | accuracy (1 right, 0 wrong)");
-  s.add("missed_cost", real_field(r.missed_cost, {0, 1e6}), "taken from the answer reward of what does not recognise a defect");
+  s.add("missed_cost", real_field(r.missed_cost, {0, 1e6}),
+        "taken from the answer reward of what does not recognise a defect");
   s.add("false_alarm_cost", real_field(r.false_alarm_cost, {0, 1e6}), "the same for a normal picture");
   Section focal(keys, "reward.focal.");
   focal.add("alpha", real_field(r.focal.alpha, {0, 1e6}), "factor");
@@ -183,14 +184,13 @@ void add_grpo(std::vector<Key>& keys, GrpoSection& g) {
   s.add("epsilon_high", real_field(g.epsilon_high, {0, kHuge}), "clip above, 1 + epsilon_high; null = epsilon");
   s.add("num_iterations", integer_field(g.num_iterations, {1, 1000}), "optimizer steps per sampling");
   s.add("zero_variance",
-        choice_field<ZeroVariance>(
-            g.zero_variance,
-            {{"keep", ZeroVariance::kKeep},
-             {"drop", ZeroVariance::kDrop},
-             {"resample", ZeroVariance::kResample},
-             {"resample_wrong", ZeroVariance::kResampleWrong}}),
+        choice_field<ZeroVariance>(g.zero_variance, {{"keep", ZeroVariance::kKeep},
+                                                     {"drop", ZeroVariance::kDrop},
+                                                     {"resample", ZeroVariance::kResample},
+                                                     {"resample_wrong", ZeroVariance::kResampleWrong}}),
         "keep | drop | resample: groups whose rewards are all equal | resample_wrong: groups with no right answer");
-  s.add("max_resamples", integer_field(g.max_resamples, {1, 1000}), "tries with zero_variance resample, resample_wrong");
+  s.add("max_resamples", integer_field(g.max_resamples, {1, 1000}),
+        "tries with zero_variance resample, resample_wrong");
   s.add("mask_truncated_completions", flag_field(g.mask_truncated_completions), "leave them out of the loss");
 }
 

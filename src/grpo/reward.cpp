@@ -74,8 +74,8 @@ bool right(const Scored& scored, bool is_defect) {
   return scored.answer == (is_defect ? Answer::kDefect : Answer::kNormal);
 }
 
-/// A well-formed answer whose letter was hidden counts in the mean as if it were sure: left out, a right one could gain by
-/// hiding, as the mean of the others is lower and weighs more.
+/// A well-formed answer whose letter was hidden counts in the mean as if it were sure: left out, a right one could gain
+/// by hiding, as the mean of the others is lower and weighs more.
 std::optional<double> group_p(FocalP kind, const std::vector<Scored>& group, bool is_defect) {
   double sum = 0;
   int64_t count = 0;

@@ -12,6 +12,7 @@
 
 #include "lriad/core/error.h"
 #include "lriad/core/log.h"
+#include "lriad/eval/model_inputs.h"
 #include "lriad/model/load_model.h"
 #include "lriad/model/sum_type.h"
 #include "step_batch.h"
@@ -51,7 +52,8 @@ std::vector<StepBatch> read_parts(const fs::path& path) {
   return parts;
 }
 
-/// With trainable all no batch holds its weights: the newest checkpoint before it, none if the run began with its model.
+/// With trainable all no batch holds its weights: the newest checkpoint before it, none if the run began with its
+/// model.
 std::optional<fs::path> saved_weights(const Config& config, const StepBatch& batch, const fs::path& run_dir) {
   if (config.trainable != Trainable::kAll) return std::nullopt;
   const int64_t saved = std::max<int64_t>(batch.last_saved, 0);
@@ -77,6 +79,23 @@ Qwen2Vl model_with_weights(const Config& config, const StepBatch& batch, const s
   if (!batch.adapter) fail("train", "the batch was refused in a run with trainable: all, the config says lora");
   add_adapter(model, checkpoint ? read_adapter(*checkpoint) : *batch.adapter, config.lora.lora_dropout);
   return model;
+}
+
+PreparedSample picture_of(const BatchGroup& group, int64_t patch_dim) {
+  PreparedSample sample;
+  sample.patches.values = group.patches;
+  const auto values = static_cast<int64_t>(group.patches.size());
+  int64_t patches = group.tokens.grids.size() == 1 ? 1 : 0;
+  for (const Grid& grid : group.tokens.grids) {
+    sample.patches.grid = grid;
+    for (const int64_t length : grid) {
+      const bool fits = patches > 0 && length > 0 && length <= values / patches;
+      patches = fits ? patches * length : 0;
+    }
+  }
+  if (patches * patch_dim == values) return sample;
+  fail("train", "the batch has ", values, " values of patches for ", group.sample_id,
+       ", which do not fill its grid by rows of ", patch_dim);
 }
 
 /// Forward and backward passes over groups of a batch, as its step did them.
@@ -130,9 +149,16 @@ class Replay {
   /// The loss inputs of the groups with the log-probabilities now; their gradient is added.
   LossInputs pass(std::span<const BatchGroup> groups) {
     std::vector<PromptGroup> tokens;
+    std::vector<PreparedSample> pictures;
     for (const BatchGroup& group : groups) {
       PromptGroup& last = tokens.emplace_back(group.tokens);
       if (last.features_MD.defined()) last.features_MD = last.features_MD.to(device_, scalar_type(config_.model.dtype));
+      if (!group.patches.empty()) pictures.push_back(picture_of(group, model_->config().vision.patch_dim()));
+    }
+    // A trained tower belongs to the gradient.
+    if (pictures.size() == groups.size()) {
+      const std::vector<at::Tensor> features = image_features(model_, pictures);
+      for (std::size_t k = 0; k < tokens.size(); ++k) tokens[k].features_MD = features[k];
     }
     const bool own_prefix = config_.stage == Stage::kGrpo && config_.train.shared_prefix == Switch::kOff;
     const PackedGroups packed =
@@ -291,8 +317,11 @@ int replay_batch(const LoadedConfig& loaded, const fs::path& path, const std::op
   const std::optional<fs::path> checkpoint = given ? given : saved_weights(loaded.config, first, run_of_batch(path));
   warn_of_differences(first.config, canonical_config(loaded.config));
   std::cout << "step " << first.step << ", " << parts.size() << " of " << first.num_ranks
-            << (first.num_ranks == 1 ? " rank" : " ranks") << ", refused because " << first.reason
-            << "\nweights: " << (checkpoint ? checkpoint->string() : first.adapter ? "as they were at that step" : loaded.config.model.path) << '\n';
+            << (first.num_ranks == 1 ? " rank" : " ranks") << ", refused because " << first.reason << "\nweights: "
+            << (checkpoint      ? checkpoint->string()
+                : first.adapter ? "as they were at that step"
+                                : loaded.config.model.path)
+            << '\n';
   Replay replay(loaded.config, model_with_weights(loaded.config, first, checkpoint, device), device);
   for (const StepBatch& part : parts) replay.add(part);
   const StepHealth now = replay.health();

@@ -79,7 +79,10 @@ void SftStage::learn_from(std::vector<BatchPrompt>& prompts, std::size_t begin, 
     std::vector<PreparedSample> samples;
     for (std::size_t k = begin; k < end; ++k) samples.push_back(std::move(prompts[k].sample));
     const std::vector<at::Tensor> features = image_features(m_.model, samples);
-    for (std::size_t k = begin; k < end; ++k) groups_[k].features_MD = features[k - begin];
+    for (std::size_t k = begin; k < end; ++k) {
+      groups_[k].features_MD = features[k - begin];
+      notes_[k].patches = std::move(samples[k - begin].patches.values);
+    }
   } else {
     for (std::size_t k = begin; k < end; ++k) groups_[k].features_MD = m_.features.features(prompts[k].sample);
   }

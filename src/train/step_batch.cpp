@@ -58,6 +58,7 @@ void add_tensors(Tensors& tensors, const std::string& prefix, const BatchGroup& 
     if (tensor.defined()) tensors[prefix + name] = tensor.detach();
   };
   add("features", group.tokens.features_MD);
+  if (!group.patches.empty()) tensors[prefix + "patches"] = tensor_of(group.patches);
   add("old", group.old_M);
   add("anchor", group.anchor_M);
   add("policy", group.policy_M);
@@ -156,6 +157,8 @@ BatchGroup read_group(const Json& json, const BatchTensors& tensors, const std::
   group.tokens.dropout_seed = static_cast<uint64_t>(whole_number(json.at("dropout_seed")));
   group.tokens.ids = values_of<int64_t>(tensors.required(prefix + "prompt_ids"));
   group.tokens.features_MD = tensors.optional(prefix + "features");
+  const at::Tensor patches = tensors.optional(prefix + "patches");
+  if (patches.defined()) group.patches = values_of<float>(patches);
   const auto grids = values_of<int64_t>(tensors.required(prefix + "grids"));
   for (std::size_t k = 0; k + 2 < grids.size(); k += 3) {
     group.tokens.grids.push_back({grids[k], grids[k + 1], grids[k + 2]});

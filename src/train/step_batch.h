@@ -24,6 +24,7 @@ struct BatchGroup {
   std::string sample_id;
   std::string prompt;  ///< as text, without special tokens
   PromptGroup tokens;
+  std::vector<float> patches;  ///< of the picture (vision/image_processor.h) where the tower is trained, else empty
   std::vector<std::string> texts;
   std::vector<double> rewards;              ///< empty: stage sft
   std::vector<double> advantages, weights;  ///< of each completion, as in LossInputs
@@ -51,8 +52,8 @@ struct StepBatch {
 /// Writes safetensors with a JSON text in its metadata (key lriad_batch): step, rank, ranks, reason, loss, grad_norm,
 /// kl, finite_logprobs, guard, config and its sha256, last_saved, adapter, groups [{place, pass, sample_id,
 /// prompt, texts, dropout_seed}]. Tensors: `adapter.<name>`; of group k `groups.<k>.` prompt_ids [L], grids [n, 3],
-/// completion_ids [M], lengths [G] int64; rewards, advantages, weights [G] float64; features, old, anchor, policy [M],
-/// kept [M, V]. Atomic.
+/// completion_ids [M], lengths [G] int64; rewards, advantages, weights [G] float64; features, patches [n], old, anchor,
+/// policy [M], kept [M, V]. Atomic.
 void write_step_batch(const std::filesystem::path& file, const StepBatch& batch);
 
 /// Throws Error naming the file if it is no such batch, or its parts do not fit each other.

@@ -148,7 +148,8 @@ TEST(AnswerReward, CostsOfWrongAnswersActWithoutTheGroupsDeviation) {
   section.answer = AnswerReward::kAccuracy;
   section.missed_cost = 4;
   section.false_alarm_cost = 0.5;
-  const std::vector<Scored> group = {{Answer::kDefect, 0.5, 0.5}, {Answer::kNormal, 0.5, 0.5}, {Answer::kInvalid, {}, {}}};
+  const std::vector<Scored> group = {
+      {Answer::kDefect, 0.5, 0.5}, {Answer::kNormal, 0.5, 0.5}, {Answer::kInvalid, {}, {}}};
   EXPECT_EQ(totals(score_group(section, group, /*is_defect=*/true, 1)), (std::vector<double>{2, -3, -4}));
   EXPECT_EQ(totals(score_group(section, group, /*is_defect=*/false, 1)), (std::vector<double>{0.5, 2, -0.5}));
   const std::vector<Scored> pair(group.begin(), group.begin() + 2);
