@@ -16,6 +16,80 @@ namespace fs = std::filesystem;
 constexpr uint64_t kMaxBytes = 256ull << 20;
 constexpr std::string_view kSpaceMark = "\xE2\x96\x81";  // U+2581 stands for a space in pieces
 
+/// The fields of a protocol buffers message, one after the other.
+class ProtoFields {
+ public:
+  explicit ProtoFields(std::string_view message) : rest_(message) {}
+
+  /// Steps to the next field; false at the end, or where the bytes are no message.
+  bool next() {
+    if (rest_.empty() || broken_) return false;
+    const uint64_t tag = varint();
+    number = tag >> 3;
+    bytes = {};
+    switch (tag & 7) {
+      case 0:
+        varint();
+        break;
+      case 1:
+        take(8);
+        break;
+      case 2:
+        bytes = take(varint());
+        break;
+      case 5:
+        take(4);
+        break;
+      default:
+        broken_ = true;
+    }
+    return !broken_;
+  }
+  bool broken() const { return broken_; }
+
+  uint64_t number = 0;
+  std::string_view bytes;  ///< of a field with a length
+
+ private:
+  uint64_t varint() {
+    uint64_t value = 0;
+    for (unsigned shift = 0; shift < 64 && !rest_.empty(); shift += 7) {
+      const auto byte = static_cast<unsigned char>(rest_.front());
+      rest_.remove_prefix(1);
+      value |= static_cast<uint64_t>(byte & 0x7F) << shift;
+      if (byte < 0x80) return value;
+    }
+    broken_ = true;
+    return 0;
+  }
+  std::string_view take(uint64_t length) {
+    if (length > rest_.size()) broken_ = true;
+    const std::string_view taken = broken_ ? std::string_view() : rest_.substr(0, length);
+    rest_.remove_prefix(taken.size());
+    return taken;
+  }
+
+  std::string_view rest_;
+  bool broken_ = false;
+};
+
+/// Whether every piece of a serialized model has a text without zero bytes: the library ends the process over others.
+bool has_sound_pieces(std::string_view model) {
+  ProtoFields fields(model);
+  while (fields.next()) {
+    if (fields.number != 1) continue;
+    ProtoFields piece(fields.bytes);
+    bool has_text = false;
+    while (piece.next()) {
+      if (piece.number != 1) continue;
+      if (piece.bytes.empty() || piece.bytes.find('\0') != std::string_view::npos) return false;
+      has_text = true;
+    }
+    if (!has_text || piece.broken()) return false;
+  }
+  return !fields.broken();
+}
+
 /// The byte of "<0xE9>"; null for other pieces.
 std::optional<char> byte_of(std::string_view piece) {
   if (piece.size() != 6 || !piece.starts_with("<0x") || piece[5] != '>') return std::nullopt;
@@ -84,7 +158,8 @@ std::shared_ptr<const Tokenizer::Impl> load_sentencepiece(const fs::path& model_
   const std::string bytes = read_file("text", file, kMaxBytes);
   auto model = std::make_unique<sentencepiece::SentencePieceProcessor>();
   // The library prints its reason and accepts an empty model; both are of no use to a caller.
-  const bool loaded = !bytes.empty() && model->LoadFromSerializedProto(bytes).ok() && model->GetPieceSize() > 0;
+  const bool loaded = !bytes.empty() && has_sound_pieces(bytes) && model->LoadFromSerializedProto(bytes).ok() &&
+                      model->GetPieceSize() > 0;
   if (!loaded) {
     fail("text", file.string(), " is no sentencepiece model that can be read (", bytes.size(),
          " bytes); download or write the file again");

@@ -75,6 +75,7 @@ class SentencePieceFolder : public ::testing::Test {
  protected:
   SentencePieceFolder() { model_ = read_file("test", kFolder / "tokenizer.model"); }
   void write(const char* name, const std::string& text) { write_file_atomic("test", folder_.path() / name, text); }
+  std::string with_zero_at(size_t place) const { return std::string(model_).replace(place, 1, 1, '\0'); }
   Tokenizer load() { return Tokenizer::load(folder_.path()); }
   TempFolder folder_;
   std::string model_;
@@ -110,13 +111,16 @@ TEST_F(SentencePieceFolder, DropsTheSpaceThatAModelPutsBeforeEveryText) {
   EXPECT_THAT(letter_tokens(tokenizer).before, ::testing::StartsWith("<"));
 }
 
+// The library itself would end the process over a piece that begins with a zero byte.
 TEST_F(SentencePieceFolder, RefusesADamagedModelNamingIt) {
   const std::vector<std::string> damaged = {"",
                                             "text",
                                             std::string(1000, '\0'),
                                             model_.substr(0, model_.size() / 2),
                                             model_.substr(1),
-                                            std::string(500, '\xFF')};
+                                            std::string(500, '\xFF'),
+                                            with_zero_at(model_.find("<unk>")),
+                                            with_zero_at(model_.find("<unk>") + 4)};
   for (const std::string& bytes : damaged) {
     write("tokenizer.model", bytes);
     EXPECT_THAT([&] { load(); }, ThrowsMessage<Error>(AllOf(HasSubstr("[text] "), HasSubstr("tokenizer.model"))));
