@@ -113,6 +113,14 @@ void make_folder(std::string_view where, const fs::path& path) {
   }
 }
 
+void make_subfolder(std::string_view where, const fs::path& path) {
+  std::error_code error;
+  fs::create_directory(path, error);
+  if (error || !fs::is_directory(path)) {
+    fail(where, "cannot create the folder ", path.string(), ": ", error ? error.message() : "a file stands there");
+  }
+}
+
 void sync_folder(std::string_view where, const fs::path& path) {
   const fs::path folder = path.empty() ? fs::path(".") : path;
   const Descriptor handle(::open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));

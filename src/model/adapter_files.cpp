@@ -99,7 +99,6 @@ Adapter read_adapter(const fs::path& adapter_dir) {
 }
 
 void write_adapter(const fs::path& adapter_dir, const Adapter& adapter) {
-  make_folder("model", adapter_dir);
   std::map<std::string, at::Tensor> tensors;
   for (const auto& [name, tensor] : adapter.tensors) tensors[kKeyPrefix + name] = tensor.detach().to(at::kFloat);
   const AdapterConfig& c = adapter.config;

@@ -170,7 +170,6 @@ void write_model_folder(const fs::path& source_dir, const fs::path& output_dir,
   if (tensors.empty()) fail("model", "no tensors to write to ", output_dir.string());
   const at::ScalarType dtype = tensors.begin()->second.scalar_type();
   SourceModel source(source_dir);
-  make_folder("model", output_dir);
   std::vector<TensorSpec> specs = source.specs(dtype);
   for (TensorSpec& spec : specs) {
     const auto tensor = tensors.find(source.canonical.at(spec.name));

@@ -140,7 +140,7 @@ fs::path write_checkpoint(const fs::path& run_dir, const CheckpointContents& con
   std::error_code error;
   fs::remove_all(hidden, error);
   try {
-    make_folder("train", hidden);
+    make_subfolder("train", hidden);
     fill(hidden, contents);
     if (fs::exists(folder)) remove_checkpoint(run_dir, step);
     fs::rename(hidden, folder, error);

@@ -122,7 +122,8 @@ void Trainer::Impl::keep_batch(const StepHealth& health, const std::string& reas
   if (config.trainable == Trainable::kLora) batch.adapter = {materials.adapter, parameters.named_values()};
   batch.groups = stage->batch(number);
   try {
-    make_folder("train", folder);
+    make_subfolder("train", folder.parent_path());
+    make_subfolder("train", folder);
     write_step_batch(folder / concat("rank-", communicator.rank(), ".safetensors"), batch);
     log_info(concat("the batch is kept: lriad-train --replay ", folder.string()));
   } catch (const Error& error) {

@@ -87,6 +87,15 @@ TEST(Files, Utf8RefusesOverlongFormsSurrogatesAndCutSequences) {
   }
 }
 
+TEST(Files, ASubfolderIsMadeInAFolderThatExistsOnly) {
+  const TempFolder folder;
+  make_subfolder("core", folder.path() / "sub");
+  make_subfolder("core", folder.path() / "sub");
+  EXPECT_TRUE(fs::is_directory(folder.path() / "sub"));
+  EXPECT_THROW(make_subfolder("core", folder.path() / "gone/sub"), Error);
+  EXPECT_FALSE(fs::exists(folder.path() / "gone"));
+}
+
 TEST(Files, PathsThatLeaveTheFolderAreSeen) {
   const TempFolder folder;
   make_folder("core", folder.path() / "in/sub");

@@ -129,7 +129,7 @@ def end_of_space(trial, process):
 
 
 def file_limit(trial):
-    size = trial.rng.randrange(0, 150_000)
+    size = trial.rng.randrange(8_000, 150_000)  # what is said goes to a file too
     process = trial.start(before=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (size, size)))
     full = end_of_space(trial, process)
     trial.expect_intact({})

@@ -36,7 +36,8 @@ class WriteModel : public ::testing::Test {
  protected:
   WriteModel() : model_(folder_.path() / "model"), adapter_(folder_.path() / "adapter") {
     at::manual_seed(1);
-    make_folder("test", model_);
+    for (const fs::path& made : {model_, adapter_, folder_.path() / "copy", folder_.path() / "other"})
+      make_folder("test", made);
     write_file_atomic("test", model_ / "config.json", kConfig);
     write_file_atomic("test", model_ / "vocab.json", "{}");
     std::vector<TensorSpec> specs;

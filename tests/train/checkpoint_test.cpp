@@ -55,6 +55,13 @@ class Checkpoint : public ::testing::Test {
   TempFolder folder_;
 };
 
+TEST_F(Checkpoint, DoesNotBringBackARunFolderThatWasMovedAway) {
+  const fs::path gone = run() / "gone";
+  EXPECT_THAT([&] { write_checkpoint(gone, contents_of(1)); },
+              ThrowsMessage<Error>(HasSubstr("cannot create the folder")));
+  EXPECT_FALSE(fs::exists(gone));
+}
+
 TEST_F(Checkpoint, GivesBackWhatWasWritten) {
   const fs::path folder = write(20);
   EXPECT_EQ(folder.filename(), "checkpoint-20");

@@ -25,6 +25,10 @@ void write_file_atomic(std::string_view where, const std::filesystem::path& path
 /// Creates the folder and its parents; throws Error if that fails or a file stands in the way.
 void make_folder(std::string_view where, const std::filesystem::path& path);
 
+/// Creates a folder in one that exists; throws Error likewise. What writes into a run folder does not bring it back
+/// where it was moved away.
+void make_subfolder(std::string_view where, const std::filesystem::path& path);
+
 /// fsync of a folder, so that names created in it survive a crash.
 void sync_folder(std::string_view where, const std::filesystem::path& path);
 

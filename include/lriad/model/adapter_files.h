@@ -33,7 +33,8 @@ struct Adapter {
 /// or missing files.
 Adapter read_adapter(const std::filesystem::path& adapter_dir);
 
-/// Writes adapter_model.safetensors (new key style, float32) and adapter_config.json as PEFT 0.21 does; both atomic.
+/// Writes adapter_model.safetensors (new key style, float32) and adapter_config.json as PEFT 0.21 does into a folder
+/// that exists; both atomic.
 void write_adapter(const std::filesystem::path& adapter_dir, const Adapter& adapter);
 
 /// W + (B A) s for every adapted module, as PEFT's merge_and_unload (float32 delta, added in float32, rounded once).

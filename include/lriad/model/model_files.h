@@ -52,9 +52,9 @@ std::map<std::string, std::vector<int64_t>> expected_tensors(const ModelConfig& 
 void load_weights(const std::filesystem::path& model_dir, const ModelConfig& config,
                   std::map<std::string, at::Tensor>& parameters, at::ScalarType dtype, const at::Device& device);
 
-/// Writes a complete HF folder (model.safetensors or shards of 4 GB with index, keys as spelled in `source_dir`) with
-/// the given tensors (canonical names), and copies config, tokenizer, preprocessor, template and generation files from
-/// `source_dir`; the dtype in config.json is updated.
+/// Writes a complete HF model into a folder that exists (model.safetensors or shards of 4 GB with index, keys as
+/// spelled in `source_dir`) with the given tensors (canonical names), and copies config, tokenizer, preprocessor,
+/// template and generation files from `source_dir`; the dtype in config.json is updated.
 void write_model_folder(const std::filesystem::path& source_dir, const std::filesystem::path& output_dir,
                         const std::map<std::string, at::Tensor>& tensors);
 
