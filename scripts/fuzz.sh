@@ -2,7 +2,7 @@
 # Fuzzes every reader of something from outside (tests/fuzz) under address and undefined behaviour sanitizers and prints
 # a table. Usage: scripts/fuzz.sh [SECONDS for each target, default 60] [TARGET...]. With clang++, libFuzzer guides the
 # targets that do without torch; the others, or all, are driven by tests/fuzz/driver.cpp with SEED (default 1).
-# Inputs that fail stay in build/fuzz/findings; then the exit code is 1.
+# JOBS targets run side by side (default: one a core). Inputs that fail stay in build/fuzz/findings; then the exit code is 1.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 scripts/setup.sh
@@ -52,11 +52,16 @@ if command -v clang++ >/dev/null; then
 else
   build driver fuzz_data
 fi
-findings=0
+findings=0 running=0 jobs="${JOBS:-$(env -u OMP_NUM_THREADS nproc)}"
 printf '%-16s %-10s %12s %9s\n' target driver executions findings
 while read -r program target seeds; do
   [[ "$wanted" =~ ^\ *$ || "$wanted" == *" $target "* ]] || continue
+  if [ "$running" -lt "$jobs" ]; then running=$((running + 1)); else wait -n || findings=1; fi
   # shellcheck disable=SC2086 -- the seeds are several words
-  fuzz "$program" "$target" $seeds || findings=1
+  fuzz "$program" "$target" $seeds </dev/null &
 done <"$root/driver/fuzz_targets.txt"
+while [ "$running" -gt 0 ]; do
+  wait -n || findings=1
+  running=$((running - 1))
+done
 exit "$findings"
