@@ -37,7 +37,7 @@ fuzz() {
   fi
   if (cd "$folder" && LRIAD_FUZZ_TARGET="$target" "$root/$kind/bin/$program" "${options[@]}" "$@") >"$log" 2>&1; then
     printf '%-16s %-10s %12s %9s\n' "$target" "$kind" "$(sed -n 's/^Done \([0-9]*\) runs.*/\1/p' "$log")" 0
-    rmdir "$folder"
+    rmdir "$folder" 2>/dev/null || true  # inputs that failed in an earlier run stay
   else
     printf '%-16s %-10s %12s %9s\n' "$target" "$kind" "see $log" 1
     return 1
