@@ -60,6 +60,12 @@ class TemporaryFile {
   bool kept_ = false;
 };
 
+void expect_folder(std::string_view where, const fs::path& path, const std::error_code& error) {
+  if (error || !fs::is_directory(path)) {
+    fail(where, "cannot create the folder ", path.string(), ": ", error ? error.message() : "a file stands there");
+  }
+}
+
 }  // namespace
 
 std::string read_file(std::string_view where, const fs::path& path, uint64_t max_bytes) {
@@ -108,17 +114,13 @@ void write_file_atomic(std::string_view where, const fs::path& path,
 void make_folder(std::string_view where, const fs::path& path) {
   std::error_code error;
   fs::create_directories(path, error);
-  if (error || !fs::is_directory(path)) {
-    fail(where, "cannot create the folder ", path.string(), ": ", error ? error.message() : "a file stands there");
-  }
+  expect_folder(where, path, error);
 }
 
 void make_subfolder(std::string_view where, const fs::path& path) {
   std::error_code error;
   fs::create_directory(path, error);
-  if (error || !fs::is_directory(path)) {
-    fail(where, "cannot create the folder ", path.string(), ": ", error ? error.message() : "a file stands there");
-  }
+  expect_folder(where, path, error);
 }
 
 void sync_folder(std::string_view where, const fs::path& path) {

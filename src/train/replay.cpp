@@ -12,6 +12,7 @@
 #include "lriad/eval/model_inputs.h"
 #include "lriad/model/load_model.h"
 #include "lriad/model/sum_type.h"
+#include "lriad/train/checkpoint.h"
 #include "replay_findings.h"
 #include "step_batch.h"
 #include "trainer_impl.h"
@@ -49,9 +50,9 @@ std::optional<fs::path> saved_weights(const Config& config, const StepBatch& bat
   }
   if (saved == 0) return std::nullopt;
   const fs::path checkpoint = run_dir / concat("checkpoint-", saved);
-  if (!fs::exists(checkpoint / "DONE")) {
-    fail("train", checkpoint.string(), " is gone, the newest with weights from before step ", batch.step,
-         "; give another by --resume FOLDER");
+  if (const auto damage = checkpoint_damage(checkpoint)) {
+    fail("train", checkpoint.string(), ", the newest with weights from before step ", batch.step,
+         ", cannot be used: ", *damage, "; give another by --resume FOLDER");
   }
   return checkpoint;
 }

@@ -142,7 +142,7 @@ TEST(FocalReward, AHiddenLetterCountsAsSureInTheGroupsMean) {
   EXPECT_NEAR(advantage_weight(section, {hidden_wrong, wrong, ill}, true, 1), std::pow(1 - (0 + 0.3) / 2, 2), 1e-12);
 }
 
-// Of a loss of 4 for a missed defect the advantages show nothing once each group is divided by its own deviation.
+// A cost of 4 for a missed defect does not show in the advantages once each group is divided by its own deviation.
 TEST(AnswerReward, CostsOfWrongAnswersActWithoutTheGroupsDeviation) {
   RewardSection section;
   section.answer = AnswerReward::kAccuracy;
