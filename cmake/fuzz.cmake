@@ -1,13 +1,13 @@
 # Fuzz targets: tests/fuzz/<part>_targets.cpp holds those named here. In ctest each makes a few executions from its seeds,
 # tests/fuzz/seeds/<target> and golden files; scripts/fuzz.sh makes millions under sanitizers.
-set(fuzz_data json csv config image_path jsonl visa tokenizer_json vocab_merges sentencepiece chat_template picture
+set(fuzz_data json csv config image_path jsonl visa tokenizer_json vocab_merges sentencepiece chat_template image
     image_settings)
 set(fuzz_model safetensors weight_index model_config adapter_config import predictions eval_settings html answer checkpoint
-    saved_texts run_logs step_batch)
+    saved_texts run_logs refused_batch)
 set(golden "${CMAKE_SOURCE_DIR}/tests/golden")
 set(fuzz_seeds_config "${golden}/presets" "${CMAKE_SOURCE_DIR}/configs")
 set(fuzz_seeds_sentencepiece "${golden}/sentencepiece")
-set(fuzz_seeds_picture "${golden}/images")
+set(fuzz_seeds_image "${golden}/images")
 set(fuzz_seeds_safetensors "${golden}/cold_start")
 set(fuzz_seeds_adapter_config "${golden}/cold_start")
 set(LRIAD_FUZZ_RUNS 500 CACHE STRING "Executions of each fuzz target in ctest")

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# The whole road in one command on a fresh Debian 12 or Ubuntu 24.04: set-up, build, synthetic pictures, a tiny model,
+# The whole road in one command on a fresh Debian 12 or Ubuntu 24.04: set-up, build, synthetic images, a tiny model,
 # cold start, GRPO, evaluation before and after on parts that neither saw. Asks nothing; safe to run again.
 #   RUN_DIR    folder of everything it makes (default runs/smoke)
 #   SEED       of data, model and training (default 42)
@@ -13,8 +13,8 @@ seed="${SEED:-42}"
 bin="${BIN_DIR:-build/bin}"
 [ -n "${BIN_DIR:-}" ] || scripts/build.sh lriad-tool lriad-train lriad-eval
 
-pictures=1000 faint=100 held_out=100 sft_steps=900 grpo_steps=100
-if [ "${QUICK:-0}" = 1 ]; then pictures=12 faint=6 held_out=4 sft_steps=6 grpo_steps=3; fi
+images=1000 faint=100 held_out=100 sft_steps=900 grpo_steps=100
+if [ "${QUICK:-0}" = 1 ]; then images=12 faint=6 held_out=4 sft_steps=6 grpo_steps=3; fi
 mkdir -p "$run"
 
 # make_data NAME OPTIONS...: a synthetic data set below the run's folder; its options lengthen $made.
@@ -23,10 +23,10 @@ make_data() {
   local name="$1"
   shift
   made="$(fingerprint "$made" "$*")"
-  part "$run/$name" "$made" "pictures: $name" "$bin/lriad-tool" make-data --output "$run/$name" "$@"
+  part "$run/$name" "$made" "images: $name" "$bin/lriad-tool" make-data --output "$run/$name" "$@"
 }
 faintness=(--contrast-min 0.1 --contrast-max 0.5)
-make_data clear --format jsonl --images $pictures --defect-rate 0.4 --contrast-min 0.1 --overlook-below 0.45 --seed "$seed"
+make_data clear --format jsonl --images $images --defect-rate 0.4 --contrast-min 0.1 --overlook-below 0.45 --seed "$seed"
 make_data faint --images $faint "${faintness[@]}" --seed $((seed + 1))
 make_data held_out --objects nut,pcb,cap,cross --images $held_out --defect-rate 0.5 "${faintness[@]}" --seed $((seed + 2))
 part "$run/model" "$made" "tiny model" \

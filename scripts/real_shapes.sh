@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# The published shapes on this machine: makes a random Qwen2-VL-2B (4.4 GB in bfloat16), answers one picture, does one GRPO step,
+# The published shapes on this machine: makes a random Qwen2-VL-2B (4.4 GB in bfloat16), answers one image, does one GRPO step,
 # and prints time and peak memory of each. With PYTHON=<a Python with transformers> the answer is compared with theirs.
 # Usage: [BIN_DIR=build/bin] [PYTHON=...] scripts/real_shapes.sh [FOLDER for the model, kept; default: a temporary one]
 set -euo pipefail
@@ -28,7 +28,7 @@ PY
 bytes="$(cat "$model"/*.safetensors | wc -c)"
 echo "[real shapes] weights: $(python3 -c "print(f'{$bytes / 1e9:.2f} GB')")"
 "$bin/lriad-tool" make-data --output "$work/data" --images 2 --objects bolt washer --defect-rate 0.5 --size 308 --quiet
-measured "answer to one picture, 8 tokens" "$bin/lriad-eval" --model "$model" --data "$work/data" --format mvtec --limit 1 \
+measured "answer to one image, 8 tokens" "$bin/lriad-eval" --model "$model" --data "$work/data" --format mvtec --limit 1 \
   --max-new-tokens 8 --token-ids --logprobs --output "$work/eval" --set image.max_pixels=100352 --quiet
 cat >"$work/step.yaml" <<YAML
 stage: grpo

@@ -1,4 +1,4 @@
-"""Scores the tokens that lriad-eval wrote for one picture with transformers: the same model, prompt and picture, bfloat16 and
+"""Scores the tokens that lriad-eval wrote for one image with transformers: the same model, prompt and image, bfloat16 and
 float32 side by side, so that the difference can be held against bfloat16's own noise.
 
     python compare_answer.py MODEL DATA predictions.jsonl
@@ -25,8 +25,8 @@ def main():
     folder, data, predictions = sys.argv[1:]
     row = json.loads(Path(predictions).read_text().splitlines()[0])
     processor = AutoImageProcessor.from_pretrained(folder, backend="pil", min_pixels=3136, max_pixels=100352)
-    picture = processor(images=[Image.open(Path(data) / row["image"]).convert("RGB")], return_tensors="pt")
-    inputs = {"input_ids": row["prompt_ids"], "pixels": picture["pixel_values"], "grid": picture["image_grid_thw"]}
+    image = processor(images=[Image.open(Path(data) / row["image"]).convert("RGB")], return_tensors="pt")
+    inputs = {"input_ids": row["prompt_ids"], "pixels": image["pixel_values"], "grid": image["image_grid_thw"]}
     ids, ours = row["completion_ids"], torch.tensor(row["logprobs"])
     model = Qwen2VLForConditionalGeneration.from_pretrained(folder, dtype=torch.bfloat16)
     half, greedy = logprobs(model, inputs, ids)

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # The adapter in tests/golden/cold_start, with which the tiny random model keeps the answer's format about every second
-# time: 400 steps of stage sft on the model and pictures that tests/app/training_test.cpp makes.
+# time: 400 steps of stage sft on the model and images that tests/app/training_test.cpp makes.
 #   scripts/golden/make_cold_start.sh build/bin tests/golden/cold_start
 set -euo pipefail
 bin=$(realpath "$1") target=$(realpath -m "$2")

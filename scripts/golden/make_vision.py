@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
-"""Pictures of many modes with what Pillow and torchvision make of them (pillow 13.0.0, torchvision 0.26.0, seed 3).
+"""Images of many modes with what Pillow and torchvision make of them (pillow 13.0.0, torchvision 0.26.0, seed 3).
 
 Usage: make_vision.py FOLDER     writes FOLDER/*.png|jpg|bmp|tif, FOLDER/expected.json and FOLDER/shapes.json
-Pixels are kept as SHA-256 of the RGB bytes: of the decoded picture and of it resized by each backend.
+Pixels are kept as SHA-256 of the RGB bytes: of the decoded image and of it resized by each backend.
 """
 import hashlib
 import json
@@ -27,7 +27,7 @@ def noise(rng, shape, dtype=numpy.uint8, high=256):
     return numpy.repeat(numpy.repeat(small, 4, 0), 4, 1)[: shape[0], : shape[1]].astype(dtype)
 
 
-def pictures(rng):
+def images(rng):
     rgb = Image.fromarray(noise(rng, (37, 61, 3)))
     yield "rgb.png", rgb, {}
     yield "rgb.bmp", rgb, {}
@@ -83,7 +83,7 @@ def resized(image, size):
 
 
 def shape_cases():
-    """Of the picture whose k-th byte is k * 2654435761 (modulo 2^32) >> 24."""
+    """Of the image whose k-th byte is k * 2654435761 (modulo 2^32) >> 24."""
     for height, width, *size in SHAPES:
         index = numpy.arange(height * width * 3, dtype=numpy.uint64)
         data = ((index * 2654435761) % 2**32 >> 24).astype(numpy.uint8).reshape(height, width, 3)
@@ -103,7 +103,7 @@ def main():
     rng = numpy.random.default_rng(3)
     sizes = [[56, 84], [28, 28], [140, 56], [112, 28], [84, 84], [112, 196]]
     result = {}
-    for i, (name, image, options) in enumerate(pictures(rng)):
+    for i, (name, image, options) in enumerate(images(rng)):
         image.save(folder / name, **options)
         result[name] = expected(folder / name, sizes[i % len(sizes)])
     write_deep_png(folder / "rgb16.png", rng)

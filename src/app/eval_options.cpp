@@ -36,7 +36,7 @@ void check_sources(const EvalCommandLine& line) {
 
 void check_present(const EvalCommandLine& line, const Config& config) {
   if (line.images.empty() && config.data.root.empty()) {
-    fail("app", "no pictures are given, expected --data ROOT with --format, or --images FILES with --object");
+    fail("app", "no images are given, expected --data ROOT with --format, or --images FILES with --object");
   }
   if (line.import_file.empty() && config.model.path.empty()) {
     fail("app", "no model is given, expected --model DIR, or --import FILE to score predictions");
@@ -55,7 +55,7 @@ void add_model_and_data(CLI::App& app, EvalCommandLine& line) {
       ->group("Data")
       ->expected(1, 1 << 20);
   app.add_option("--object", line.object, "what --images show, as the prompt names it (no default)")->group("Data");
-  app.add_option("--limit", line.limit, "only the first N pictures (default: all)")->group("Data");
+  app.add_option("--limit", line.limit, "only the first N images (default: all)")->group("Data");
 }
 
 }  // namespace
@@ -65,7 +65,7 @@ void add_eval_options(CLI::App& app, EvalCommandLine& line) {
   app.add_option("--max-new-tokens", line.max_new_tokens, "longest answer (default: 256)")->group("Answers");
   app.add_option("--temperature", line.temperature, "0 takes the likeliest token, above 0 samples (default: 0)")
       ->group("Answers");
-  app.add_option("--batch-size", line.batch_size, "pictures at once, or auto (default: auto)")->group("Answers");
+  app.add_option("--batch-size", line.batch_size, "images at once, or auto (default: auto)")->group("Answers");
   app.add_option("--import", line.import_file,
                  "score these predictions (CSV or JSONL) instead of asking a model (default: none)")
       ->group("Answers");

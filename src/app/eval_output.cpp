@@ -33,7 +33,7 @@ std::vector<Prediction> EvalOutput::answers_so_far(const Settings& settings, con
   for (const Prediction& prediction : log.predictions) {
     if (!wanted.contains(prediction.sample_id)) {
       fail("app", "--resume: ", predictions_path().string(), " holds an answer for ", prediction.sample_id,
-           ", which is not among the pictures asked for; ask for those too, or start without --resume");
+           ", which is not among the images asked for; ask for those too, or start without --resume");
     }
   }
   keep_bytes_ = log.complete_bytes;
@@ -42,7 +42,7 @@ std::vector<Prediction> EvalOutput::answers_so_far(const Settings& settings, con
 
 void EvalOutput::start(const Settings& settings) {
   make_folder("app", folder_);
-  remove_figures();
+  remove_metrics();
   if (keep_bytes_) {
     std::error_code error;
     fs::resize_file(predictions_path(), *keep_bytes_, error);
@@ -58,7 +58,7 @@ void EvalOutput::add(const Prediction& prediction) { file_->write_line(predictio
 
 void EvalOutput::write_predictions(const std::vector<Prediction>& predictions, const Settings& settings) {
   make_folder("app", folder_);
-  remove_figures();
+  remove_metrics();
   keep_old_predictions();
   write_file_atomic("app", settings_path(), settings.json(1) + "\n");
   write_file_atomic("app", predictions_path(), [&](const ByteSink& put) {
@@ -74,11 +74,11 @@ void EvalOutput::write_results(const MetricsReport& metrics, const std::vector<P
   report.predictions = predictions;
   report.metrics = metrics;
   report.settings = settings;
-  for (const Sample& sample : dataset.samples) report.pictures.emplace(sample.id, sample.path);
+  for (const Sample& sample : dataset.samples) report.images.emplace(sample.id, sample.path);
   write_report(folder_ / "report", report);
 }
 
-void EvalOutput::remove_figures() const {
+void EvalOutput::remove_metrics() const {
   std::error_code ignored;
   fs::remove(folder_ / "metrics.json", ignored);
   fs::remove(folder_ / "report" / "index.html", ignored);

@@ -18,7 +18,7 @@ class EvalOutput {
   /// Throws Error if a file stands in the way. Touches nothing.
   explicit EvalOutput(const std::string& folder);
 
-  /// Answers that are there, for --resume. Throws Error if they were made with other settings, or for pictures that are
+  /// Answers that are there, for --resume. Throws Error if they were made with other settings, or for images that are
   /// not in `dataset`.
   std::vector<Prediction> answers_so_far(const Settings& settings, const Dataset& dataset);
 
@@ -38,7 +38,7 @@ class EvalOutput {
   std::filesystem::path predictions_path() const { return folder_ / "predictions.jsonl"; }
 
  private:
-  void remove_figures() const;
+  void remove_metrics() const;
   void keep_old_predictions() const;
   std::filesystem::path settings_path() const { return folder_ / "settings.json"; }
 

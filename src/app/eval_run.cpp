@@ -17,10 +17,10 @@
 #include "lriad/eval/evaluator.h"
 #include "lriad/eval/import.h"
 #include "lriad/eval/model_answers.h"
-#include "lriad/eval/model_inputs.h"
 #include "lriad/eval/predictions.h"
+#include "lriad/model/image_features.h"
 #include "lriad/model/load_model.h"
-#include "train/stop_signal.h"
+#include "lriad/run/stop_signal.h"
 
 namespace lriad {
 namespace {
@@ -32,7 +32,7 @@ struct Stopped {
   int signal;
 };
 
-Dataset read_pictures(const EvalCommandLine& line, const Config& config) {
+Dataset read_images(const EvalCommandLine& line, const Config& config) {
   Dataset dataset = line.images.empty() ? read_dataset(config.data) : read_images(line.images, line.object);
   if (line.limit && *line.limit < static_cast<int64_t>(dataset.samples.size())) {
     dataset.samples.resize(static_cast<size_t>(*line.limit));
@@ -41,7 +41,7 @@ Dataset read_pictures(const EvalCommandLine& line, const Config& config) {
   return dataset;
 }
 
-/// Where answers were kept, a file a line; unlabelled pictures have no figures, so their verdicts are what is wanted.
+/// Where answers were kept, a file a line; unlabelled images have no figures, so their verdicts are what is wanted.
 void print_verdicts(const std::vector<Prediction>& predictions) {
   for (const Prediction& prediction : predictions) {
     std::cout << verdict_name(prediction.verdict) << "\t";
@@ -76,7 +76,7 @@ class ModelEvaluation {
         settings_(answer_settings(line, config, device_)) {
     check_folder("--model", config.model.path);
     if (config.model.adapter) check_folder("--adapter", *config.model.adapter);
-    dataset_ = read_pictures(line, config);
+    dataset_ = read_images(line, config);
   }
 
   int run() {
@@ -174,12 +174,12 @@ class ModelEvaluation {
     const size_t answered = result.predictions.size();
     std::move(result.predictions.begin(), result.predictions.end(), std::back_inserter(predictions_));
     if (predictions_.empty()) {
-      fail("app", "no picture could be read, ", result.skipped.size(), " are bad, the first of them ",
+      fail("app", "no image could be read, ", result.skipped.size(), " are bad, the first of them ",
            result.skipped.front());
     }
     log_info(concat(answered, " answers in ", seconds, " s"));
     if (!result.skipped.empty()) {
-      log_warning(concat(result.skipped.size(), " bad pictures were skipped and are not in the figures"));
+      log_warning(concat(result.skipped.size(), " bad images were skipped and are not in the figures"));
     }
   }
 
@@ -202,7 +202,7 @@ class ModelEvaluation {
 
 int import(const EvalCommandLine& line, const Config& config) {
   EvalOutput output(line.output);
-  const Dataset dataset = read_pictures(line, config);
+  const Dataset dataset = read_images(line, config);
   const std::vector<Prediction> predictions = import_predictions(line.import_file, dataset, line.threshold);
   const Settings settings = import_settings(line, config);
   std::error_code ignored;

@@ -7,9 +7,9 @@
 #include "lriad/core/error.h"
 #include "lriad/core/log.h"
 #include "lriad/dist/launcher.h"
-#include "lriad/train/checkpoint.h"
-#include "lriad/train/replay.h"
-#include "lriad/train/run_folder.h"
+#include "lriad/health/replay.h"
+#include "lriad/run/checkpoint.h"
+#include "lriad/run/run_folder.h"
 #include "lriad/train/trainer.h"
 
 namespace lriad {

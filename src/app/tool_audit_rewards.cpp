@@ -19,7 +19,7 @@ namespace {
 
 using nlohmann::ordered_json;
 
-constexpr std::array<const char*, 2> kPictures = {"normal", "defect"};
+constexpr std::array<const char*, 2> kImages = {"normal", "defect"};
 constexpr std::array<const char*, 3> kKinds = {"right", "wrong", "ill_formed"};
 constexpr std::size_t kShownText = 200;  // bytes of a text in the JSON
 
@@ -58,10 +58,10 @@ const char* reading(const AuditRow& row, bool is_defect) {
 
 void print_rows(const RewardAudit& audit) {
   std::cout << std::left << std::setw(40) << "" << std::setw(9) << "read"
-            << "picture with a defect" << std::string(16, ' ') << "normal picture\n"
+            << "image with a defect" << std::string(16, ' ') << "normal image\n"
             << std::setw(40) << "completion" << std::setw(9) << "as";
-  for (int picture = 0; picture < 2; ++picture) {
-    std::cout << std::right << std::setw(picture == 0 ? 7 : 10) << "format" << std::setw(8) << "answer" << std::setw(8)
+  for (int image = 0; image < 2; ++image) {
+    std::cout << std::right << std::setw(image == 0 ? 7 : 10) << "format" << std::setw(8) << "answer" << std::setw(8)
               << "reward" << std::setw(11) << "advantage";
   }
   std::cout << "\n";
@@ -84,7 +84,7 @@ std::string member_text(const AuditMember& member) {
 }
 
 void print_groups(const RewardAudit& audit) {
-  std::cout << "\nWhole groups of a picture with a defect (r.95: right, p of the right letter 0.95; w: wrong; x: "
+  std::cout << "\nWhole groups of an image with a defect (r.95: right, p of the right letter 0.95; w: wrong; x: "
                "ill-formed)\n";
   for (const AuditGroup& group : audit.groups[1]) {
     std::cout << "  " << group.name << "\n";
@@ -150,9 +150,9 @@ std::string json_of(const RewardAudit& audit) {
                       {"counter_example", claim.counter_example}});
   }
   ordered_json report = {{"claims", claims}};
-  for (const std::size_t picture : {1u, 0u}) {
-    report["completions"][kPictures.at(picture)] = rows_json(audit.rows.at(picture), picture == 1);
-    report["groups"][kPictures.at(picture)] = groups_json(audit.groups.at(picture));
+  for (const std::size_t image : {1u, 0u}) {
+    report["completions"][kImages.at(image)] = rows_json(audit.rows.at(image), image == 1);
+    report["groups"][kImages.at(image)] = groups_json(audit.groups.at(image));
   }
   return report.dump(1, ' ', false, ordered_json::error_handler_t::replace) + "\n";
 }

@@ -79,7 +79,7 @@ void check(const MakeDataOptions& options) {
   check_objects(options.objects);
 }
 
-/// What the pictures depend on; equal manifests mean equal data.
+/// What the images depend on; equal manifests mean equal data.
 std::string manifest_of(const MakeDataOptions& options) {
   const Json manifest = {{"version", 2},
                          {"format", options.format},
@@ -94,7 +94,7 @@ std::string manifest_of(const MakeDataOptions& options) {
   return manifest.dump(1) + "\n";
 }
 
-/// Defects of one object: the rate, but both classes wherever 0 < rate < 1 and there are two pictures.
+/// Defects of one object: the rate, but both classes wherever 0 < rate < 1 and there are two images.
 int64_t num_defects(const MakeDataOptions& options) {
   const auto wanted = static_cast<int64_t>(std::llround(static_cast<double>(options.images) * options.defect_rate));
   if (options.images < 2 || options.defect_rate == 0 || options.defect_rate == 1) return wanted;
@@ -106,12 +106,12 @@ std::string file_name(int64_t number) {
   return std::string(digits.size() < 3 ? 3 - digits.size() : 0, '0') + digits + ".png";
 }
 
-/// What an inspector's answer to the picture reads like, who overlooks defects fainter than a limit; half of the
+/// What an inspector's answer to the image reads like, who overlooks defects fainter than a limit; half of the
 /// answers do not name what was seen, so that sampling has a choice.
-std::string response_of(const PartRequest& request, const PartPicture& picture, double overlook_below) {
-  const bool defect = !request.defect.empty() && picture.contrast >= overlook_below;
+std::string response_of(const PartRequest& request, const PartImage& image, double overlook_below) {
+  const bool defect = !request.defect.empty() && image.contrast >= overlook_below;
   const std::string state = defect ? " with a " + request.defect : " without defect";
-  return concat("<think> ", picture.tint, " ", request.part, picture.names_state ? state : "", " </think> <answer>",
+  return concat("<think> ", image.tint, " ", request.part, image.names_state ? state : "", " </think> <answer>",
                 defect ? "A" : "B", "</answer>");
 }
 
@@ -132,28 +132,28 @@ class DataMaker {
     const int64_t normals = options_.images - defects;
     const int64_t train = normals - normals / 3;  // two of three, as about in MVTec AD
     for (int64_t i = 0; i < normals; ++i) {
-      make_picture(object, "", i,
-                   i < train ? concat("train/good/", file_name(i)) : concat("test/good/", file_name(i - train)));
+      make_image(object, "", i,
+                 i < train ? concat("train/good/", file_name(i)) : concat("test/good/", file_name(i - train)));
     }
     const auto kinds = static_cast<int64_t>(part_defects().size());
     for (int64_t i = 0; i < defects; ++i) {
       const std::string& kind = part_defects()[static_cast<size_t>(i % kinds)];
-      make_picture(object, kind, i, concat("test/", kind, "/", file_name(i / kinds)));
+      make_image(object, kind, i, concat("test/", kind, "/", file_name(i / kinds)));
     }
   }
 
-  void make_picture(const std::string& object, const std::string& defect, int64_t number, const std::string& place) {
+  void make_image(const std::string& object, const std::string& defect, int64_t number, const std::string& place) {
     const PartRequest request{object,       defect, number, options_.size, options_.contrast_min, options_.contrast_max,
                               options_.seed};
-    const PartPicture picture = draw_part(request);
+    const PartImage image = draw_part(request);
     const fs::path name = fs::path(options_.format == "jsonl" ? "images" : "") / object / place;
     make_folder("app", (folder_ / name).parent_path());
-    write_png(folder_ / name, picture.image);
+    write_png(folder_ / name, image.image);
     const Json line = {{"image", name.generic_string()},
                        {"object", object},
                        {"label", defect.empty() ? "normal" : "defect"},
                        {"defect_type", defect},
-                       {"response", response_of(request, picture, options_.overlook_below)}};
+                       {"response", response_of(request, image, options_.overlook_below)}};
     lines_ += line.dump() + "\n";
   }
 
@@ -175,13 +175,13 @@ void make_data(MakeDataOptions options) {
   const fs::path target = output_path(options.output);
   const auto objects = static_cast<int64_t>(options.objects.size());
   if (already_made(target, options)) {
-    std::cout << target.string() << " already holds these " << objects * options.images << " pictures\n";
+    std::cout << target.string() << " already holds these " << objects * options.images << " images\n";
     return;
   }
   NewFolder folder(options.output);
   DataMaker(options, folder.making()).run();
   folder.finish();
-  std::cout << objects * options.images << " pictures of " << objects << " objects, " << objects * num_defects(options)
+  std::cout << objects * options.images << " images of " << objects << " objects, " << objects * num_defects(options)
             << " with a defect: " << (options.format == "jsonl" ? target / "data.jsonl" : target).string() << "\n";
 }
 
@@ -191,13 +191,13 @@ void add_make_data_command(CLI::App& app) {
   const auto options = std::make_shared<MakeDataOptions>();
   CLI::App* command = app.add_subcommand("make-data", "Draws a synthetic data set of parts with small defects");
   command->add_option("--output", options->output, "folder to make")->required();
-  command->add_option("--format", options->format, "mvtec, or jsonl with a target text per picture")
+  command->add_option("--format", options->format, "mvtec, or jsonl with a target text per image")
       ->capture_default_str();
   command
       ->add_option("--objects", options->objects, "parts, of " + listed(part_names()) + " (default: the first eight)")
       ->delimiter(',');
-  command->add_option("--images", options->images, "pictures per object, both classes together")->capture_default_str();
-  command->add_option("--defect-rate", options->defect_rate, "share of pictures with a defect, 0 to 1")
+  command->add_option("--images", options->images, "images per object, both classes together")->capture_default_str();
+  command->add_option("--defect-rate", options->defect_rate, "share of images with a defect, 0 to 1")
       ->capture_default_str();
   command->add_option("--size", options->size, "pixels of each side")->capture_default_str();
   command->add_option("--seed", options->seed, "equal seeds give equal bytes")->capture_default_str();

@@ -24,18 +24,17 @@ struct Tint {
 constexpr std::array<Tint, 4> kTints = {
     {{"light", {202, 206, 210}}, {"dark", {64, 68, 74}}, {"blue", {74, 108, 164}}, {"green", {82, 132, 96}}}};
 
-/// The k-th random number of one picture.
+/// The k-th random number of one image.
 class Draws {
  public:
-  Draws(const CounterRandom& random, uint32_t part, uint32_t picture)
-      : random_(random), part_(part), picture_(picture) {}
-  double uniform(double low, double high) { return low + (high - low) * random_.uniform(part_, picture_, 0, next_++); }
-  size_t below(size_t n) { return static_cast<size_t>(random_.below(n, part_, picture_, 0, next_++)); }
-  std::array<uint32_t, 4> noise(uint32_t pixel) const { return random_.words(part_, picture_, 1, pixel); }
+  Draws(const CounterRandom& random, uint32_t part, uint32_t image) : random_(random), part_(part), image_(image) {}
+  double uniform(double low, double high) { return low + (high - low) * random_.uniform(part_, image_, 0, next_++); }
+  size_t below(size_t n) { return static_cast<size_t>(random_.below(n, part_, image_, 0, next_++)); }
+  std::array<uint32_t, 4> noise(uint32_t pixel) const { return random_.words(part_, image_, 1, pixel); }
 
  private:
   const CounterRandom& random_;
-  uint32_t part_, picture_;
+  uint32_t part_, image_;
   uint32_t next_ = 0;
 };
 
@@ -212,7 +211,7 @@ const std::vector<std::string>& part_defects() {
   return names;
 }
 
-PartPicture draw_part(const PartRequest& request) {
+PartImage draw_part(const PartRequest& request) {
   const auto& names = part_names();
   const auto name = std::find(names.begin(), names.end(), request.part);
   if (name == names.end()) fail("app", "part ", request.part, " is not known");
@@ -222,9 +221,9 @@ PartPicture draw_part(const PartRequest& request) {
   }
   const size_t part = static_cast<size_t>(name - names.begin());
   const CounterRandom random(request.seed, RandomUse::kMakeData);
-  const uint32_t picture = static_cast<uint32_t>(request.number) * 2 + (request.defect.empty() ? 0 : 1);
-  Draws draws(random, static_cast<uint32_t>(part), picture);
-  PartPicture result;
+  const uint32_t image = static_cast<uint32_t>(request.number) * 2 + (request.defect.empty() ? 0 : 1);
+  Draws draws(random, static_cast<uint32_t>(part), image);
+  PartImage result;
   const Tint& tint = kTints[draws.below(kTints.size())];
   result.tint = tint.name;
   result.names_state = draws.below(2) == 1;

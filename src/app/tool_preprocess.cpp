@@ -59,8 +59,8 @@ void preprocess(PreprocessOptions options) {
   tensors["pixel_values"] = at::cat(values);
   tensors["image_grid_thw"] = copy_of(grids.data(), {static_cast<int64_t>(options.images.size()), 3}, at::kLong);
   write_safetensors(output_path(options.output), tensors);
-  std::cout << options.images.size() << " pictures, " << tensors["pixel_values"].size(0)
-            << " patches: " << options.output << "\n";
+  std::cout << options.images.size() << " images, " << tensors["pixel_values"].size(0) << " patches: " << options.output
+            << "\n";
 }
 
 }  // namespace
@@ -68,12 +68,11 @@ void preprocess(PreprocessOptions options) {
 void add_preprocess_command(CLI::App& app) {
   const auto options = std::make_shared<PreprocessOptions>();
   CLI::App* command =
-      app.add_subcommand("preprocess", "Writes what the model is shown of pictures to a safetensors file");
+      app.add_subcommand("preprocess", "Writes what the model is shown of images to a safetensors file");
   command->add_option("--model", options->model, "model folder, for its preprocessor_config.json")->required();
   command->add_option("--output", options->output, "safetensors file to write")->required();
-  command->add_option("--min-pixels", options->image.min_pixels, "smaller pictures are enlarged")
-      ->capture_default_str();
-  command->add_option("--max-pixels", options->image.max_pixels, "larger pictures are shrunk")->capture_default_str();
+  command->add_option("--min-pixels", options->image.min_pixels, "smaller images are enlarged")->capture_default_str();
+  command->add_option("--max-pixels", options->image.max_pixels, "larger images are shrunk")->capture_default_str();
   command->add_option("--backend", options->backend, "whose resize to follow: pil or torchvision")
       ->capture_default_str();
   command->add_option("images", options->images, "PNG, JPEG, BMP or TIFF files")->required();

@@ -49,7 +49,7 @@ void add_model(std::vector<Key>& keys, Config& c) {
             "auto | on | off: compute activations again to save memory");
   Section cache(keys, "model.vision_cache.");
   cache.add("memory_mb", integer_field(c.model.vision_cache.memory_mb, {0, kMany}),
-            "MiB of pictures' features kept over the epochs; 0 = off");
+            "MiB of images' features kept over the epochs; 0 = off");
   cache.add("disk_mb", integer_field(c.model.vision_cache.disk_mb, {0, kMany}), "MiB of them in folder; 0 = off");
   cache.add("folder", text_field(c.model.vision_cache.folder, not_empty), "where; null = not on disk");
   Section(keys, "").add("trainable",
@@ -77,7 +77,7 @@ void add_data(std::vector<Key>& keys, DataSection& d, const std::string& prefix)
   s.add("split", text_field(d.split, not_empty), "all (train and test) | train | test | one that the format has");
   s.add("objects", list_field(d.objects), "list of objects; null = every one");
   s.add("object_names", names_field(d.object_names), "names for the prompt: {\"01\": \"circular mold\"}");
-  s.add("max_samples", integer_field(d.max_samples, {1, kMany}), "pictures; null = all");
+  s.add("max_samples", integer_field(d.max_samples, {1, kMany}), "images; null = all");
   s.add("sampler",
         choice_field<SamplerKind>(d.sampler, {{"shuffle", SamplerKind::kShuffle},
                                               {"class_balanced", SamplerKind::kClassBalanced},
@@ -94,9 +94,9 @@ void add_prompt(std::vector<Key>& keys, Config& c) {
   prompt.add("max_prompt_length", integer_field(c.prompt.max_prompt_length, {1, 1 << 20}),
              "tokens, image tokens included; a longer prompt is refused at start");
   Section image(keys, "image.");
-  image.add("min_pixels", integer_field(c.image.min_pixels, {1, kMany}), "pixels; smaller pictures are enlarged");
+  image.add("min_pixels", integer_field(c.image.min_pixels, {1, kMany}), "pixels; smaller images are enlarged");
   image.add("max_pixels", integer_field(c.image.max_pixels, {784, kMany}),
-            "pixels; larger pictures are reduced; 784 make one token");
+            "pixels; larger images are reduced; 784 make one token");
   image.add("backend",
             choice_field<ResizeBackend>(c.image.backend,
                                         {{"pil", ResizeBackend::kPil}, {"torchvision", ResizeBackend::kTorchvision}}),
@@ -127,7 +127,7 @@ void add_reward(std::vector<Key>& keys, RewardSection& r) {
         "focal (eq. 4) | accuracy (1 right, 0 wrong)");
   s.add("missed_cost", real_field(r.missed_cost, {0, 1e6}),
         "taken from the answer reward of what does not recognise a defect");
-  s.add("false_alarm_cost", real_field(r.false_alarm_cost, {0, 1e6}), "the same for a normal picture");
+  s.add("false_alarm_cost", real_field(r.false_alarm_cost, {0, 1e6}), "the same for a normal image");
   Section focal(keys, "reward.focal.");
   focal.add("alpha", real_field(r.focal.alpha, {0, 1e6}), "factor");
   focal.add("gamma", real_field(r.focal.gamma, {0, 100}), "exponent of 1 - p");
@@ -176,9 +176,9 @@ void add_grpo(std::vector<Key>& keys, GrpoSection& g) {
         "grpo | bnpo | dr_grpo | dapo: the normaliser");
   s.add("beta", real_field(g.beta, {0, 1e6}), "weight of the KL term; 0 = no reference pass");
   s.add("kl_anchor",
-        choice_field<KlAnchor>(
-            g.kl_anchor,
-            {{"base", KlAnchor::kBase}, {"initial_adapter", KlAnchor::kInitialAdapter}, {"old", KlAnchor::kOld}}),
+        choice_field<KlReference>(g.kl_anchor, {{"base", KlReference::kBase},
+                                                {"initial_adapter", KlReference::kInitialAdapter},
+                                                {"old", KlReference::kOld}}),
         "base | initial_adapter | old: what the KL term holds to");
   s.add("epsilon", real_field(g.epsilon, {0, kHuge}), "clip of the ratio, 1 - epsilon; null = no clipping");
   s.add("epsilon_high", real_field(g.epsilon_high, {0, kHuge}), "clip above, 1 + epsilon_high; null = epsilon");

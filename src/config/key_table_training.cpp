@@ -71,7 +71,7 @@ void add_eval(std::vector<Key>& keys, EvalSection& e) {
   const auto add = [&](const char* name, FieldPointer field, const char* comment) {
     keys.push_back({concat("eval.", name), comment, std::move(field)});
   };
-  add("batch_size", integer_field(e.batch_size, {0, 4096, "auto"}), "pictures at once, or auto");
+  add("batch_size", integer_field(e.batch_size, {0, 4096, "auto"}), "images at once, or auto");
   add("max_new_tokens", integer_field(e.max_new_tokens, {1, 1 << 20}), "tokens of the longest answer");
   add("temperature", real_field(e.temperature, {0, 100}), "0 takes the likeliest token, above 0 samples");
   add("invalid_extra_class", flag_field(e.invalid_extra_class),

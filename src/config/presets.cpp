@@ -7,8 +7,8 @@ namespace {
 
 using Settings = std::vector<std::pair<std::string, std::string>>;
 
-/// The method as printed: eq. 4 for the reward, 7 for the advantage, 9 for the loss. The anchor is `old`, as eq. 9 is
-/// written: the KL term is then 0 in value and gradient at num_iterations 1.
+/// The method as printed: eq. 4 for the reward, 7 for the advantage, 9 for the loss. The reference is `old`, as eq. 9
+/// is written: the KL term is then 0 in value and gradient at num_iterations 1.
 Settings lriad_paper() {
   return {{"reward.format_weight", "1.0"}, {"reward.answer_weight", "1.0"}, {"reward.answer", "focal"},
           {"reward.focal.f", "1.0"},       {"reward.focal.wrong", "zero"},  {"reward.focal.where", "reward"},

@@ -12,7 +12,7 @@ namespace lriad {
 /// One value of a YAML text, with the line on which it stands.
 struct YamlNode {
   enum class Kind { kNull, kScalar, kList, kMap };
-  using Pointer = std::shared_ptr<const YamlNode>;  ///< shared by an anchor and its aliases
+  using Pointer = std::shared_ptr<const YamlNode>;  ///< shared by an reference and its aliases
 
   Kind kind = Kind::kNull;
   int64_t line = 0;     ///< from 1

@@ -94,7 +94,7 @@ Dataset read_dataset(const DataSection& section) {
   dataset.root = is_file ? root.parent_path() : root;
   dataset.samples = read_format(root, section);
   if (dataset.samples.empty()) {
-    fail("data", section.root, " has no pictures of split ", section.split, " for the wanted objects");
+    fail("data", section.root, " has no images of split ", section.split, " for the wanted objects");
   }
   sort_by_image(dataset.samples);
   fill_in(dataset, section);

@@ -43,16 +43,16 @@ class TableWriter {
  public:
   TableWriter(size_t width, bool unlabelled) : width_(static_cast<int>(width)), unlabelled_(unlabelled) {}
 
-  void header() { cell("normal", "defect", "unlabelled", "share", "object", "defect types"); }
+  void header() { sequence("normal", "defect", "unlabelled", "share", "object", "defect types"); }
   void row(const std::string& name, const Counts& counts, const std::string& types) {
-    cell(std::to_string(counts.normal), std::to_string(counts.defect), std::to_string(counts.unlabelled),
-         counts.share(), name, types);
+    sequence(std::to_string(counts.normal), std::to_string(counts.defect), std::to_string(counts.unlabelled),
+             counts.share(), name, types);
   }
   std::string text() const { return out_.str(); }
 
  private:
-  void cell(const std::string& normal, const std::string& defect, const std::string& unlabelled,
-            const std::string& share, const std::string& name, const std::string& types) {
+  void sequence(const std::string& normal, const std::string& defect, const std::string& unlabelled,
+                const std::string& share, const std::string& name, const std::string& types) {
     out_ << std::left << std::setw(width_) << name << std::right << std::setw(9) << normal << std::setw(9) << defect;
     if (unlabelled_) out_ << std::setw(12) << unlabelled;
     out_ << std::setw(8) << share << (types.empty() ? "" : "  ") << types << '\n';

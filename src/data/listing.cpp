@@ -21,7 +21,7 @@ std::string lower(std::string text) {
 
 }  // namespace
 
-bool is_picture_name(const std::string& name) {
+bool is_image_name(const std::string& name) {
   const std::string extension = lower(fs::path(name).extension().string());
   constexpr const char* kKnown[] = {".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff"};
   return std::find(std::begin(kKnown), std::end(kKnown), extension) != std::end(kKnown);
@@ -33,7 +33,7 @@ Folder::Folder(const fs::path& root, std::string relative) : root_(root), relati
   for (; !error && entry != fs::directory_iterator(); entry.increment(error)) take(*entry);
   if (error) fail("data", "cannot read the folder ", path().string(), ": ", error.message());
   std::sort(folders_.begin(), folders_.end());
-  std::sort(pictures_.begin(), pictures_.end());
+  std::sort(images_.begin(), images_.end());
 }
 
 void Folder::take(const fs::directory_entry& entry) {
@@ -41,13 +41,13 @@ void Folder::take(const fs::directory_entry& entry) {
   if (name.starts_with('.')) return;
   std::error_code error;
   const bool is_folder = entry.is_directory(error);
-  if (is_folder ? name == "ground_truth" : !is_picture_name(name)) return;
+  if (is_folder ? name == "ground_truth" : !is_image_name(name)) return;
   if (!is_utf8(name)) fail("data", entry.path().string(), ": the name is not UTF-8; rename it");
   if (entry.is_symlink(error) && !stays_inside(root_, relative_of(name))) {
     fail("data", entry.path().string(), " is a link that leaves ", root_.string(),
-         "; put the pictures below the data root");
+         "; put the images below the data root");
   }
-  (is_folder ? folders_ : pictures_).push_back(name);
+  (is_folder ? folders_ : images_).push_back(name);
 }
 
 bool Folder::has_folder(const std::string& name) const {
@@ -59,7 +59,7 @@ fs::path real_folder(const std::string& path) {
   const fs::path real = fs::canonical(path, error);
   if (error) fail("data", "cannot open the data folder ", path, ": ", error.message());
   if (!fs::is_directory(real, error))
-    fail("data", path, " is a file, expected a folder of pictures (a file is read by format jsonl only)");
+    fail("data", path, " is a file, expected a folder of images (a file is read by format jsonl only)");
   return real;
 }
 

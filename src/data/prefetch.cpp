@@ -21,14 +21,14 @@ struct Slot {
   std::exception_ptr bug;
 };
 
-/// Picture first, prompt second: which of them throws tells whose fault it is.
+/// Image first, prompt second: which of them throws tells whose fault it is.
 Prefetcher::Result prepare(const SamplePreparer& preparer, const Dataset& dataset, int64_t index) {
   Prefetcher::Result result;
   result.sample.index = index;
   const Sample& sample = dataset.samples.at(static_cast<size_t>(index));
   result.fault = Fault::kImage;
   try {
-    Patches patches = preparer.picture(sample);
+    Patches patches = preparer.image(sample);
     const int64_t tokens = preparer.tokens_of(patches);
     result.fault = Fault::kPrompt;
     result.sample.prompt_ids = preparer.prompt(sample, tokens);

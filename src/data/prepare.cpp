@@ -13,12 +13,12 @@ SamplePreparer::SamplePreparer(const Tokenizer& tokenizer, PromptSection prompt,
 PreparedSample SamplePreparer::prepare(const Sample& sample, int64_t index) const {
   PreparedSample prepared;
   prepared.index = index;
-  prepared.patches = picture(sample);
+  prepared.patches = image(sample);
   prepared.prompt_ids = prompt(sample, tokens_of(prepared.patches));
   return prepared;
 }
 
-Patches SamplePreparer::picture(const Sample& sample) const { return process_image(sample.path, image_); }
+Patches SamplePreparer::image(const Sample& sample) const { return process_image(sample.path, image_); }
 
 std::vector<int64_t> SamplePreparer::prompt(const Sample& sample, int64_t image_tokens) const {
   std::vector<int64_t> ids = encode(sample, image_tokens);
@@ -38,7 +38,7 @@ void SamplePreparer::check_prompt(const Sample& sample) const {
 }
 
 void SamplePreparer::refuse_length(const Sample& sample, int64_t length, int64_t image_tokens) const {
-  fail("data", sample.image, ": its prompt has ", length, " tokens (", image_tokens, " of the picture), more than the ",
+  fail("data", sample.image, ": its prompt has ", length, " tokens (", image_tokens, " of the image), more than the ",
        prompt_.max_prompt_length, " of prompt.max_prompt_length; raise that or lower image.max_pixels");
 }
 

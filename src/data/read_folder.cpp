@@ -24,10 +24,10 @@ bool has_normal_class(const Folder& folder) {
 void take_object(const Folder& folder, const std::string& object, std::vector<Sample>& samples) {
   for (const std::string& name : folder.folders()) {
     const bool normal = is_normal_class(name);
-    const Folder pictures = folder.folder(name);
-    for (const std::string& picture : pictures.pictures()) {
+    const Folder images = folder.folder(name);
+    for (const std::string& image : images.images()) {
       Sample sample;
-      sample.image = pictures.relative_of(picture);
+      sample.image = images.relative_of(image);
       sample.object = object;
       sample.defect_type = normal ? "" : name;
       sample.label = normal ? Label::kNormal : Label::kDefect;
@@ -53,7 +53,7 @@ std::vector<Sample> read_folder(const fs::path& root, const DataSection& section
   }
   if (!samples.empty()) return samples;
   fail("data", root.string(),
-       " has no pictures at <object>/<class>/ nor at <class>/, expected a class good, ok or normal ",
+       " has no images at <object>/<class>/ nor at <class>/, expected a class good, ok or normal ",
        "and one folder per defect type");
 }
 

@@ -12,7 +12,7 @@ namespace {
 
 namespace fs = std::filesystem;
 
-/// Appends the pictures below `folder`. `above`: where the walk stands, free of links, to notice a link that turns
+/// Appends the images below `folder`. `above`: where the walk stands, free of links, to notice a link that turns
 /// back.
 void walk(const Folder& folder, std::vector<fs::path>& above, std::set<std::string>& found) {
   std::error_code error;
@@ -22,7 +22,7 @@ void walk(const Folder& folder, std::vector<fs::path>& above, std::set<std::stri
     fail("data", folder.path().string(), " is a link back to ", real.string(), ", which holds it");
   }
   above.push_back(real);
-  for (const std::string& name : folder.pictures()) found.insert((folder.path() / name).string());
+  for (const std::string& name : folder.images()) found.insert((folder.path() / name).string());
   for (const std::string& name : folder.folders()) walk(folder.folder(name), above, found);
   above.pop_back();
 }
@@ -39,13 +39,13 @@ void take_path(const std::string& path, std::set<std::string>& found) {
   const size_t before = found.size();
   std::vector<fs::path> above;
   walk(Folder(real_folder(path)), above, found);
-  if (found.size() == before) fail("data", path, " has no pictures (png, jpg, jpeg, bmp, tif, tiff)");
+  if (found.size() == before) fail("data", path, " has no images (png, jpg, jpeg, bmp, tif, tiff)");
 }
 
 }  // namespace
 
 Dataset read_images(const std::vector<std::string>& paths, const std::string& object_name) {
-  if (paths.empty()) fail("data", "no pictures are given");
+  if (paths.empty()) fail("data", "no images are given");
   std::set<std::string> found;
   for (const std::string& path : paths) take_path(path, found);
   std::string spaced = object_name;

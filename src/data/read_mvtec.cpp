@@ -27,7 +27,7 @@ bool has_split(const Folder& folder) {
 void take_type(const Folder& folder, const std::string& object, std::vector<Sample>& samples) {
   const std::string type = folder.name();
   const bool normal = type == "good" || type == "ok";
-  for (const std::string& name : folder.pictures()) {
+  for (const std::string& name : folder.images()) {
     Sample sample;
     sample.image = folder.relative_of(name);
     sample.object = object;

@@ -17,7 +17,7 @@ namespace fs = std::filesystem;
 
 constexpr const char* kImages = "Data/Images";
 
-/// A table with a header and a row of known length per picture.
+/// A table with a header and a row of known length per image.
 class Table {
  public:
   explicit Table(const fs::path& file) : file_(file), table_(parse_csv(read_file("data", file), file)) {
@@ -57,7 +57,7 @@ class Table {
   CsvTable table_;
 };
 
-/// Defect types by picture, as image_anno.csv of the object gives them; none if it says nothing about pictures.
+/// Defect types by image, as image_anno.csv of the object gives them; none if it says nothing about images.
 std::unordered_map<std::string, std::string> defect_types(const Folder& object) {
   const fs::path file = object.path() / "image_anno.csv";
   std::error_code error;
@@ -76,9 +76,9 @@ void take_object(const Folder& object, std::vector<Sample>& samples) {
     const Folder images = object.folder("Data").folder("Images");
     if (!images.has_folder(name)) continue;
     const Folder folder = images.folder(name);
-    for (const std::string& picture : folder.pictures()) {
+    for (const std::string& image : folder.images()) {
       Sample sample;
-      sample.image = folder.relative_of(picture);
+      sample.image = folder.relative_of(image);
       sample.object = object.name();
       sample.label = label;
       const auto type = types.find(sample.image);
@@ -111,7 +111,7 @@ Label label_of(const Table& table, size_t row, const std::string& text) {
   table.refuse(row, "label is ", text, ", expected normal or anomaly");
 }
 
-/// The samples that the table puts into the wanted part; the table's word counts, and each of its pictures must be
+/// The samples that the table puts into the wanted part; the table's word counts, and each of its images must be
 /// there.
 std::vector<Sample> of_split(const fs::path& root, const Split& split, const std::set<std::string>& objects,
                              std::vector<Sample> all) {
@@ -125,7 +125,7 @@ std::vector<Sample> of_split(const fs::path& root, const Split& split, const std
     if (table.field(row, part) != split.part || !objects.contains(table.field(row, object))) continue;
     const std::string& name = table.field(row, image);
     const auto found = by_image.find(name);
-    if (found == by_image.end()) table.refuse(row, name, " is no picture of the data set, or comes twice");
+    if (found == by_image.end()) table.refuse(row, name, " is no image of the data set, or comes twice");
     if (label_of(table, row, table.field(row, label)) != found->second->label) {
       table.refuse(row, name, " is ", table.field(row, label), " by the table, but not by its folder");
     }

@@ -17,7 +17,7 @@ class SingleCommunicator : public Communicator {
   void broadcast(at::Tensor&, const std::string&) override {}
   std::vector<std::string> gather(const std::string& bytes, const std::string&) override { return {bytes}; }
   void barrier(const std::string&) override {}
-  void set_place(const std::string&) override {}
+  void set_position(const std::string&) override {}
   void check() override {}
 };
 

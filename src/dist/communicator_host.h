@@ -22,7 +22,7 @@ class HostCommunicator : public Communicator {
   void broadcast(at::Tensor& flat, const std::string& what) override;
   std::vector<std::string> gather(const std::string& bytes, const std::string& what) override;
   void barrier(const std::string& what) override;
-  void set_place(const std::string& place) override { link_.watchdog().set_place(place); }
+  void set_position(const std::string& position) override { link_.watchdog().set_position(position); }
   void check() override;
   HostLink& link() { return link_; }
 

@@ -48,7 +48,7 @@ class NcclCommunicator : public Communicator {
 
   int64_t rank() const override { return host_->rank(); }
   int64_t size() const override { return host_->size(); }
-  void set_place(const std::string& place) override { host_->set_place(place); }
+  void set_position(const std::string& position) override { host_->set_position(position); }
   void check() override { host_->check(); }
   void barrier(const std::string& what) override { host_->barrier(what); }
   std::vector<std::string> gather(const std::string& bytes, const std::string& what) override {

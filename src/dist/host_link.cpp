@@ -46,7 +46,7 @@ void HostLink::lose(std::size_t rank, Io io, const Operation& operation) {
 void HostLink::stop(const std::string& failure, const Operation& operation) {
   const std::string cause = watchdog_.report(failure);
   throw LostRank(concat("[dist] ", cause, "; rank ", world_.rank, " on ", host_name(), " noticed in ", operation.verb,
-                        " of ", operation.what, " (", watchdog_.place(), ") and stops"));
+                        " of ", operation.what, " (", watchdog_.position(), ") and stops"));
 }
 
 }  // namespace lriad

@@ -27,7 +27,7 @@ class HostLink {
   Operation begin(const std::string& verb, const std::string& what);
   void send(std::size_t rank, const void* data, std::size_t size, const Operation& operation);
   void receive(std::size_t rank, void* data, std::size_t size, const Operation& operation);
-  /// Tells all ranks and throws; a failure that was known before stands in its place.
+  /// Tells all ranks and throws; a failure that was known before stands in its position.
   [[noreturn]] void stop(const std::string& failure, const Operation& operation);
   std::string describe(std::size_t rank) { return watchdog_.describe(rank); }
 

@@ -55,9 +55,9 @@ struct Pending {
   Clock::time_point deadline;
 };
 
-class Reception {
+class RankAcceptor {
  public:
-  Reception(const World& world, Clock::time_point deadline)
+  RankAcceptor(const World& world, Clock::time_point deadline)
       : world_(world), deadline_(deadline), peers_(static_cast<std::size_t>(world.size)) {
     if (world.listen_fd >= 0) {
       listener_ = Descriptor(world.listen_fd);
@@ -209,7 +209,7 @@ std::vector<Peer> join(const World& world, Clock::time_point deadline) {
 std::vector<Peer> meet(const World& world, double timeout_s) {
   const Clock::time_point deadline = after_seconds(timeout_s);
   // Rank 0 gives up first and tells the ranks that did come who is missing.
-  return world.rank == 0 ? Reception(world, after_seconds(0.9 * timeout_s)).run() : join(world, deadline);
+  return world.rank == 0 ? RankAcceptor(world, after_seconds(0.9 * timeout_s)).run() : join(world, deadline);
 }
 
 }  // namespace lriad

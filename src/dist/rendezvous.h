@@ -30,8 +30,9 @@ std::string get_text(const std::array<char, N>& field) {
 }
 
 /// Meets the other ranks. Rank 0 listens and admits exactly world.size - 1 ranks that show the same token and world
-/// size; strangers are turned away and hold nobody up. Returns the peers by rank: on rank 0 one for each other rank
-/// (entry 0 is empty), on the others rank 0 alone. Throws Error within `timeout_s`, naming the ranks that did not come.
+/// size; connections of other programs are turned away and hold nobody up. Returns the peers by rank: on rank 0 one for
+/// each other rank (entry 0 is empty), on the others rank 0 alone. Throws Error within `timeout_s`, naming the ranks
+/// that did not come.
 std::vector<Peer> meet(const World& world, double timeout_s);
 
 /// Hands rank 0's port to the others through the key-value store that torchrun runs at master_addr:master_port. Returns

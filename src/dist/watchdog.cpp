@@ -19,7 +19,7 @@ namespace {
 
 constexpr double kBeatSeconds = 0.5;
 constexpr double kMaxSilenceSeconds = 20;
-constexpr double kFarewellSeconds = 2;
+constexpr double kLeavingSeconds = 2;
 enum : uint32_t { kHeartbeat = 1, kAbort = 2, kGoodbye = 3 };
 
 struct Frame {
@@ -66,7 +66,7 @@ Watchdog::Watchdog(const World& world, std::vector<Peer>& peers, double timeout_
 Watchdog::~Watchdog() {
   if (std::uncaught_exceptions() > exceptions_at_start_) {
     report(concat("rank ", world_.rank, " on ", host_name(),
-                  " left because of an error of its own (see its message), at ", place()));
+                  " left because of an error of its own (see its message), at ", position()));
   }
   {
     const std::lock_guard lock(mutex_);
@@ -76,14 +76,14 @@ Watchdog::~Watchdog() {
   thread_.join();
 }
 
-void Watchdog::set_place(const std::string& place) {
+void Watchdog::set_position(const std::string& position) {
   const std::lock_guard lock(mutex_);
-  place_ = place;
+  position_ = position;
 }
 
-std::string Watchdog::place() {
+std::string Watchdog::position() {
   const std::lock_guard lock(mutex_);
-  return place_.empty() ? "start" : place_;
+  return position_.empty() ? "start" : position_;
 }
 
 void Watchdog::set_waiting(const std::string& waiting) {
@@ -109,8 +109,8 @@ std::string Watchdog::describe(std::size_t rank) {
 std::string Watchdog::describe_locked(std::size_t rank) {
   const State& state = states_[rank];
   return concat("rank ", rank, " on ", peers_[rank].host, " (last heartbeat ",
-                seconds_text(seconds_since(state.last_heard)), " ago at ", state.place.empty() ? "start" : state.place,
-                ")");
+                seconds_text(seconds_since(state.last_heard)), " ago at ",
+                state.position.empty() ? "start" : state.position, ")");
 }
 
 std::string Watchdog::report_locked(const std::string& text) {
@@ -127,8 +127,8 @@ void Watchdog::run() {
     {
       const std::lock_guard lock(mutex_);
       if (stop_ && leave == Clock::time_point::max()) {
-        say_farewell();
-        leave = after_seconds(kFarewellSeconds);
+        announce_leaving();
+        leave = after_seconds(kLeavingSeconds);
       }
       if (stop_ && (all_gone() || Clock::now() >= leave)) return;
       beat();
@@ -140,7 +140,7 @@ void Watchdog::run() {
 }
 
 std::string Watchdog::heartbeat_text() const {
-  return concat(place_.empty() ? "start" : place_, waiting_.empty() ? "" : ", waiting for ", waiting_);
+  return concat(position_.empty() ? "start" : position_, waiting_.empty() ? "" : ", waiting for ", waiting_);
 }
 
 void Watchdog::beat() {
@@ -194,7 +194,7 @@ bool Watchdog::take_frames(std::size_t rank) {
     std::memcpy(&frame, state.buffer.data(), sizeof frame);
     state.buffer.erase(0, sizeof frame);
     if (frame.type == kGoodbye) return false;
-    if (frame.type == kHeartbeat) state.place = get_text(frame.text);
+    if (frame.type == kHeartbeat) state.position = get_text(frame.text);
     if (frame.type == kAbort) report_locked(get_text(frame.text));
   }
   return true;
@@ -241,7 +241,7 @@ bool Watchdog::all_gone() const {
   return std::all_of(states_.begin(), states_.end(), [](const State& state) { return state.gone; });
 }
 
-void Watchdog::say_farewell() {
+void Watchdog::announce_leaving() {
   for (std::size_t rank = 0; rank < states_.size(); ++rank) {
     post(rank, kGoodbye, {});
     if (!states_[rank].gone && states_[rank].outgoing.empty()) shutdown(peers_[rank].control.get(), SHUT_WR);

@@ -12,20 +12,20 @@
 namespace lriad {
 
 /// Exchanges heartbeats with the other ranks (rank 0 with all, the others with rank 0) on a thread of its own, and
-/// spreads the first failure to all of them. A peer is lost when its connection closes without a farewell or it is
-/// silent for min(timeout_s, 20) seconds; time in which this process itself stood still does not count.
+/// spreads the first failure to all of them. A peer is lost when its connection closes without a notice of leaving or
+/// it is silent for min(timeout_s, 20) seconds; time in which this process itself stood still does not count.
 class Watchdog {
  public:
   /// `peers` outlive the watchdog; entry k is rank k, entry 0 is unused on rank 0.
   Watchdog(const World& world, std::vector<Peer>& peers, double timeout_s);
-  /// Says farewell, or, when an exception is being thrown, that this rank failed; waits up to 2 s for the others to
-  /// have read it.
+  /// Says notice of leaving, or, when an exception is being thrown, that this rank failed; waits up to 2 s for the
+  /// others to have read it.
   ~Watchdog();
   Watchdog(const Watchdog&) = delete;
   Watchdog& operator=(const Watchdog&) = delete;
 
-  void set_place(const std::string& place);
-  std::string place();
+  void set_position(const std::string& position);
+  std::string position();
   /// What this rank waits for, told to the others with the heartbeat; empty: nothing.
   void set_waiting(const std::string& waiting);
   /// Readable once a failure is known.
@@ -40,8 +40,8 @@ class Watchdog {
   struct State {
     std::string buffer, outgoing;  ///< bytes of unfinished frames
     Clock::time_point last_heard;
-    std::string place;
-    bool gone = false;  ///< said farewell, or lost
+    std::string position;
+    bool gone = false;  ///< said notice of leaving, or lost
   };
   void run();
   void beat();
@@ -53,7 +53,7 @@ class Watchdog {
   void flush(std::size_t rank);
   void part(std::size_t rank);
   bool all_gone() const;
-  void say_farewell();
+  void announce_leaving();
   std::string report_locked(const std::string& text);
   std::string describe_locked(std::size_t rank);
   std::string heartbeat_text() const;
@@ -65,7 +65,7 @@ class Watchdog {
   Descriptor failure_fd_, wake_fd_;
   std::mutex mutex_;  ///< guards everything below
   std::vector<State> states_;
-  std::string place_, waiting_, failure_;
+  std::string position_, waiting_, failure_;
   bool stop_ = false;
   Clock::time_point last_beat_, last_turn_;
   std::thread thread_;

@@ -68,7 +68,7 @@ class Progress {
     const double seconds = std::chrono::duration<double>(now - start_).count();
     const double rate = static_cast<double>(done) / std::max(seconds, 1e-6);
     char speed[64];
-    std::snprintf(speed, sizeof speed, "%3d%%  %.1f pictures/s", static_cast<int>(100 * done / total_), rate);
+    std::snprintf(speed, sizeof speed, "%3d%%  %.1f images/s", static_cast<int>(100 * done / total_), rate);
     const std::string text = concat("evaluating ", done, "/", total_, "  ", speed, "  ",
                                     clock_text(static_cast<double>(total_ - done) / rate), " left");
     set_status_line(text);

@@ -48,7 +48,7 @@ class Importer {
     for (const ImportedLine& line : lines) predictions.push_back(join(line));
     if (predictions.size() < dataset_.samples.size()) {
       log_warning(concat(path_.string(), " covers ", predictions.size(), " of ", dataset_.samples.size(),
-                         " pictures; the others are left out of the figures"));
+                         " images; the others are left out of the figures"));
     }
     return predictions;
   }
@@ -168,8 +168,8 @@ class Importer {
   Prediction join(const ImportedLine& line) {
     if (line.image.empty()) fail_at(line.line, "has no image");
     const std::optional<size_t> index = find(line.image);
-    if (!index) fail_at(line.line, "picture ", line.image, " is not in the data set ", dataset_.root.string());
-    if (taken_[*index] != 0) fail_at(line.line, "picture ", line.image, " was already on line ", taken_[*index]);
+    if (!index) fail_at(line.line, "image ", line.image, " is not in the data set ", dataset_.root.string());
+    if (taken_[*index] != 0) fail_at(line.line, "image ", line.image, " was already on line ", taken_[*index]);
     taken_[*index] = line.line;
     const Sample& sample = dataset_.samples[*index];
     Prediction prediction;

@@ -145,7 +145,7 @@ ClassMetrics class_metrics(const std::vector<const Prediction*>& rows, InvalidPo
   return m;
 }
 
-/// What the answer `answers_defect` to every picture would reach.
+/// What the answer `answers_defect` to every image would reach.
 ClassMetrics constant_answer(const ClassMetrics& overall, bool answers_defect, InvalidPolicy policy) {
   ClassMetrics m;
   m.n = overall.n;

@@ -56,7 +56,7 @@ std::string metrics_table(const MetricsReport& report) {
   std::string table = header + "\n" + rule + "\n";
   for (const auto& [name, metrics] : report.objects) table += row(name, width, metrics);
   table += rule + "\n";
-  table += row("all pictures", width, report.overall);
+  table += row("all images", width, report.overall);
   table += row("mean of objects", width, report.object_mean);
   table += row("always normal", width, report.always_normal);
   table += row("always defect", width, report.always_defect);

@@ -28,7 +28,7 @@ std::string link_to(const fs::path& folder, const fs::path& file) {
   return "file://" + url_path(fs::absolute(file).generic_string());
 }
 
-/// Not flushed to the disk one by one: the page that names the pictures is written last.
+/// Not flushed to the disk one by one: the page that names the images is written last.
 void write_plain(const fs::path& path, const std::string& bytes) {
   std::ofstream file(path, std::ios::binary | std::ios::trunc);
   file.write(bytes.data(), static_cast<std::streamsize>(bytes.size()));
@@ -36,10 +36,10 @@ void write_plain(const fs::path& path, const std::string& bytes) {
   if (!file) fail("eval", "cannot write ", path.string(), "; is the disk full, or the folder read-only?");
 }
 
-void write_thumbnail(const fs::path& folder, const fs::path& picture, size_t number, GalleryCard& card) {
+void write_thumbnail(const fs::path& folder, const fs::path& image, size_t number, GalleryCard& card) {
   Thumbnail thumbnail;
   try {
-    thumbnail = make_thumbnail(picture, kThumbnailSide);
+    thumbnail = make_thumbnail(image, kThumbnailSide);
   } catch (const Error&) {
     return;  // named by whoever tried to answer for it
   }
@@ -50,15 +50,15 @@ void write_thumbnail(const fs::path& folder, const fs::path& picture, size_t num
 }
 
 /// Thumbnails of all cards, on a few threads since decoding is most of the work.
-void write_thumbnails(const fs::path& folder, const std::vector<fs::path>& pictures, std::vector<GalleryCard>& cards) {
+void write_thumbnails(const fs::path& folder, const std::vector<fs::path>& images, std::vector<GalleryCard>& cards) {
   std::atomic<size_t> next = 0;
   std::mutex mutex;
   std::exception_ptr failure;
   const auto work = [&] {
     for (size_t i = next++; i < cards.size(); i = next++) {
-      if (pictures[i].empty()) continue;
+      if (images[i].empty()) continue;
       try {
-        write_thumbnail(folder, pictures[i], i, cards[i]);
+        write_thumbnail(folder, images[i], i, cards[i]);
       } catch (...) {
         const std::lock_guard lock(mutex);
         failure = std::current_exception();
@@ -83,16 +83,16 @@ void write_report(const std::filesystem::path& folder, const ReportInput& input)
   fs::remove_all(folder / "images", error);
   make_folder("eval", folder / "images");
   std::vector<GalleryCard> cards;
-  std::vector<fs::path> pictures;
+  std::vector<fs::path> images;
   for (const Prediction* prediction : choose_gallery(input.predictions, input.max_gallery)) {
-    const auto picture = input.pictures.find(prediction->sample_id);
+    const auto image = input.images.find(prediction->sample_id);
     GalleryCard card;
     card.prediction = prediction;
-    pictures.push_back(picture == input.pictures.end() ? fs::path() : picture->second);
-    if (!pictures.back().empty()) card.original = link_to(folder, pictures.back());
+    images.push_back(image == input.images.end() ? fs::path() : image->second);
+    if (!images.back().empty()) card.original = link_to(folder, images.back());
     cards.push_back(card);
   }
-  write_thumbnails(folder, pictures, cards);
+  write_thumbnails(folder, images, cards);
   write_file_atomic("eval", folder / "index.html", page_html(input, cards));
 }
 

@@ -57,13 +57,13 @@ std::string score_text(const Prediction& p) {
   return text;
 }
 
-std::string picture_html(const GalleryCard& card) {
+std::string image_html(const GalleryCard& card) {
   const std::string inner = card.thumbnail.empty()
-                                ? std::string("picture not readable")
+                                ? std::string("image not readable")
                                 : concat("<img loading=lazy decoding=async alt=\"", html_escape(card.prediction->image),
                                          "\" src=\"", card.thumbnail, "\"", card.tiny ? " class=tiny" : "", ">");
-  if (card.original.empty()) return concat("<span class=picture>", inner, "</span>");
-  return concat("<a class=picture href=\"", card.original, "\" target=_blank rel=noopener>", inner, "</a>");
+  if (card.original.empty()) return concat("<span class=image>", inner, "</span>");
+  return concat("<a class=image href=\"", card.original, "\" target=_blank rel=noopener>", inner, "</a>");
 }
 
 std::string card_html(const GalleryCard& card) {
@@ -74,7 +74,7 @@ std::string card_html(const GalleryCard& card) {
   const std::string quote = words.empty() ? "" : concat("<blockquote>", html_escape(words), "</blockquote>");
   const std::string cut = p.truncated ? " (cut off)" : "";
   return concat("<article class=\"card ", outcome.kind, "\" data-kind=", outcome.kind, " data-object=\"",
-                html_escape(p.object), "\">", picture_html(card), "<div class=text><div class=top><span class=object>",
+                html_escape(p.object), "\">", image_html(card), "<div class=text><div class=top><span class=object>",
                 html_escape(p.object), "</span><span class=tag>", outcome.tag, "</span></div><dl><dt>answer</dt><dd>",
                 verdict_name(p.verdict), cut, "</dd><dt>label</dt><dd>", html_escape(label_text(p)),
                 "</dd><dt>score</dt><dd>", score_text(p), "</dd></dl>", quote, "<div class=file>", html_escape(p.image),
@@ -112,7 +112,7 @@ std::string filters_html(const std::vector<GalleryCard>& cards) {
 }  // namespace
 
 std::string gallery_html(const std::vector<GalleryCard>& cards, int64_t total) {
-  std::string html = "<h2>Pictures</h2>\n";
+  std::string html = "<h2>Images</h2>\n";
   const int64_t shown = static_cast<int64_t>(cards.size());
   if (shown < total) {
     html += concat("<p class=lead>", shown, " of ", total,

@@ -40,7 +40,7 @@ struct Figure {
   const char* kind = "figure";
 };
 
-std::string figure_html(const Figure& figure) {
+std::string metric_html(const Figure& figure) {
   const std::string unit = figure.value ? " <small>%</small>" : "";
   return concat("<div class=\"", figure.kind, "\"><div class=name>", figure.name, "</div><div class=value>",
                 percent(figure.value), unit, "</div>", bar(figure.value, figure.interval), "<div class=note>",
@@ -59,11 +59,11 @@ int64_t count_if(const std::vector<Prediction>& predictions, const std::optional
 
 std::string confusion_row(const std::vector<Prediction>& predictions, Label label) {
   const bool defect = label == Label::kDefect;
-  const auto cell = [&](Verdict verdict, const char* kind) {
+  const auto sequence = [&](Verdict verdict, const char* kind) {
     return concat("<td class=", kind, ">", count_if(predictions, label, verdict), "</td>");
   };
-  return concat("<tr><td>", label_name(label), "</td>", cell(Verdict::kDefect, defect ? "hit" : "fault"),
-                cell(Verdict::kNormal, defect ? "fault" : "hit"), cell(Verdict::kInvalid, "fault"), "</tr>");
+  return concat("<tr><td>", label_name(label), "</td>", sequence(Verdict::kDefect, defect ? "hit" : "fault"),
+                sequence(Verdict::kNormal, defect ? "fault" : "hit"), sequence(Verdict::kInvalid, "fault"), "</tr>");
 }
 
 std::string confusion_html(const std::vector<Prediction>& predictions) {
@@ -75,12 +75,11 @@ std::string confusion_html(const std::vector<Prediction>& predictions) {
       "</tbody></table></div>\n");
 }
 
-std::string unlabelled_figures(const std::vector<Prediction>& predictions) {
+std::string unlabelled_metrics(const std::vector<Prediction>& predictions) {
   const auto count = [&](Verdict verdict) {
     return std::count_if(predictions.begin(), predictions.end(), [&](const auto& p) { return p.verdict == verdict; });
   };
-  return concat("<div class=figures>",
-                count_html("Pictures", static_cast<int64_t>(predictions.size()), "without labels"),
+  return concat("<div class=figures>", count_html("Images", static_cast<int64_t>(predictions.size()), "without labels"),
                 count_html("Called defect", count(Verdict::kDefect), ""),
                 count_html("Called normal", count(Verdict::kNormal), ""),
                 count_html("Invalid answers", count(Verdict::kInvalid), ""), "</div>\n");
@@ -98,27 +97,27 @@ std::string metrics_row(const std::string& name, const ClassMetrics& m, const ch
 
 }  // namespace
 
-std::string figures_html(const ReportInput& input) {
+std::string metrics_html(const ReportInput& input) {
   const ClassMetrics& m = input.metrics.overall;
-  if (m.n == 0) return unlabelled_figures(input.predictions);
+  if (m.n == 0) return unlabelled_metrics(input.predictions);
   const std::string trivial = concat("always “normal” would reach ", percent(input.metrics.always_normal.accuracy),
                                      "; ", range_note(m.ci95_accuracy));
   const std::string by_answer = concat("normal ", percent(m.f1_normal), ", defect ", percent(m.f1_defect));
   std::string html = "<div class=figures>\n";
-  html += figure_html({"Balanced accuracy",
+  html += metric_html({"Balanced accuracy",
                        m.balanced_accuracy,
                        "mean of the next two; a constant answer reaches 50",
                        {},
                        "figure first"});
-  html += figure_html({"Recall", m.recall,
+  html += metric_html({"Recall", m.recall,
                        concat(m.tp, " of ", m.n_defect, " defects found; ", range_note(m.ci95_recall)), m.ci95_recall});
-  html += figure_html({"Specificity", m.specificity,
+  html += metric_html({"Specificity", m.specificity,
                        concat(m.tn, " of ", m.n_normal, " normals passed; ", range_note(m.ci95_specificity)),
                        m.ci95_specificity});
-  html += figure_html({"Accuracy", m.accuracy, trivial, m.ci95_accuracy});
-  html += figure_html({"F1, macro", m.f1_macro, by_answer, {}});
-  html += figure_html({"AUROC", m.auroc, "of the score, without a threshold", {}});
-  html += figure_html({"Invalid answers",
+  html += metric_html({"Accuracy", m.accuracy, trivial, m.ci95_accuracy});
+  html += metric_html({"F1, macro", m.f1_macro, by_answer, {}});
+  html += metric_html({"AUROC", m.auroc, "of the score, without a threshold", {}});
+  html += metric_html({"Invalid answers",
                        m.invalid_rate,
                        concat(m.invalid_defect + m.invalid_normal, " of ", m.n, " not in the asked format"),
                        {}});
@@ -134,7 +133,7 @@ std::string objects_html(const MetricsReport& metrics) {
   }
   html += "</tr></thead><tbody>\n";
   for (const auto& [name, m] : metrics.objects) html += metrics_row(name, m, "object");
-  html += metrics_row("all pictures", metrics.overall, "total");
+  html += metrics_row("all images", metrics.overall, "total");
   html += metrics_row("mean of objects", metrics.object_mean, "total");
   html += metrics_row("always normal", metrics.always_normal, "aside");
   html += metrics_row("always defect", metrics.always_defect, "aside");
@@ -150,14 +149,14 @@ std::string page_html(const ReportInput& input, const std::vector<GalleryCard>& 
   const std::string title = html_escape(input.title);
   std::set<std::string> objects;
   for (const Prediction& prediction : input.predictions) objects.insert(prediction.object);
-  const std::string lead = concat(input.predictions.size(), " pictures, ", objects.size(),
+  const std::string lead = concat(input.predictions.size(), " images, ", objects.size(),
                                   objects.size() == 1 ? " object" : " objects", "; a defect is the positive class");
   return concat(
       "<!doctype html>\n<html lang=en>\n<head>\n<meta charset=utf-8>\n"
       "<meta name=viewport content=\"width=device-width, initial-scale=1\">\n"
       "<meta name=referrer content=no-referrer>\n<title>",
       title, "</title>\n<style>", kReportStyle, "</style>\n</head>\n<body>\n<main>\n<h1>", title,
-      "</h1>\n<p class=lead>", lead, "</p>\n", figures_html(input), objects_html(input.metrics),
+      "</h1>\n<p class=lead>", lead, "</p>\n", metrics_html(input), objects_html(input.metrics),
       gallery_html(cards, static_cast<int64_t>(input.predictions.size())), settings_html(input.settings),
       "</main>\n<script>", kReportScript, "</script>\n</body>\n</html>\n");
 }

@@ -16,14 +16,14 @@ extern const char* const kReportScript;  ///< JavaScript of the gallery's filter
 /// replaced.
 std::string html_escape(std::string_view text);
 
-/// Path with forward slashes as a URL path: everything but letters, digits and -._~/ percent-encoded.
+/// Path with forward slashes as a URL path: everything but answer_tokens, digits and -._~/ percent-encoded.
 std::string url_path(std::string_view path);
 
 /// How an answer turned out.
 enum class Outcome { kMissed, kFalseAlarm, kInvalid, kRight, kUnlabelled };
 Outcome outcome_of(const Prediction& prediction);
 
-/// One picture of the gallery.
+/// One image of the gallery.
 struct GalleryCard {
   const Prediction* prediction = nullptr;
   std::string thumbnail;  ///< URL relative to index.html; empty: none
@@ -34,7 +34,7 @@ struct GalleryCard {
 /// The predictions that the gallery shows: mistakes first, then invalid answers, then the rest; at most `limit`.
 std::vector<const Prediction*> choose_gallery(const std::vector<Prediction>& predictions, int64_t limit);
 
-std::string figures_html(const ReportInput& input);      ///< summary cards and confusion table
+std::string metrics_html(const ReportInput& input);      ///< summary cards and confusion table
 std::string objects_html(const MetricsReport& metrics);  ///< table by object; empty without labels
 std::string settings_html(const Settings& settings);     ///< folded list
 std::string gallery_html(const std::vector<GalleryCard>& cards, int64_t total);

@@ -49,7 +49,7 @@ tr.aside td { color: var(--soft); }
 .card { background: var(--sheet); border: 1px solid var(--line); border-radius: 12px; overflow: hidden; display: flex;
   flex-direction: column; content-visibility: auto; contain-intrinsic-size: auto 430px; }
 .card[hidden] { display: none; }
-.card .picture { display: flex; align-items: center; justify-content: center; height: 220px; background: var(--well);
+.card .image { display: flex; align-items: center; justify-content: center; height: 220px; background: var(--well);
   color: var(--soft); font-size: 13px; text-decoration: none; }
 .card img { width: 100%; height: 100%; object-fit: contain; }
 .card img.tiny { image-rendering: pixelated; padding: 10px; }

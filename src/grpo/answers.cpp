@@ -9,22 +9,24 @@ Answer answer_of(const Tokenizer& tokenizer, std::span<const int64_t> ids, bool 
   return parse_answer(tokenizer.decode(ids.first(length), /*skip_special=*/false), /*end_tokens=*/{});
 }
 
-std::optional<TokenTrace> letter_trace(const Tokenizer& tokenizer, const LetterTokens& letters,
-                                       const Completion& completion) {
-  const auto place = answer_position(tokenizer, letters, completion.ids);
+std::optional<TokenTrace> answer_token_trace(const Tokenizer& tokenizer, const AnswerTokens& answer_tokens,
+                                             const Completion& completion) {
+  const auto place = answer_position(tokenizer, answer_tokens, completion.ids);
   if (!place) return std::nullopt;
   return completion.trace[static_cast<std::size_t>(*place)];
 }
 
-double defect_probability(const TokenTrace& trace) { return 1 / (1 + std::exp(trace.letter_b - trace.letter_a)); }
+double defect_probability(const TokenTrace& trace) {
+  return 1 / (1 + std::exp(trace.answer_logit_b - trace.answer_logit_a));
+}
 
-Scored score_completion(const Tokenizer& tokenizer, const LetterTokens& letters, const Completion& completion,
+Scored score_completion(const Tokenizer& tokenizer, const AnswerTokens& answer_tokens, const Completion& completion,
                         bool is_defect) {
   Scored scored;
   scored.answer = answer_of(tokenizer, completion.ids, completion.truncated);
-  if (const auto trace = letter_trace(tokenizer, letters, completion)) {
+  if (const auto trace = answer_token_trace(tokenizer, answer_tokens, completion)) {
     scored.p_softmax = is_defect ? defect_probability(*trace) : 1 - defect_probability(*trace);
-    scored.p_token = std::exp((is_defect ? trace->letter_a : trace->letter_b) - trace->log_sum);
+    scored.p_token = std::exp((is_defect ? trace->answer_logit_a : trace->answer_logit_b) - trace->log_sum);
   }
   return scored;
 }

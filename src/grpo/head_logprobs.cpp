@@ -5,7 +5,7 @@
 #include <algorithm>
 #include <limits>
 
-#include "lriad/model/sum_type.h"
+#include "lriad/model/accumulate_dtype.h"
 
 // Shape letters: M completion tokens, C of them in a chunk, D hidden size, V vocabulary.
 namespace lriad {
@@ -14,7 +14,7 @@ namespace {
 /// log softmax of a chunk [C, V], -inf for tokens that do not count.
 at::Tensor chunk_logs(const at::Tensor& hidden_CD, const at::Tensor& head_VD, const at::Tensor& dropped_CV,
                       double temperature) {
-  at::Tensor logs = at::linear(hidden_CD, head_VD).to(sum_type(hidden_CD.scalar_type()));
+  at::Tensor logs = at::linear(hidden_CD, head_VD).to(accumulate_dtype(hidden_CD.scalar_type()));
   if (temperature != 1) logs.div_(temperature);
   if (dropped_CV.defined()) logs.masked_fill_(dropped_CV, -std::numeric_limits<double>::infinity());
   return logs.sub_(logs.logsumexp(1, /*keepdim=*/true));
@@ -23,20 +23,22 @@ at::Tensor chunk_logs(const at::Tensor& hidden_CD, const at::Tensor& head_VD, co
 }  // namespace
 
 HeadLogprobs head_logprobs(const at::Tensor& hidden_MD, const at::Tensor& head_VD, const at::Tensor& targets_M,
-                           const at::Tensor& kept_MV, double temperature, const LossSlope& slope,
+                           const at::Tensor& allowed_MV, double temperature, const LogprobGradient& logprob_gradient,
                            int64_t logits_at_once) {
   const at::NoGradGuard no_grad;
   const int64_t count = hidden_MD.size(0), step = std::max<int64_t>(1, logits_at_once / head_VD.size(0));
-  const at::TensorOptions sums = hidden_MD.options().dtype(sum_type(hidden_MD.scalar_type())).requires_grad(false);
+  const at::TensorOptions sums =
+      hidden_MD.options().dtype(accumulate_dtype(hidden_MD.scalar_type())).requires_grad(false);
   HeadLogprobs result{
       at::empty({count}, sums), at::empty({count}, sums), at::empty({count}, sums.dtype(at::kBool)), {}, {}};
-  if (slope) result.hidden_gradient_MD = at::empty(hidden_MD.sizes(), hidden_MD.options().requires_grad(false));
-  if (slope && head_VD.requires_grad()) result.head_gradient_VD = at::zeros_like(head_VD);
+  if (logprob_gradient)
+    result.hidden_gradient_MD = at::empty(hidden_MD.sizes(), hidden_MD.options().requires_grad(false));
+  if (logprob_gradient && head_VD.requires_grad()) result.head_gradient_VD = at::zeros_like(head_VD);
   for (int64_t begin = 0; begin < count; begin += step) {
     const int64_t end = std::min(count, begin + step);
     const at::Tensor hidden_CD = hidden_MD.slice(0, begin, end),
                      target_C1 = targets_M.slice(0, begin, end).unsqueeze(1);
-    const at::Tensor dropped_CV = kept_MV.defined() ? kept_MV.slice(0, begin, end).logical_not() : at::Tensor();
+    const at::Tensor dropped_CV = allowed_MV.defined() ? allowed_MV.slice(0, begin, end).logical_not() : at::Tensor();
     at::Tensor logs_CV = chunk_logs(hidden_CD, head_VD, dropped_CV, temperature);
     const at::Tensor logp_C = logs_CV.gather(1, target_C1).squeeze(1);
     result.logp_M.slice(0, begin, end).copy_(logp_C);
@@ -46,11 +48,11 @@ HeadLogprobs head_logprobs(const at::Tensor& hidden_MD, const at::Tensor& head_V
     const at::Tensor mean_log_C = at::bmm(softmax_CV.unsqueeze(1), logs_CV.unsqueeze(2)).flatten();
     result.entropy_M.slice(0, begin, end).copy_(mean_log_C.neg());
     logs_CV.reset();
-    if (!slope) continue;
+    if (!logprob_gradient) continue;
     // d logp / d scores = onehot - softmax
-    const at::Tensor slope_C1 = (slope(logp_C, begin) / temperature).unsqueeze(1);
+    const at::Tensor logprob_gradient_C1 = (logprob_gradient(logp_C, begin) / temperature).unsqueeze(1);
     const at::Tensor gradient_CV =
-        softmax_CV.mul_(-slope_C1).scatter_add_(1, target_C1, slope_C1).to(head_VD.scalar_type());
+        softmax_CV.mul_(-logprob_gradient_C1).scatter_add_(1, target_C1, logprob_gradient_C1).to(head_VD.scalar_type());
     at::Tensor hidden_gradient_CD = result.hidden_gradient_MD.slice(0, begin, end);
     at::mm_out(hidden_gradient_CD, gradient_CV, head_VD);
     if (result.head_gradient_VD.defined()) result.head_gradient_VD.addmm_(gradient_CV.t(), hidden_CD);

@@ -11,7 +11,7 @@ namespace lriad {
 namespace {
 
 void check_shapes(const LossInputs& in) {
-  for (const at::Tensor& other : {in.old_M, in.anchor_M, in.advantage_M, in.weight_M}) {
+  for (const at::Tensor& other : {in.old_M, in.reference_M, in.advantage_M, in.weight_M}) {
     if (other.defined() && other.sizes() != in.logp_M.sizes()) {
       fail("grpo", "logp is ", in.logp_M.sizes(), ", another input of the loss is ", other.sizes());
     }
@@ -30,8 +30,8 @@ at::Tensor ratio_loss(const LossInputs& in, const GrpoSection& section, LossSums
   return -at::minimum(ratio * in.advantage_M, ratio.clamp(low, high) * in.advantage_M);
 }
 
-at::Tensor anchor(const LossInputs& in, const GrpoSection& section) {
-  if (in.anchor_M.defined() || section.beta == 0 || section.kl_anchor != KlAnchor::kOld) return in.anchor_M;
+at::Tensor reference(const LossInputs& in, const GrpoSection& section) {
+  if (in.reference_M.defined() || section.beta == 0 || section.kl_anchor != KlReference::kOld) return in.reference_M;
   return in.old_M.defined() ? in.old_M : in.logp_M.detach();
 }
 
@@ -64,8 +64,8 @@ LossSums grpo_loss(const LossInputs& in, const GrpoSection& section) {
   LossSums sums;
   at::Tensor loss_M =
       section.policy_loss == PolicyLoss::kLogp ? -in.advantage_M * in.logp_M : ratio_loss(in, section, sums);
-  if (const at::Tensor anchor_M = anchor(in, section); anchor_M.defined()) {
-    const at::Tensor gap_M = anchor_M - in.logp_M;
+  if (const at::Tensor reference_M = reference(in, section); reference_M.defined()) {
+    const at::Tensor gap_M = reference_M - in.logp_M;
     const at::Tensor k3_M = at::exp(gap_M) - gap_M - 1;
     sums.kl_sum = (k3_M.detach() * (in.weight_M != 0)).sum().item<double>();
     if (section.beta != 0) loss_M = loss_M + section.beta * k3_M;
@@ -74,13 +74,14 @@ LossSums grpo_loss(const LossInputs& in, const GrpoSection& section) {
   return sums;
 }
 
-at::Tensor grpo_loss_slope(const LossInputs& in, const at::Tensor& logp_C, int64_t begin, const GrpoSection& section) {
+at::Tensor grpo_logprob_gradient(const LossInputs& in, const at::Tensor& logp_C, int64_t begin,
+                                 const GrpoSection& section) {
   const at::AutoGradMode with_gradient(true);
   const auto rows = [&](const at::Tensor& x_M) {
     return x_M.defined() ? x_M.slice(0, begin, begin + logp_C.size(0)) : x_M;
   };
   const at::Tensor leaf_C = logp_C.detach().requires_grad_();
-  const LossInputs part{leaf_C, rows(in.old_M), rows(in.anchor_M), rows(in.advantage_M), rows(in.weight_M)};
+  const LossInputs part{leaf_C, rows(in.old_M), rows(in.reference_M), rows(in.advantage_M), rows(in.weight_M)};
   return torch::autograd::grad({grpo_loss(part, section).loss}, {leaf_C}).front();
 }
 

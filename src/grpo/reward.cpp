@@ -106,7 +106,7 @@ std::optional<double> p_of(FocalP kind, const Scored& scored, const std::optiona
   return std::nullopt;
 }
 
-/// alpha (1 - p)^gamma f. Without a letter token p counts as 1: hiding the letter must never gain.
+/// alpha (1 - p)^gamma f. Without an answer token p counts as 1: hiding the letter must never gain.
 double focal_strength(const FocalSection& focal, const std::optional<double>& p, double f) {
   return focal.alpha * std::pow(1 - p.value_or(1), focal.gamma) * f;
 }

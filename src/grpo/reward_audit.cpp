@@ -16,7 +16,7 @@ constexpr double kRounding = 1e-9;
 constexpr double kUsualRight = 0.6, kUsualWrong = 0.4;  // p of the label's letter in ordinary answers
 constexpr std::optional<double> kHidden = std::nullopt;
 
-const char* picture(bool is_defect) { return is_defect ? "a defect" : "a normal picture"; }
+const char* image(bool is_defect) { return is_defect ? "a defect" : "a normal image"; }
 
 std::string number(double value) {
   std::ostringstream out;
@@ -98,7 +98,7 @@ std::vector<AuditRow> rows_of(const Rules& rules, bool is_defect) {
   std::vector<AuditRow> rows;
   for (const AuditCase& tried : audit_cases(is_defect)) {
     const double usual = tried.kind == AuditKind::kWrong ? kUsualWrong : kUsualRight;
-    rows.push_back(try_case(rules, tried, is_defect, tried.has_letter_token ? std::optional(usual) : kHidden));
+    rows.push_back(try_case(rules, tried, is_defect, tried.has_answer_token ? std::optional(usual) : kHidden));
   }
   return rows;
 }
@@ -139,7 +139,7 @@ AuditClaim nothing_ill_formed_is_paid(const Rules& rules) {
         if (row.answer == Answer::kInvalid && !paid) continue;
         claim.holds = false;
         claim.counter_example =
-            concat("for ", picture(is_defect), ": ", tried.name, ", read as ", answer_name(row.answer), ", has reward ",
+            concat("for ", image(is_defect), ": ", tried.name, ", read as ", answer_name(row.answer), ", has reward ",
                    number(row.reward.total), ", advantage ", number(row.advantage));
         return claim;
       }
@@ -162,7 +162,7 @@ std::string disorder(const Rules& rules, const std::array<AuditMember, 3>& three
     // A weight of 0 takes the whole group out of the update: nobody gains.
     const bool ordered = paid.weight == 0 || paid.advantages[k] > paid.advantages[k + 1] + kRounding;
     if (better > worse + kRounding && ordered) continue;
-    return concat("for ", picture(is_defect), ": ", names[k], " has reward ", number(better), ", ", names[k + 1], " ",
+    return concat("for ", image(is_defect), ": ", names[k], " has reward ", number(better), ", ", names[k + 1], " ",
                   number(worse), "; advantages ", number(paid.advantages[k]), " and ", number(paid.advantages[k + 1]));
   }
   return "";
@@ -203,7 +203,7 @@ double pull(const std::vector<double>& advantages) {
 }
 
 AuditClaim the_class_factor_acts(const Rules& rules) {
-  AuditClaim claim{"a defect weighs more than a normal picture", /*required=*/false, true, ""};
+  AuditClaim claim{"a defect weighs more than a normal image", /*required=*/false, true, ""};
   std::array<double, 2> pulls{};
   for (const bool is_defect : {false, true}) {
     const AuditMember right{AuditKind::kRight, kUsualRight}, wrong{AuditKind::kWrong, kUsualWrong};
@@ -211,10 +211,9 @@ AuditClaim the_class_factor_acts(const Rules& rules) {
   }
   if (pulls[1] > 1.05 * pulls[0]) return claim;
   claim.holds = false;
-  claim.counter_example =
-      concat("f is ", number(rules.factor(true)), " for a defect, ", number(rules.factor(false)),
-             " for a normal picture; the advantages of one right answer among wrong ones add up to ", number(pulls[1]),
-             " and ", number(pulls[0]));
+  claim.counter_example = concat("f is ", number(rules.factor(true)), " for a defect, ", number(rules.factor(false)),
+                                 " for a normal image; the advantages of one right answer among wrong ones add up to ",
+                                 number(pulls[1]), " and ", number(pulls[0]));
   return claim;
 }
 

@@ -5,7 +5,7 @@
 namespace lriad {
 namespace {
 
-/// The letters of a picture, and what looks like the right one.
+/// The letters of an image, and what looks like the right one.
 struct Letters {
   std::string right, wrong, lower, fullwidth, cyrillic, greek, word;
 };
@@ -25,7 +25,7 @@ std::string answered(const std::string& answer) {
 class Cases {
  public:
   void add(const std::string& name, const std::string& text, AuditKind kind = AuditKind::kIllFormed) {
-    // As the tokenizers have it: the letter token is the one that follows the opened tag.
+    // As the tokenizers have it: the answer token is the one that follows the opened tag.
     const bool token = text.find("<answer>A") != std::string::npos || text.find("<answer>B") != std::string::npos;
     list.push_back({name, text, kind, token});
   }

@@ -29,7 +29,7 @@ class Packer {
       if (prefix_ == Prefix::kOwn) add_prompt(group, prompt_at, seed);
       predict(group.completions[i], prefix_ == Prefix::kShared ? prompt_end : out_.num_rows);
       add_completion(group.completions[i], next, prompt_span, seed);
-      if (!group.kept_TV.empty()) kept_.push_back(group.kept_TV[i]);
+      if (!group.allowed_TV.empty()) kept_.push_back(group.allowed_TV[i]);
     }
   }
 
@@ -42,7 +42,7 @@ class Packer {
     }
     out_.rows_M = at::tensor(rows_, at::kLong).to(device);
     out_.targets_M = at::tensor(targets_, at::kLong).to(device);
-    if (!kept_.empty()) out_.kept_MV = at::cat(kept_).to(device);
+    if (!kept_.empty()) out_.allowed_MV = at::cat(kept_).to(device);
     return std::move(out_);
   }
 
@@ -112,15 +112,15 @@ int64_t packed_rows(const PromptGroup& group, Prefix prefix) {
   return rows;
 }
 
-TokenLogprobs token_logprobs(Qwen2Vl& model, const PackedGroups& packed, double temperature, const LossSlope& slope,
-                             int64_t logits_at_once) {
-  const at::AutoGradMode with_gradient(static_cast<bool>(slope));
+TokenLogprobs token_logprobs(Qwen2Vl& model, const PackedGroups& packed, double temperature,
+                             const LogprobGradient& logprob_gradient, int64_t logits_at_once) {
+  const at::AutoGradMode with_gradient(static_cast<bool>(logprob_gradient));
   model->set_dropout(packed.dropout);
   const at::Tensor hidden_MD = model->hidden(packed.tokens).index_select(0, packed.rows_M);
-  const HeadLogprobs head =
-      head_logprobs(hidden_MD, model->head(), packed.targets_M, packed.kept_MV, temperature, slope, logits_at_once);
+  const HeadLogprobs head = head_logprobs(hidden_MD, model->head(), packed.targets_M, packed.allowed_MV, temperature,
+                                          logprob_gradient, logits_at_once);
   TokenLogprobs result{head.logp_M, head.entropy_M, head.top1_M, {}, {}, {}, {}};
-  if (!slope) return result;
+  if (!logprob_gradient) return result;
   result.hidden_MD = hidden_MD;
   result.hidden_gradient_MD = head.hidden_gradient_MD;
   result.head = model->head();

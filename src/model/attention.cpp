@@ -9,7 +9,7 @@
 #include <limits>
 #include <map>
 
-#include "lriad/model/sum_type.h"
+#include "lriad/model/accumulate_dtype.h"
 
 // Shape letters: T packed rows, H query heads, K key heads, Q query heads of a key head (H = K Q), D head size. Of a
 // piece: N sequences, R rows each, P prefix rows before them.
@@ -18,14 +18,14 @@ namespace {
 
 /// Queries that are computed together: N x R rows that see P rows before them and their own up to each row. Shorter
 /// sequences repeat their last row; what is computed there is dropped.
-struct Piece {
+struct AttentionTile {
   int64_t prefix_begin = 0, prefix_end = 0;
   at::Tensor rows_NR;   ///< packed row at each place
   at::Tensor valid_M;   ///< places (n R + r) that are rows of their own
   at::Tensor target_M;  ///< their packed rows
 };
 
-Piece make_piece(const RowSpan& prefix, const std::vector<RowSpan>& sequences, const at::Device& device) {
+AttentionTile make_piece(const RowSpan& prefix, const std::vector<RowSpan>& sequences, const at::Device& device) {
   int64_t longest = 0;
   for (const RowSpan& one : sequences) longest = std::max(longest, one.size());
   std::vector<int64_t> rows, valid, target;
@@ -43,8 +43,8 @@ Piece make_piece(const RowSpan& prefix, const std::vector<RowSpan>& sequences, c
 }
 
 /// Prompts in blocks of rows, completions together with the others of their prompt as far as memory allows.
-std::vector<Piece> make_pieces(const std::vector<RowSpan>& spans, int64_t num_heads, const at::Device& device) {
-  std::vector<Piece> pieces;
+std::vector<AttentionTile> make_pieces(const std::vector<RowSpan>& spans, int64_t num_heads, const at::Device& device) {
+  std::vector<AttentionTile> pieces;
   std::map<int64_t, std::vector<RowSpan>> by_prefix;
   for (const RowSpan& span : spans) {
     if (span.prefix >= 0) {
@@ -72,9 +72,10 @@ std::vector<Piece> make_pieces(const std::vector<RowSpan>& spans, int64_t num_he
 }
 
 /// Scores and products of one piece, in the dtype of the sums.
-class PieceMath {
+class AttentionTileMath {
  public:
-  PieceMath(const Piece& piece, const at::Tensor& q_THD, const at::Tensor& k_TKD, const at::Tensor& v_TKD)
+  AttentionTileMath(const AttentionTile& piece, const at::Tensor& q_THD, const at::Tensor& k_TKD,
+                    const at::Tensor& v_TKD)
       : piece_(piece),
         N_(piece.rows_NR.size(0)),
         R_(piece.rows_NR.size(1)),
@@ -83,7 +84,7 @@ class PieceMath {
         Q_(q_THD.size(1) / k_TKD.size(1)),
         D_(q_THD.size(2)),
         scale_(1 / std::sqrt(static_cast<double>(D_))),
-        dtype_(sum_type(q_THD.scalar_type())),
+        dtype_(accumulate_dtype(q_THD.scalar_type())),
         q_(queries(q_THD)),
         own_k_(own_rows(k_TKD)),
         own_v_(own_rows(v_TKD)),
@@ -165,7 +166,7 @@ class PieceMath {
     return at::bmm(sequences_first(x), other).view({N_, K_, R_, Q_, other.size(-1)}).transpose(0, 1);
   }
 
-  const Piece& piece_;
+  const AttentionTile& piece_;
   int64_t N_, R_, P_, K_, Q_, D_;
   double scale_;
   at::ScalarType dtype_;
@@ -184,9 +185,9 @@ struct PackedAttention : torch::autograd::Function<PackedAttention> {
                             const at::Tensor& v_TKD, const std::vector<RowSpan>& spans) {
     at::Tensor out_THD = at::empty_like(q_THD);
     at::Tensor log_sum_TH1 =
-        at::empty({q_THD.size(0), q_THD.size(1), 1}, q_THD.options().dtype(sum_type(q_THD.scalar_type())));
-    for (const Piece& piece : make_pieces(spans, q_THD.size(1), q_THD.device())) {
-      const PieceMath math(piece, q_THD, k_TKD, v_TKD);
+        at::empty({q_THD.size(0), q_THD.size(1), 1}, q_THD.options().dtype(accumulate_dtype(q_THD.scalar_type())));
+    for (const AttentionTile& piece : make_pieces(spans, q_THD.size(1), q_THD.device())) {
+      const AttentionTileMath math(piece, q_THD, k_TKD, v_TKD);
       at::Tensor scores = math.scores();
       const at::Tensor log_sum = scores.logsumexp(-1, /*keepdim=*/true);
       math.store(out_THD, math.mix_values(scores.sub_(log_sum).exp_()));
@@ -206,8 +207,8 @@ struct PackedAttention : torch::autograd::Function<PackedAttention> {
     at::Tensor q_gradient = at::empty_like(q_THD);
     at::Tensor k_gradient = at::zeros(k_TKD.sizes(), log_sum_TH1.options()), v_gradient = at::zeros_like(k_gradient);
     const at::Tensor along_TH1 = (gradients[0].to(log_sum_TH1.scalar_type()) * out_THD).sum(-1, /*keepdim=*/true);
-    for (const Piece& piece : make_pieces(holder->spans, q_THD.size(1), q_THD.device())) {
-      const PieceMath math(piece, q_THD, k_TKD, v_TKD);
+    for (const AttentionTile& piece : make_pieces(holder->spans, q_THD.size(1), q_THD.device())) {
+      const AttentionTileMath math(piece, q_THD, k_TKD, v_TKD);
       const at::Tensor upstream = math.queries(gradients[0]) * math.valid();
       const at::Tensor weights = math.scores().sub_(math.queries(log_sum_TH1)).exp_();
       math.add_to_keys(v_gradient, weights, upstream, 1);

@@ -126,7 +126,8 @@ ModelFiles::ModelFiles(const fs::path& model_dir) {
   for (const std::string& name : weight_files(model_dir)) {
     files_.push_back(std::make_shared<SafetensorsFile>(model_dir / name));
     for (const TensorEntry& entry : files_.back()->entries()) {
-      const bool added = places_.emplace(canonical_name(entry.name), Place{files_.size() - 1, entry.name}).second;
+      const bool added =
+          stored_.emplace(canonical_name(entry.name), StoredTensor{files_.size() - 1, entry.name}).second;
       if (!added) fail("model", (model_dir / name).string(), ": tensor ", entry.name, " stands twice in the folder");
     }
   }
@@ -134,24 +135,24 @@ ModelFiles::ModelFiles(const fs::path& model_dir) {
 
 std::vector<std::string> ModelFiles::names() const {
   std::vector<std::string> result;
-  for (const auto& [name, place] : places_) result.push_back(name);
+  for (const auto& [name, place] : stored_) result.push_back(name);
   return result;
 }
 
 const TensorEntry* ModelFiles::find(const std::string& canonical) const {
-  const auto found = places_.find(canonical);
-  return found == places_.end() ? nullptr : files_[found->second.file]->find(found->second.stored_name);
+  const auto found = stored_.find(canonical);
+  return found == stored_.end() ? nullptr : files_[found->second.file]->find(found->second.stored_name);
 }
 
 at::Tensor ModelFiles::tensor(const std::string& canonical) const {
-  const auto found = places_.find(canonical);
-  if (found == places_.end()) fail("model", "the model folder has no tensor ", canonical);
+  const auto found = stored_.find(canonical);
+  if (found == stored_.end()) fail("model", "the model folder has no tensor ", canonical);
   return files_[found->second.file]->tensor(found->second.stored_name);
 }
 
 std::string ModelFiles::stored_name(const std::string& canonical) const {
-  const auto found = places_.find(canonical);
-  return found == places_.end() ? canonical : found->second.stored_name;
+  const auto found = stored_.find(canonical);
+  return found == stored_.end() ? canonical : found->second.stored_name;
 }
 
 void load_weights(const fs::path& model_dir, const ModelConfig& config, std::map<std::string, at::Tensor>& parameters,

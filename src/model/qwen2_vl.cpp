@@ -4,9 +4,9 @@
 
 #include <algorithm>
 
-#include "compute_again.h"
 #include "lriad/core/error.h"
-#include "lriad/model/sum_type.h"
+#include "lriad/model/accumulate_dtype.h"
+#include "recompute.h"
 
 // Shape letters: T rows, D hidden size, M image rows.
 namespace lriad {
@@ -47,7 +47,7 @@ Qwen2VlImpl::Qwen2VlImpl(const ModelConfig& config)
 }
 
 at::Tensor Qwen2VlImpl::image_features(const at::Tensor& patches_NP, std::span<const Grid> grids) {
-  counts_.pictures += static_cast<int64_t>(grids.size());
+  counts_.images += static_cast<int64_t>(grids.size());
   return visual_(patches_NP, grids);
 }
 
@@ -77,7 +77,7 @@ at::Tensor Qwen2VlImpl::hidden(const PackedTokens& tokens, const Attend& attend)
   const bool again = checkpoint_ && at::GradMode::is_enabled();
   for (DecoderLayer& layer : layers_) {
     const auto run = [&layer, rotary, attend](const at::Tensor& x) { return layer(x, rotary, attend); };
-    x_TD = again ? compute_again_in_backward(x_TD, run) : run(x_TD);
+    x_TD = again ? recompute_in_backward(x_TD, run) : run(x_TD);
   }
   return norm_(x_TD);
 }
@@ -85,7 +85,7 @@ at::Tensor Qwen2VlImpl::hidden(const PackedTokens& tokens, const Attend& attend)
 at::Tensor Qwen2VlImpl::logits(const at::Tensor& hidden_TD) const { return at::linear(hidden_TD, head()); }
 
 void Qwen2VlImpl::add_lora(const std::vector<std::string>& target_modules, int64_t r, double scaling, double dropout) {
-  const at::ScalarType dtype = sum_type(embedding_.scalar_type());
+  const at::ScalarType dtype = accumulate_dtype(embedding_.scalar_type());
   for (const std::string& target : target_modules) {
     int64_t found = 0;
     for_each_linear(*this, [&](const std::string& name, LinearImpl& linear) {

@@ -5,7 +5,7 @@
 #include <algorithm>
 
 #include "lriad/core/error.h"
-#include "lriad/model/sum_type.h"
+#include "lriad/model/accumulate_dtype.h"
 
 // Shape letters: T tokens or patches, H heads, D head size.
 namespace lriad {
@@ -23,31 +23,31 @@ at::Tensor mrope_positions(std::span<const int64_t> ids, std::span<const std::ar
   at::Tensor positions_3T = at::empty({3, length}, at::kLong);
   auto at_axis = positions_3T.accessor<int64_t, 2>();
   int64_t row = 0, current = 0;
-  std::size_t picture = 0;
+  std::size_t image = 0;
   while (row < length) {
     if (ids[static_cast<std::size_t>(row)] != image_token_id) {
       for (int64_t axis = 0; axis < 3; ++axis) at_axis[axis][row] = current;
       ++row, ++current;
       continue;
     }
-    if (picture == grids.size()) fail("model", "the prompt has image tokens for more than ", grids.size(), " pictures");
-    const auto [t, h, w] = grids[picture++];
+    if (image == grids.size()) fail("model", "the prompt has image tokens for more than ", grids.size(), " images");
+    const auto [t, h, w] = grids[image++];
     const int64_t rows = h / merge_size, columns = w / merge_size;
-    if (row + t * rows * columns > length) fail("model", "the prompt ends inside the tokens of a picture");
+    if (row + t * rows * columns > length) fail("model", "the prompt ends inside the tokens of an image");
     for (int64_t k = 0; k < t * rows * columns; ++k, ++row) {
-      if (ids[static_cast<std::size_t>(row)] != image_token_id) fail("model", "a picture has too few image tokens");
+      if (ids[static_cast<std::size_t>(row)] != image_token_id) fail("model", "an image has too few image tokens");
       at_axis[0][row] = current + k / (rows * columns);
       at_axis[1][row] = current + k / columns % rows;
       at_axis[2][row] = current + k % columns;
     }
     current += std::max(rows, columns);
   }
-  if (picture != grids.size()) fail("model", "got ", grids.size(), " pictures, but the prompt has tokens of ", picture);
+  if (image != grids.size()) fail("model", "got ", grids.size(), " images, but the prompt has tokens of ", image);
   return positions_3T;
 }
 
 Rotary mrope(const at::Tensor& positions_3T, const TextConfig& config, at::ScalarType dtype) {
-  const auto options = at::TensorOptions().dtype(sum_type(dtype)).device(positions_3T.device());
+  const auto options = at::TensorOptions().dtype(accumulate_dtype(dtype)).device(positions_3T.device());
   const at::Tensor frequencies = inverse_frequencies(config.rope_theta, config.head_dim, options);
   const at::Tensor angles_3TF = positions_3T.to(options.dtype().toScalarType()).unsqueeze(-1) * frequencies;
   std::vector<at::Tensor> parts;
@@ -64,7 +64,7 @@ Rotary mrope(const at::Tensor& positions_3T, const TextConfig& config, at::Scala
 
 Rotary vision_rope(std::span<const std::array<int64_t, 3>> grids, const VisionConfig& config, at::ScalarType dtype,
                    const at::Device& device) {
-  const auto options = at::TensorOptions().dtype(sum_type(dtype)).device(device);
+  const auto options = at::TensorOptions().dtype(accumulate_dtype(dtype)).device(device);
   const int64_t merge = config.spatial_merge_size;
   const at::Tensor frequencies = inverse_frequencies(10000.0, config.embed_dim / config.num_heads / 2, options);
   std::vector<at::Tensor> parts;

@@ -62,38 +62,38 @@ std::vector<int64_t> encode_chat(const Tokenizer& tokenizer, const std::optional
   const size_t pads = count_of(chat, kImagePad);
   if (pads != image_tokens.size()) {
     fail("text", "the prompt has ", pads, " times ", kImagePad, " for ", image_tokens.size(),
-         " pictures; take it out of prompt.template and prompt.system");
+         " images; take it out of prompt.template and prompt.system");
   }
   size_t next = 0;
   const std::string expanded = replace_each(chat, kImagePad, [&](std::string& out) {
     const int64_t count = image_tokens[next++];
-    if (count < 1) fail("text", "picture ", next, " of the prompt has ", count, " tokens, expected at least 1");
+    if (count < 1) fail("text", "image ", next, " of the prompt has ", count, " tokens, expected at least 1");
     for (int64_t i = 0; i < count; ++i) out.append(kImagePad);
   });
   return tokenizer.encode(expanded);
 }
 
-LetterTokens letter_tokens(const Tokenizer& tokenizer) {
+AnswerTokens answer_tokens(const Tokenizer& tokenizer) {
   const std::vector<int64_t> a = tokenizer.encode("<answer>A"), b = tokenizer.encode("<answer>B");
   const auto [end_a, end_b] = std::mismatch(a.begin(), a.end(), b.begin(), b.end());
   if (a.end() - end_a != 1 || b.end() - end_b != 1) {
     fail("text", "the tokenizer writes <answer>A and <answer>B with ", a.end() - end_a, " and ", b.end() - end_b,
          " tokens of their own, expected 1 each; no probability can be read from such answers");
   }
-  LetterTokens letters{*end_a, *end_b, {}, {}};
+  AnswerTokens answer_tokens{*end_a, *end_b, {}, {}};
   const auto prefix = std::span(a).first(a.size() - 1);
-  letters.before = bytes_of(tokenizer, prefix);
-  if (letters.before.starts_with(' ')) letters.before.erase(0, 1);  // sentencepiece's prefix of every text
-  if (!prefix.empty()) letters.before_id = prefix.back();
-  return letters;
+  answer_tokens.before = bytes_of(tokenizer, prefix);
+  if (answer_tokens.before.starts_with(' ')) answer_tokens.before.erase(0, 1);  // sentencepiece's prefix of every text
+  if (!prefix.empty()) answer_tokens.before_id = prefix.back();
+  return answer_tokens;
 }
 
-std::optional<int64_t> answer_position(const Tokenizer& tokenizer, const LetterTokens& letters,
+std::optional<int64_t> answer_position(const Tokenizer& tokenizer, const AnswerTokens& answer_tokens,
                                        std::span<const int64_t> ids) {
   for (size_t at = ids.size(); at-- > 0;) {
-    if (ids[at] != letters.a && ids[at] != letters.b) continue;
-    if (letters.before_id && (at == 0 || ids[at - 1] != *letters.before_id)) continue;
-    if (tail_before(tokenizer, ids, at, letters.before.size()).ends_with(letters.before))
+    if (ids[at] != answer_tokens.a && ids[at] != answer_tokens.b) continue;
+    if (answer_tokens.before_id && (at == 0 || ids[at - 1] != *answer_tokens.before_id)) continue;
+    if (tail_before(tokenizer, ids, at, answer_tokens.before.size()).ends_with(answer_tokens.before))
       return static_cast<int64_t>(at);
   }
   return std::nullopt;

@@ -18,7 +18,7 @@ int64_t num_threads() { return std::clamp<int64_t>(std::thread::hardware_concurr
 
 /// A prompt costs its own rows and those of its completions; how long they get is not known before, so half of what is
 /// allowed is taken for each. A target text of stage sft takes about a token for four bytes.
-std::vector<int64_t> predicted_costs(const Inputs& inputs) {
+std::vector<int64_t> predicted_costs(const RunInputs& inputs) {
   std::vector<int64_t> costs = inputs.prompt_tokens;
   const Config& config = inputs.config;
   for (std::size_t i = 0; i < costs.size(); ++i) {
@@ -37,10 +37,11 @@ int64_t prompts_per_rank(const TrainSection& train) {
 
 }  // namespace
 
-std::vector<int64_t> deal(const std::vector<int64_t>& costs, int64_t num_ranks) {
-  std::vector<std::size_t> places(costs.size());
-  std::iota(places.begin(), places.end(), std::size_t{0});
-  std::ranges::stable_sort(places, std::greater(), [&](std::size_t place) { return costs[place]; });
+std::vector<int64_t> assign_prompts(const std::vector<int64_t>& costs, int64_t num_ranks) {
+  std::vector<std::size_t> prompt_indices(costs.size());
+  std::iota(prompt_indices.begin(), prompt_indices.end(), std::size_t{0});
+  std::ranges::stable_sort(prompt_indices, std::greater(),
+                           [&](std::size_t prompt_index) { return costs[prompt_index]; });
   const auto count = static_cast<int64_t>(costs.size());
   struct Load {
     int64_t cost = 0, prompts = 0;
@@ -48,21 +49,21 @@ std::vector<int64_t> deal(const std::vector<int64_t>& costs, int64_t num_ranks) 
   std::vector<Load> loads(static_cast<std::size_t>(num_ranks));
   int64_t roomy = count % num_ranks;  // ranks that may yet take one prompt more than the others
   std::vector<int64_t> ranks(costs.size());
-  for (const std::size_t place : places) {
+  for (const std::size_t prompt_index : prompt_indices) {
     Load* least = nullptr;
     for (Load& load : loads) {
       const bool full = load.prompts > count / num_ranks || (load.prompts == count / num_ranks && roomy == 0);
       if (!full && (least == nullptr || load.cost < least->cost)) least = &load;
     }
     if (least->prompts == count / num_ranks) --roomy;
-    least->cost += costs[place];
+    least->cost += costs[prompt_index];
     ++least->prompts;
-    ranks[place] = least - loads.data();
+    ranks[prompt_index] = least - loads.data();
   }
   return ranks;
 }
 
-Batches::Batches(const Inputs& inputs, int64_t rank, int64_t num_ranks)
+Batches::Batches(const RunInputs& inputs, int64_t rank, int64_t num_ranks)
     : dataset_(inputs.data),
       costs_(predicted_costs(inputs)),
       sampler_(inputs.config.data.sampler),
@@ -74,7 +75,7 @@ Batches::Batches(const Inputs& inputs, int64_t rank, int64_t num_ranks)
       per_epoch_(std::ssize(dataset_.samples) / batch_size_),
       prefetcher_(dataset_, inputs.preparer, num_threads(), 2 * prompts_per_rank(inputs.config.train) + 4) {}
 
-std::vector<Batches::Place> Batches::places_of(int64_t number) {
+std::vector<Batches::Slot> Batches::slots_of(int64_t number) {
   const int64_t epoch = number / per_epoch_, first = number % per_epoch_ * batch_size_;
   if (order_epoch_ != epoch) {
     order_ = epoch_order(dataset_, sampler_, seed_, epoch);
@@ -83,17 +84,18 @@ std::vector<Batches::Place> Batches::places_of(int64_t number) {
   const std::span<const int64_t> batch(order_.data() + first, static_cast<std::size_t>(batch_size_));
   std::vector<int64_t> costs;
   for (const int64_t index : batch) costs.push_back(costs_[static_cast<std::size_t>(index)]);
-  const std::vector<int64_t> ranks = deal(costs, num_ranks_);
-  std::vector<Place> places;
-  for (std::size_t place = 0; place < ranks.size(); ++place) {
-    if (ranks[place] == rank_) places.push_back({static_cast<int64_t>(place), batch[place], epoch});
+  const std::vector<int64_t> ranks = assign_prompts(costs, num_ranks_);
+  std::vector<Slot> prompt_indices;
+  for (std::size_t prompt_index = 0; prompt_index < ranks.size(); ++prompt_index) {
+    if (ranks[prompt_index] == rank_)
+      prompt_indices.push_back({static_cast<int64_t>(prompt_index), batch[prompt_index], epoch});
   }
-  return places;
+  return prompt_indices;
 }
 
 void Batches::request_until(int64_t number) {
   for (int64_t next = requested_ ? *requested_ + 1 : number; next <= number; ++next) {
-    for (const Place& place : places_of(next)) prefetcher_.request(place.index);
+    for (const Slot& prompt_index : slots_of(next)) prefetcher_.request(prompt_index.index);
     requested_ = next;
   }
 }
@@ -102,17 +104,17 @@ std::vector<BatchPrompt> Batches::take(int64_t number) {
   if (!requested_) request_until(number);
   request_until(number + kBatchesAhead);
   std::vector<BatchPrompt> prompts;
-  for (const Place& place : places_of(number)) {
+  for (const Slot& prompt_index : slots_of(number)) {
     Prefetcher::Result result = prefetcher_.next();
     if (result.fault == Fault::kPrompt || (result.fault == Fault::kImage && bad_image_ == BadImage::kFail)) {
       throw Error(result.error);
     }
     if (result.fault == Fault::kImage) {
-      log_warning(
-          concat("[data] skipped ", dataset_.samples[static_cast<std::size_t>(place.index)].image, ": ", result.error));
+      log_warning(concat("[data] skipped ", dataset_.samples[static_cast<std::size_t>(prompt_index.index)].image, ": ",
+                         result.error));
       continue;
     }
-    prompts.push_back({place.place, place.epoch, std::move(result.sample)});
+    prompts.push_back({prompt_index.prompt_index, prompt_index.epoch, std::move(result.sample)});
   }
   return prompts;
 }

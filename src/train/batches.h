@@ -4,40 +4,40 @@
 #include <optional>
 #include <vector>
 
+#include "context.h"
 #include "lriad/config/config.h"
 #include "lriad/data/dataset.h"
 #include "lriad/data/prepare.h"
-#include "materials.h"
 
 namespace lriad {
 
 /// A prompt of a step, prepared.
 struct BatchPrompt {
-  int64_t place = 0;  ///< in the step's batch over all ranks
+  int64_t prompt_index = 0;  ///< in the step's batch over all ranks
   int64_t epoch = 0;
   PreparedSample sample;
 };
 
-/// The rank of each prompt of a batch: the dearest prompt first, each to the rank with least to do so far that is not
+/// The rank of each prompt of a batch: the costliest prompt first, each to the rank with least to do so far that is not
 /// full. Every rank gets the same number, one more or less; a pure function, so that all ranks deal alike.
-std::vector<int64_t> deal(const std::vector<int64_t>& costs, int64_t num_ranks);
+std::vector<int64_t> assign_prompts(const std::vector<int64_t>& costs, int64_t num_ranks);
 
-/// Deals the data set out: batch b of a run is the same list of samples for any number of ranks, which share its places
-/// by deal(). Pictures are prepared ahead on worker threads.
+/// Deals the data set out: batch b of a run is the same list of samples for any number of ranks, which share its
+/// prompt_indices by assign_prompts(). Images are prepared ahead on worker threads.
 class Batches {
  public:
-  Batches(const Inputs& inputs, int64_t rank, int64_t num_ranks);
+  Batches(const RunInputs& inputs, int64_t rank, int64_t num_ranks);
   /// floor(samples / batch size), at least 1.
   int64_t per_epoch() const { return per_epoch_; }
-  /// This rank's prompts of batch `number` (0-based over the whole run), in order. Samples with a bad picture are left
+  /// This rank's prompts of batch `number` (0-based over the whole run), in order. Samples with a bad image are left
   /// out with a warning, or throw Error (data.bad_image: fail). Batches are asked for in ascending order.
   std::vector<BatchPrompt> take(int64_t number);
 
  private:
-  struct Place {
-    int64_t place, index, epoch;
+  struct Slot {
+    int64_t prompt_index, index, epoch;
   };
-  std::vector<Place> places_of(int64_t number);
+  std::vector<Slot> slots_of(int64_t number);
   void request_until(int64_t number);
 
   const Dataset& dataset_;

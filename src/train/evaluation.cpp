@@ -8,7 +8,7 @@
 
 namespace lriad {
 
-Figures evaluate_model(Materials& m, Communicator& communicator) {
+Metrics evaluate_model(RunContext& m, Communicator& communicator) {
   const EvalSection& section = m.config.eval;
   const AnswerFunction answer =
       model_answers(m.model, m.tokenizer,
@@ -33,7 +33,7 @@ Figures evaluate_model(Materials& m, Communicator& communicator) {
   }
   const auto policy = section.invalid_extra_class ? InvalidPolicy::kExtraClass : InvalidPolicy::kWrong;
   const ClassMetrics overall = compute_metrics(all, policy).overall;
-  Figures figures;
+  Metrics figures;
   for (const char* name :
        {"accuracy", "f1_macro", "balanced_accuracy", "recall", "specificity", "auroc", "invalid_rate"}) {
     figures.emplace_back(std::string("eval_") + name, metric_by_name(overall, name));

@@ -1,13 +1,13 @@
 #pragma once
 
+#include "context.h"
 #include "grpo_groups.h"
 #include "lriad/dist/communicator.h"
-#include "materials.h"
 
 namespace lriad {
 
 /// Greedy answers of the model as it stands for the evaluation data, shared out over the ranks: figures `eval_…` of all
-/// pictures, alike on every rank.
-Figures evaluate_model(Materials& materials, Communicator& communicator);
+/// images, alike on every rank.
+Metrics evaluate_model(RunContext& context, Communicator& communicator);
 
 }  // namespace lriad

@@ -18,7 +18,7 @@ Json to_json(const GroupSummary& group) {
   for (const Answer verdict : group.verdicts) verdicts.push_back(static_cast<int>(verdict));
   Json p = Json::array();
   for (const std::optional<double>& value : group.p) p.push_back(value ? Json(*value) : Json(nullptr));
-  return {group.place,
+  return {group.prompt_index,
           group.defect,
           group.advantage_factor,
           group.prompt_length,
@@ -36,7 +36,7 @@ Json to_json(const GroupSummary& group) {
 
 GroupSummary from_json(const Json& json) {
   GroupSummary group;
-  group.place = json[0];
+  group.prompt_index = json[0];
   group.defect = json[1];
   group.advantage_factor = json[2];
   group.prompt_length = json[3];
@@ -136,7 +136,7 @@ std::vector<GroupSummary> gather_groups(Communicator& communicator, const std::v
   for (const std::string& bytes : communicator.gather(list.dump(), "groups of the step")) {
     for (const Json& group : Json::parse(bytes)) groups.push_back(from_json(group));
   }
-  std::ranges::sort(groups, {}, &GroupSummary::place);
+  std::ranges::sort(groups, {}, &GroupSummary::prompt_index);
   return groups;
 }
 
@@ -178,14 +178,14 @@ StepWeights step_weights(const std::vector<GroupSummary>& groups, const GrpoSect
   return step;
 }
 
-Figures group_figures(const std::vector<GroupSummary>& groups, const StepWeights& weights, const GrpoSection& section) {
+Metrics group_metrics(const std::vector<GroupSummary>& groups, const StepWeights& weights, const GrpoSection& section) {
   Tallies t;
   for (std::size_t k = 0; k < groups.size(); ++k) {
     t.add(groups[k]);
     t.add_spread(groups[k], section);
     t.add_pull(groups[k], weights.advantages[k], weights.weights[k]);
   }
-  Figures figures = {{"reward", t.reward.mean()},
+  Metrics figures = {{"reward", t.reward.mean()},
                      {"reward_std", t.reward_std.mean()},
                      {"frac_reward_zero_std", t.zero_std.mean()},
                      {"rewards/format/mean", t.format.mean()},
@@ -216,9 +216,9 @@ Figures group_figures(const std::vector<GroupSummary>& groups, const StepWeights
   return figures;
 }
 
-RolloutFigures rollout_figures(const std::vector<GroupSummary>& groups, std::optional<double> entropy) {
+RolloutMetrics rollout_metrics(const std::vector<GroupSummary>& groups, std::optional<double> entropy) {
   Tallies t;
-  RolloutFigures figures;
+  RolloutMetrics figures;
   for (const GroupSummary& group : groups) {
     t.add(group);
     const std::size_t side = group.defect ? 1 : 0;

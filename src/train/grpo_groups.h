@@ -9,13 +9,13 @@
 #include "lriad/dist/communicator.h"
 #include "lriad/eval/metrics.h"
 #include "lriad/grpo/reward.h"
-#include "lriad/train/alarms.h"
+#include "lriad/health/alarms.h"
 
 namespace lriad {
 
 /// What all ranks know of a group: enough for advantages, normalisers and metrics of the whole step.
 struct GroupSummary {
-  int64_t place = 0;  ///< of the prompt in the step's batch
+  int64_t prompt_index = 0;  ///< of the prompt in the step's batch
   bool defect = false;
   double advantage_factor = 1;  ///< reward.focal.where: advantage
   int64_t prompt_length = 0;
@@ -34,7 +34,7 @@ struct GroupSummary {
   }
 };
 
-/// Groups of all ranks in the order of their places.
+/// Groups of all ranks in the order of their prompt_indices.
 std::vector<GroupSummary> gather_groups(Communicator& communicator, const std::vector<GroupSummary>& own);
 
 /// Tokens that the step cost: prompt and completion of each completion, resampled ones included.
@@ -50,7 +50,7 @@ struct StepWeights {
 StepWeights step_weights(const std::vector<GroupSummary>& groups, const GrpoSection& section,
                          int64_t max_completion_length);
 
-using Figures = std::vector<std::pair<std::string, std::optional<double>>>;
+using Metrics = std::vector<std::pair<std::string, std::optional<double>>>;
 
 /// Rewards, recalls, lengths and shares of the step under TRL's names and ours (interfaces, section 4). By class:
 /// p/<class>: mean p of completions.jsonl where it is defined
@@ -58,9 +58,9 @@ using Figures = std::vector<std::pair<std::string, std::optional<double>>>;
 /// advantage_right/<class>: mean advantage of the right answers
 /// gradient_share/<class>: share of the sum over completions of |advantage| * weight of a token * tokens, what the
 ///   policy loss can pull with; KL left out
-Figures group_figures(const std::vector<GroupSummary>& groups, const StepWeights& weights, const GrpoSection& section);
+Metrics group_metrics(const std::vector<GroupSummary>& groups, const StepWeights& weights, const GrpoSection& section);
 
 /// What the alarms look at; entropy: token mean of the step, nats.
-RolloutFigures rollout_figures(const std::vector<GroupSummary>& groups, std::optional<double> entropy);
+RolloutMetrics rollout_metrics(const std::vector<GroupSummary>& groups, std::optional<double> entropy);
 
 }  // namespace lriad

@@ -7,8 +7,8 @@
 #include "lriad/core/error.h"
 #include "lriad/core/log.h"
 #include "lriad/core/random.h"
+#include "lriad/model/accumulate_dtype.h"
 #include "lriad/model/load_model.h"
-#include "lriad/model/sum_type.h"
 #include "rank_sums.h"
 
 // Shape letters: M completion tokens of the groups of one pass.
@@ -30,10 +30,10 @@ PromptGroup GrpoStage::prompt_group(const Group& group, int64_t step) const {
   result.features_MD = group.features_MD;
   for (const Completion& completion : group.completions) {
     result.completions.push_back(completion.ids);
-    if (completion.kept_TV.defined()) result.kept_TV.push_back(completion.kept_TV);
+    if (completion.allowed_TV.defined()) result.allowed_TV.push_back(completion.allowed_TV);
   }
   const auto words = CounterRandom(config_.seed, RandomUse::kDropout)
-                         .words(static_cast<uint32_t>(step), static_cast<uint32_t>(group.prompt.place));
+                         .words(static_cast<uint32_t>(step), static_cast<uint32_t>(group.prompt.prompt_index));
   result.dropout_seed = uint64_t{words[0]} << 32 | words[1];
   return result;
 }
@@ -42,11 +42,11 @@ PackedGroups GrpoStage::pack(const std::vector<Group*>& groups, int64_t step) co
   std::vector<PromptGroup> parts;
   for (const Group* group : groups) parts.push_back(prompt_group(*group, step));
   const Prefix prefix = config_.train.shared_prefix == Switch::kOff ? Prefix::kOwn : Prefix::kShared;
-  return pack_groups(parts, m_.model->config(), prefix, m_.device);
+  return pack_groups(parts, context_.model->config(), prefix, context_.device);
 }
 
 /// Without a KL term a group whose advantages are all 0 has no gradient: its pass needs no backward half.
-bool GrpoStage::moves_weights(const Group& group) const {
+bool GrpoStage::has_gradient(const Group& group) const {
   const bool kl = config_.grpo.beta != 0;
   for (std::size_t i = 0; i < group.weights.size(); ++i) {
     if (group.weights[i] != 0 && (kl || group.advantages[i] != 0)) return true;
@@ -56,14 +56,14 @@ bool GrpoStage::moves_weights(const Group& group) const {
 
 std::vector<std::vector<GrpoStage::Group*>> GrpoStage::micro_batches(int64_t step) {
   const Prefix prefix = config_.train.shared_prefix == Switch::kOff ? Prefix::kOwn : Prefix::kShared;
-  const int64_t budget = m_.memory.rows_per_pass;
+  const int64_t budget = context_.memory.rows_per_pass;
   const bool logged = sampled_at(step) == step && config_.log.completions && config_.log.token_ids;
   std::vector<std::vector<Group*>> batches;
   for (const bool moving : {true, false}) {
     int64_t rows = budget + 1;
     for (Group& group : groups_) {
       const bool counts = std::ranges::any_of(group.weights, [](double weight) { return weight != 0; });
-      if (moves_weights(group) != moving || !(counts || logged)) continue;
+      if (has_gradient(group) != moving || !(counts || logged)) continue;
       const int64_t own = packed_rows(prompt_group(group, step), prefix);
       if (rows + own > budget) {
         batches.emplace_back();
@@ -78,64 +78,67 @@ std::vector<std::vector<GrpoStage::Group*>> GrpoStage::micro_batches(int64_t ste
 
 void GrpoStage::learn(int64_t step, Sums& sums) {
   for (const auto& batch : micro_batches(step)) {
-    const bool anchored = config_.grpo.beta != 0 && config_.grpo.kl_anchor != KlAnchor::kOld;
-    if (anchored && sampled_at(step) == step) compute_anchor(batch);
+    const bool uses_reference = config_.grpo.beta != 0 && config_.grpo.kl_anchor != KlReference::kOld;
+    if (uses_reference && sampled_at(step) == step) compute_reference(batch);
     learn_from(batch, step, sums);
   }
 }
 
-void GrpoStage::compute_anchor(const std::vector<Group*>& groups) {
+void GrpoStage::compute_reference(const std::vector<Group*>& groups) {
   clock_.enter("reference");
   const at::NoGradGuard no_grad;
-  const bool base = config_.grpo.kl_anchor == KlAnchor::kBase;
+  const bool base = config_.grpo.kl_anchor == KlReference::kBase;
   const PackedGroups packed = pack(groups, /*step=*/0);
   std::map<std::string, at::Tensor> present;
-  m_.model->eval();
+  context_.model->eval();
   if (base) {
-    m_.model->enable_lora(false);
+    context_.model->enable_lora(false);
   } else {
     for (const auto& [name, tensor] : parameters_.named_values()) present[name] = tensor.clone();
     parameters_.load_values(initial_adapter_);
   }
   const at::Tensor logp_M = logprobs(packed).logp_M;
   if (base) {
-    m_.model->enable_lora(true);
+    context_.model->enable_lora(true);
   } else {
     parameters_.load_values(present);
   }
   int64_t begin = 0;
   for (Group* group : groups) {
     const int64_t tokens = num_tokens(group->completions);
-    group->anchor_M = logp_M.slice(0, begin, begin + tokens);
+    group->reference_M = logp_M.slice(0, begin, begin + tokens);
     begin += tokens;
   }
 }
 
-TokenLogprobs GrpoStage::logprobs(const PackedGroups& packed, const LossSlope& slope) {
-  return token_logprobs(m_.model, packed, config_.rollout.temperature, slope, m_.memory.logits_at_once);
+TokenLogprobs GrpoStage::logprobs(const PackedGroups& packed, const LogprobGradient& logprob_gradient) {
+  return token_logprobs(context_.model, packed, config_.rollout.temperature, logprob_gradient,
+                        context_.memory.logits_at_once);
 }
 
 LossInputs GrpoStage::loss_inputs(const std::vector<Group*>& groups, int64_t step) const {
   std::vector<BatchGroup> batch;
   for (const Group* group : groups) batch.push_back(batch_group(*group, step));
-  return lriad::loss_inputs(batch, sum_type(scalar_type(config_.model.dtype)), m_.device);
+  return lriad::loss_inputs(batch, accumulate_dtype(scalar_type(config_.model.dtype)), context_.device);
 }
 
 void GrpoStage::learn_from(const std::vector<Group*>& groups, int64_t step, Sums& sums) {
   clock_.enter("policy");
   LossInputs in = loss_inputs(groups, step);
-  LossSlope slope;
-  if (moves_weights(*groups.front())) {
-    slope = [&](const at::Tensor& logp_C, int64_t begin) { return grpo_loss_slope(in, logp_C, begin, config_.grpo); };
+  LogprobGradient logprob_gradient;
+  if (has_gradient(*groups.front())) {
+    logprob_gradient = [&](const at::Tensor& logp_C, int64_t begin) {
+      return grpo_logprob_gradient(in, logp_C, begin, config_.grpo);
+    };
   }
-  m_.model->train();
-  TokenLogprobs now = logprobs(pack(groups, step), slope);
-  if (slope) {
+  context_.model->train();
+  TokenLogprobs now = logprobs(pack(groups, step), logprob_gradient);
+  if (logprob_gradient) {
     clock_.enter("backward");
     now.backward();
     parameters_.collect_gradients();
   }
-  m_.model->eval();
+  context_.model->eval();
   in.logp_M = now.logp_M;
   const LossSums loss = grpo_loss(in, config_.grpo);
   sums.loss += loss.loss.item<double>();
@@ -164,7 +167,7 @@ void GrpoStage::learn_from(const std::vector<Group*>& groups, int64_t step, Sums
 }
 
 /// Brings back the groups that the step after `step` uses again, by the weights that drew them.
-void GrpoStage::draw_again(int64_t step) {
+void GrpoStage::regenerate_rollouts(int64_t step) {
   sample(step);
   score();
   resample(step);
@@ -172,10 +175,10 @@ void GrpoStage::draw_again(int64_t step) {
   const at::NoGradGuard no_grad;
   // Cut as the step was, so that the numbers are the same to the last bit.
   for (const auto& batch : micro_batches(step)) {
-    if (config_.grpo.beta != 0 && config_.grpo.kl_anchor != KlAnchor::kOld) compute_anchor(batch);
-    m_.model->train();
+    if (config_.grpo.beta != 0 && config_.grpo.kl_anchor != KlReference::kOld) compute_reference(batch);
+    context_.model->train();
     const at::Tensor logp_M = logprobs(pack(batch, step)).logp_M;
-    m_.model->eval();
+    context_.model->eval();
     int64_t begin = 0;
     for (Group* group : batch) {
       const int64_t tokens = num_tokens(group->completions);
@@ -204,13 +207,13 @@ GrpoStage::Sums GrpoStage::over_ranks(const Sums& own) {
   return all;
 }
 
-StepFigures GrpoStage::figures(int64_t step, const Sums& sums) {
-  StepFigures result;
+StepResult GrpoStage::figures(int64_t step, const Sums& sums) {
+  StepResult result;
   result.nothing_left = step_weights_.nothing_left();
   result.loss = sums.loss;
   result.finite = sums.nonfinite == 0;
   result.tokens = tokens_seen(all_groups_);
-  result.figures = group_figures(all_groups_, step_weights_, config_.grpo);
+  result.figures = group_metrics(all_groups_, step_weights_, config_.grpo);
   const auto mean = [&](double sum) {
     return result.nothing_left ? std::nullopt : std::optional(sum / static_cast<double>(step_weights_.tokens));
   };
@@ -239,7 +242,7 @@ StepFigures GrpoStage::figures(int64_t step, const Sums& sums) {
 
 /// Lets the alarms see a new sampling; the log tells when one begins and ends.
 void GrpoStage::watch(int64_t step, std::optional<double> entropy) {
-  for (const AlarmChange& change : alarms_.observe(rollout_figures(all_groups_, entropy))) {
+  for (const AlarmChange& change : alarms_.observe(rollout_metrics(all_groups_, entropy))) {
     if (!communicator_.is_main()) continue;
     if (change.on) {
       log_warning(concat("[train] step ", step, ": alarm ", change.name, ": ", change.text));

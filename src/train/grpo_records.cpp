@@ -18,13 +18,13 @@ std::optional<std::vector<double>> slice(const at::Tensor& values_M, int64_t beg
 }  // namespace
 
 CompletionRecord GrpoStage::record(const Group& group, std::size_t completion, int64_t step, int64_t offset) const {
-  const Sample& sample = m_.data.samples[static_cast<std::size_t>(group.prompt.sample.index)];
+  const Sample& sample = context_.data.samples[static_cast<std::size_t>(group.prompt.sample.index)];
   const Completion& drawn = group.completions[completion];
   const Reward& reward = group.rewards[completion];
   CompletionRecord line;
   line.step = step;
   line.rank = communicator_.rank();
-  line.prompt_index = group.prompt.place;
+  line.prompt_index = group.prompt.prompt_index;
   line.sample_id = sample.id;
   line.image = sample.image;
   line.object = sample.object;
@@ -45,15 +45,15 @@ CompletionRecord GrpoStage::record(const Group& group, std::size_t completion, i
   tokens.completion_ids = drawn.ids;
   for (const TokenTrace& trace : drawn.trace) tokens.sampling_logprobs.push_back(trace.sampling_logp);
   tokens.old_logprobs = slice(group.old_M, offset, line.length);
-  tokens.ref_logprobs = slice(group.anchor_M, offset, line.length);
+  tokens.ref_logprobs = slice(group.reference_M, offset, line.length);
   tokens.policy_logprobs = slice(group.policy_M, offset, line.length).value();
   return line;
 }
 
 BatchGroup GrpoStage::batch_group(const Group& group, int64_t step) const {
   BatchGroup result;
-  const Sample& sample = m_.data.samples[static_cast<std::size_t>(group.prompt.sample.index)];
-  result.place = group.prompt.place;
+  const Sample& sample = context_.data.samples[static_cast<std::size_t>(group.prompt.sample.index)];
+  result.prompt_index = group.prompt.prompt_index;
   result.sample_id = sample.id;
   result.tokens = prompt_group(group, step);
   result.texts = group.texts;
@@ -61,7 +61,7 @@ BatchGroup GrpoStage::batch_group(const Group& group, int64_t step) const {
   result.advantages = group.advantages;
   result.weights = group.weights;
   result.old_M = group.old_M;
-  result.anchor_M = group.anchor_M;
+  result.reference_M = group.reference_M;
   return result;
 }
 
@@ -72,7 +72,7 @@ std::vector<BatchGroup> GrpoStage::batch(int64_t step) {
     for (const Group* group : groups) {
       BatchGroup& written = batch.emplace_back(batch_group(*group, step));
       written.pass = pass;
-      written.prompt = m_.tokenizer.decode(group->prompt.sample.prompt_ids, /*skip_special=*/true);
+      written.prompt = context_.tokenizer.decode(group->prompt.sample.prompt_ids, /*skip_special=*/true);
       if (sampled_at(step) == step) written.policy_M = group->policy_M;
     }
     ++pass;
@@ -85,7 +85,7 @@ std::vector<std::string> GrpoStage::completion_lines(int64_t step) {
   for (const Group& group : groups_) {
     int64_t offset = 0;
     for (std::size_t i = 0; i < group.completions.size(); ++i) {
-      own.push_back({group.prompt.place, i, completion_json(record(group, i, step, offset))});
+      own.push_back({group.prompt.prompt_index, i, completion_json(record(group, i, step, offset))});
       offset += static_cast<int64_t>(group.completions[i].ids.size());
     }
   }

@@ -33,15 +33,15 @@ std::map<std::string, at::Tensor> copies(const std::map<std::string, at::Tensor>
 
 }  // namespace
 
-GrpoStage::GrpoStage(Materials& materials, FlatParameters& parameters, Communicator& communicator, PhaseClock& clock)
-    : m_(materials),
-      config_(materials.config),
+GrpoStage::GrpoStage(RunContext& context, FlatParameters& parameters, Communicator& communicator, PhaseClock& clock)
+    : context_(context),
+      config_(context.config),
       parameters_(parameters),
       communicator_(communicator),
       clock_(clock),
-      batches_(materials, communicator.rank(), communicator.size()),
-      counts_(count_classes(materials.data)) {
-  if (config_.grpo.kl_anchor == KlAnchor::kInitialAdapter) initial_adapter_ = copies(parameters.named_values());
+      batches_(context, communicator.rank(), communicator.size()),
+      counts_(count_classes(context.data)) {
+  if (config_.grpo.kl_anchor == KlReference::kInitialAdapter) initial_adapter_ = copies(parameters.named_values());
 }
 
 int64_t GrpoStage::steps_per_epoch() const { return batches_.per_epoch() * config_.grpo.num_iterations; }
@@ -50,7 +50,7 @@ int64_t GrpoStage::sampled_at(int64_t step) const {
   return (step - 1) / config_.grpo.num_iterations * config_.grpo.num_iterations + 1;
 }
 
-StepFigures GrpoStage::gradients(int64_t step) {
+StepResult GrpoStage::gradients(int64_t step) {
   if (sampled_at(step) == step) {
     sample(step);
     score();
@@ -71,7 +71,7 @@ void GrpoStage::sample(int64_t step) {
   clock_.enter("vision");
   std::vector<Group*> all;
   for (Group& group : groups_) {
-    group.features_MD = m_.features.features(group.prompt.sample);
+    group.features_MD = context_.features.features(group.prompt.sample);
     group.prompt.sample.patches.values = {};
     all.push_back(&group);
   }
@@ -83,26 +83,26 @@ void GrpoStage::sample(int64_t step) {
 void GrpoStage::complete(const std::vector<Group*>& groups, int64_t step, int64_t attempt) {
   clock_.enter("rollout");
   const RolloutSection& section = config_.rollout;
-  RolloutSettings settings;
+  GenerationSettings settings;
   settings.sampler = {section.temperature, section.top_k, section.top_p, section.min_p, {}};
-  if (section.ban_vision_tokens) settings.sampler.banned = m_.model->config().banned_ids();
+  if (section.ban_vision_tokens) settings.sampler.banned = context_.model->config().banned_ids();
   settings.num_generations = section.num_generations;
   settings.max_new_tokens = section.max_completion_length;
   settings.seed = config_.seed;
-  settings.letters = {m_.letters.a, m_.letters.b};
-  settings.keep_sets = section.renormalise;
+  settings.answer_tokens = {context_.answer_tokens.a, context_.answer_tokens.b};
+  settings.keep_allowed = section.renormalise;
   settings.each_token = [this] { communicator_.check(); };
-  std::vector<RolloutPrompt> prompts;
+  std::vector<GenerationPrompt> prompts;
   for (const Group* group : groups) {
     const PreparedSample& sample = group->prompt.sample;
     prompts.push_back({sample.prompt_ids,
                        {sample.patches.grid},
                        group->features_MD,
                        static_cast<uint32_t>(step),
-                       static_cast<uint32_t>(group->prompt.place),
+                       static_cast<uint32_t>(group->prompt.prompt_index),
                        static_cast<uint32_t>(attempt * section.num_generations)});
   }
-  auto completions = rollout(m_.model, prompts, settings);
+  auto completions = generate(context_.model, prompts, settings);
   for (std::size_t k = 0; k < groups.size(); ++k) groups[k]->completions = std::move(completions[k]);
 }
 
@@ -112,10 +112,10 @@ void GrpoStage::score() {
 }
 
 void GrpoStage::score_group(Group& group) {
-  const Sample& sample = m_.data.samples[static_cast<std::size_t>(group.prompt.sample.index)];
+  const Sample& sample = context_.data.samples[static_cast<std::size_t>(group.prompt.sample.index)];
   GroupSummary& summary = group.summary;
   const GroupSummary before = std::exchange(summary, {});
-  summary.place = group.prompt.place;
+  summary.prompt_index = group.prompt.prompt_index;
   summary.defect = sample.label == Label::kDefect;
   summary.prompt_length = static_cast<int64_t>(group.prompt.sample.prompt_ids.size());
   summary.resamples = before.resamples;
@@ -125,8 +125,8 @@ void GrpoStage::score_group(Group& group) {
   std::set<std::vector<int64_t>> distinct;
   for (const Completion& completion : group.completions) {
     distinct.insert(completion.ids);
-    group.texts.push_back(m_.tokenizer.decode(completion.ids, /*skip_special=*/true));
-    scored.push_back(score_completion(m_.tokenizer, m_.letters, completion, summary.defect));
+    group.texts.push_back(context_.tokenizer.decode(completion.ids, /*skip_special=*/true));
+    scored.push_back(score_completion(context_.tokenizer, context_.answer_tokens, completion, summary.defect));
     summary.verdicts.push_back(scored.back().answer);
     summary.lengths.push_back(static_cast<int64_t>(completion.ids.size()));
     summary.truncated.push_back(completion.truncated);
@@ -143,7 +143,7 @@ void GrpoStage::score_group(Group& group) {
   }
 }
 
-bool GrpoStage::teaches_nothing(const GroupSummary& summary) const {
+bool GrpoStage::needs_resampling(const GroupSummary& summary) const {
   if (config_.grpo.zero_variance == ZeroVariance::kResample) return !rewards_vary(summary.total);
   if (config_.grpo.zero_variance != ZeroVariance::kResampleWrong) return false;
   for (std::size_t i = 0; i < summary.size(); ++i) {
@@ -156,7 +156,7 @@ void GrpoStage::resample(int64_t step) {
   for (int64_t attempt = 1; attempt <= config_.grpo.max_resamples; ++attempt) {
     std::vector<Group*> flat;
     for (Group& group : groups_) {
-      if (!teaches_nothing(group.summary)) continue;
+      if (!needs_resampling(group.summary)) continue;
       ++group.summary.resamples;
       group.summary.discarded_tokens = tokens_seen({group.summary});
       flat.push_back(&group);
@@ -179,7 +179,7 @@ void GrpoStage::normalise() {
   for (std::size_t k = 0; k < all_groups_.size(); ++k) {
     const GroupSummary& summary = all_groups_[k];
     for (std::size_t i = 0; i < summary.size(); ++i) recall_.add(summary.defect, summary.right(i));
-    if (own == groups_.size() || groups_[own].summary.place != summary.place) continue;
+    if (own == groups_.size() || groups_[own].summary.prompt_index != summary.prompt_index) continue;
     groups_[own].advantages = step_weights_.advantages[k];
     groups_[own].weights = step_weights_.weights[k];
     ++own;
@@ -211,7 +211,7 @@ void GrpoStage::restore(const TrainerState& trainer, const std::map<std::string,
     }
     const auto present = copies(parameters_.named_values());
     parameters_.load_values(sampling);
-    draw_again(sampled_at(trainer.global_step));
+    regenerate_rollouts(sampled_at(trainer.global_step));
     parameters_.load_values(present);
   }
   const auto tokens = trainer.cursor.find("num_tokens");

@@ -7,15 +7,15 @@
 #include <vector>
 
 #include "batches.h"
+#include "context.h"
 #include "grpo_groups.h"
 #include "lriad/dist/communicator.h"
+#include "lriad/generation/generate.h"
 #include "lriad/grpo/loss.h"
-#include "lriad/grpo/rollout.h"
 #include "lriad/grpo/token_logprobs.h"
-#include "lriad/train/alarms.h"
-#include "lriad/train/metrics_log.h"
+#include "lriad/health/alarms.h"
+#include "lriad/run/metrics_log.h"
 #include "lriad/train/optimizer.h"
-#include "materials.h"
 #include "phase_clock.h"
 #include "training_stage.h"
 
@@ -24,8 +24,8 @@ namespace lriad {
 /// Stage grpo: sample, score, normalise, learn. One sampling serves grpo.num_iterations optimizer steps.
 class GrpoStage : public TrainingStage {
  public:
-  GrpoStage(Materials& materials, FlatParameters& parameters, Communicator& communicator, PhaseClock& clock);
-  StepFigures gradients(int64_t step) override;
+  GrpoStage(RunContext& context, FlatParameters& parameters, Communicator& communicator, PhaseClock& clock);
+  StepResult gradients(int64_t step) override;
   int64_t steps_per_epoch() const override;
   std::vector<BatchGroup> batch(int64_t step) override;
   void save(TrainerState& trainer, std::map<std::string, at::Tensor>& state) const override;
@@ -40,7 +40,7 @@ class GrpoStage : public TrainingStage {
     std::vector<std::string> texts;
     std::vector<Reward> rewards;
     GroupSummary summary;
-    at::Tensor old_M, anchor_M, policy_M;  ///< log-probabilities of all tokens of the group; undefined: not computed
+    at::Tensor old_M, reference_M, policy_M;  ///< log-probabilities of all tokens of the group; undefined: not computed
     std::vector<double> advantages, weights;
   };
   /// Sums over the tokens that count.
@@ -54,27 +54,27 @@ class GrpoStage : public TrainingStage {
   void score();
   void score_group(Group& group);
   /// Whether grpo.zero_variance asks for another sampling of the group.
-  bool teaches_nothing(const GroupSummary& summary) const;
+  bool needs_resampling(const GroupSummary& summary) const;
   void resample(int64_t step);
   void normalise();
   void learn(int64_t step, Sums& sums);
-  void compute_anchor(const std::vector<Group*>& groups);
+  void compute_reference(const std::vector<Group*>& groups);
   void learn_from(const std::vector<Group*>& groups, int64_t step, Sums& sums);
-  void draw_again(int64_t step);
+  void regenerate_rollouts(int64_t step);
   PackedGroups pack(const std::vector<Group*>& groups, int64_t step) const;
   PromptGroup prompt_group(const Group& group, int64_t step) const;
-  TokenLogprobs logprobs(const PackedGroups& packed, const LossSlope& slope = {});
+  TokenLogprobs logprobs(const PackedGroups& packed, const LogprobGradient& logprob_gradient = {});
   BatchGroup batch_group(const Group& group, int64_t step) const;
   LossInputs loss_inputs(const std::vector<Group*>& groups, int64_t step) const;
-  bool moves_weights(const Group& group) const;
+  bool has_gradient(const Group& group) const;
   std::vector<std::vector<Group*>> micro_batches(int64_t step);
   Sums over_ranks(const Sums& own);
-  StepFigures figures(int64_t step, const Sums& sums);
+  StepResult figures(int64_t step, const Sums& sums);
   void watch(int64_t step, std::optional<double> entropy);
   std::vector<std::string> completion_lines(int64_t step);
   CompletionRecord record(const Group& group, std::size_t completion, int64_t step, int64_t offset) const;
 
-  Materials& m_;
+  RunContext& context_;
   const Config& config_;
   FlatParameters& parameters_;
   Communicator& communicator_;

@@ -60,7 +60,7 @@ void compare_configs(const std::string& before, const std::string& now, const fs
 }
 
 std::map<std::string, at::Tensor> saved_weights(const RunState& run, const fs::path& checkpoint) {
-  if (run.materials.config.trainable == Trainable::kLora) return read_adapter(checkpoint).tensors;
+  if (run.context.config.trainable == Trainable::kLora) return read_adapter(checkpoint).tensors;
   const ModelFiles files(checkpoint);
   std::map<std::string, at::Tensor> weights;
   for (const auto& [name, tensor] : run.parameters.named_values()) weights[name] = files.tensor(name);
@@ -70,7 +70,7 @@ std::map<std::string, at::Tensor> saved_weights(const RunState& run, const fs::p
 }  // namespace
 
 void write_weights_of(const RunState& run, const fs::path& folder) {
-  const Materials& m = run.materials;
+  const RunContext& m = run.context;
   if (m.config.trainable == Trainable::kLora) {
     Adapter adapter{m.adapter, {}};
     for (const auto& [name, tensor] : run.parameters.named_values()) adapter.tensors[name] = tensor.detach().cpu();
@@ -84,13 +84,13 @@ void write_weights_of(const RunState& run, const fs::path& folder) {
 }
 
 void save_run(RunState& run, const fs::path& run_dir) {
-  const Config& config = run.materials.config;
+  const Config& config = run.context.config;
   CheckpointContents contents;
   contents.state = run.optimizer.state();
   if (needs_master(config)) contents.state[kMaster] = run.parameters.values().detach().cpu().clone();
   run.stage.save(run.trainer, contents.state);
-  run.trainer.cursor[kRowsPerPass] = run.materials.memory.rows_per_pass;
-  run.trainer.cursor[kLogitsPerChunk] = run.materials.memory.logits_at_once;
+  run.trainer.cursor[kRowsPerPass] = run.context.memory.rows_per_pass;
+  run.trainer.cursor[kLogitsPerChunk] = run.context.memory.logits_at_once;
   run.trainer.seed = config.seed;
   run.trainer.extra["guard"] = run.guard.save();
   run.trainer.extra["config"] = canonical_config(config);
@@ -102,7 +102,7 @@ void save_run(RunState& run, const fs::path& run_dir) {
 }
 
 void restore_run(RunState& run, const fs::path& checkpoint) {
-  const Config& config = run.materials.config;
+  const Config& config = run.context.config;
   TrainerState trainer = read_trainer_state(checkpoint);
   const auto text = [&](const char* key) {
     const auto found = trainer.extra.find(key);
@@ -135,8 +135,8 @@ void restore_run(RunState& run, const fs::path& checkpoint) {
       fail("train", checkpoint.string(), ": ", name, " is ", saved->second, ", expected 1 or more");
     value = saved->second;
   };
-  take(kRowsPerPass, run.materials.memory.rows_per_pass);
-  take(kLogitsPerChunk, run.materials.memory.logits_at_once);
+  take(kRowsPerPass, run.context.memory.rows_per_pass);
+  take(kLogitsPerChunk, run.context.memory.logits_at_once);
   run.optimizer.restore(state);
   run.guard.restore(text("guard"));
   run.stage.restore(trainer, state);

@@ -3,17 +3,17 @@
 #include <filesystem>
 #include <optional>
 
-#include "lriad/train/checkpoint.h"
-#include "lriad/train/guard.h"
+#include "context.h"
+#include "lriad/health/guard.h"
+#include "lriad/run/checkpoint.h"
 #include "lriad/train/optimizer.h"
-#include "materials.h"
 #include "training_stage.h"
 
 namespace lriad {
 
 /// The trained part of a run: what a checkpoint holds.
 struct RunState {
-  Materials& materials;
+  RunContext& context;
   FlatParameters& parameters;
   AdamW& optimizer;
   TrainingStage& stage;

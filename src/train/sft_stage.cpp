@@ -4,34 +4,35 @@
 
 #include "lriad/core/error.h"
 #include "lriad/core/random.h"
-#include "lriad/eval/model_inputs.h"
+#include "lriad/model/image_features.h"
 #include "rank_sums.h"
 
 // Shape letters: M target tokens of a pass.
 namespace lriad {
-SftStage::SftStage(Materials& materials, FlatParameters& parameters, Communicator& communicator, PhaseClock& clock)
-    : m_(materials),
-      config_(materials.config),
+SftStage::SftStage(RunContext& context, FlatParameters& parameters, Communicator& communicator, PhaseClock& clock)
+    : context_(context),
+      config_(context.config),
       parameters_(parameters),
       communicator_(communicator),
       clock_(clock),
-      batches_(materials, communicator.rank(), communicator.size()) {}
+      batches_(context, communicator.rank(), communicator.size()) {}
 
 PromptGroup SftStage::target_group(const BatchPrompt& prompt, int64_t step) const {
   const int64_t index = prompt.sample.index;
-  const Sample& sample = m_.data.samples[static_cast<std::size_t>(index)];
+  const Sample& sample = context_.data.samples[static_cast<std::size_t>(index)];
   PromptGroup group;
   group.ids = prompt.sample.prompt_ids;
   group.grids = {prompt.sample.patches.grid};
-  group.completions = {m_.tokenizer.encode(target_response(sample, config_.sft, config_.seed, prompt.epoch, index))};
-  group.completions.front().push_back(m_.model->config().eos_token_ids.front());
+  group.completions = {
+      context_.tokenizer.encode(target_response(sample, config_.sft, config_.seed, prompt.epoch, index))};
+  group.completions.front().push_back(context_.model->config().eos_token_ids.front());
   const auto words = CounterRandom(config_.seed, RandomUse::kDropout)
-                         .words(static_cast<uint32_t>(step), static_cast<uint32_t>(prompt.place));
+                         .words(static_cast<uint32_t>(step), static_cast<uint32_t>(prompt.prompt_index));
   group.dropout_seed = uint64_t{words[0]} << 32 | words[1];
   return group;
 }
 
-StepFigures SftStage::gradients(int64_t step) {
+StepResult SftStage::gradients(int64_t step) {
   clock_.enter("data");
   std::vector<BatchPrompt> prompts = batches_.take(step - 1);
   groups_.clear();
@@ -39,8 +40,8 @@ StepFigures SftStage::gradients(int64_t step) {
   Sums counts;
   for (const BatchPrompt& prompt : prompts) {
     BatchGroup& note = notes_[groups_.size()];
-    note.place = prompt.place;
-    note.sample_id = m_.data.samples[static_cast<std::size_t>(prompt.sample.index)].id;
+    note.prompt_index = prompt.prompt_index;
+    note.sample_id = context_.data.samples[static_cast<std::size_t>(prompt.sample.index)].id;
     groups_.push_back(target_group(prompt, step));
     counts.tokens += static_cast<double>(groups_.back().completions.front().size());
     counts.prompt_tokens += static_cast<double>(groups_.back().ids.size());
@@ -51,14 +52,14 @@ StepFigures SftStage::gradients(int64_t step) {
   for (std::size_t begin = 0, end = 0; begin < prompts.size(); begin = end) {
     for (int64_t rows = 0; end < prompts.size(); ++end) {
       rows += packed_rows(groups_[end], Prefix::kShared);
-      if (end > begin && rows > m_.memory.rows_per_pass) break;
+      if (end > begin && rows > context_.memory.rows_per_pass) break;
       notes_[end].pass = static_cast<int64_t>(begin);
       notes_[end].weights = {1 / all_counts.tokens};
     }
     learn_from(prompts, begin, end, all_counts.tokens, sums);
   }
   const Sums all = over_ranks(sums);
-  StepFigures result;
+  StepResult result;
   result.nothing_left = all_counts.tokens == 0;
   result.loss = all.nll;
   result.finite = all.nonfinite == 0;
@@ -78,24 +79,27 @@ void SftStage::learn_from(std::vector<BatchPrompt>& prompts, std::size_t begin, 
   if (config_.trainable == Trainable::kAll) {
     std::vector<PreparedSample> samples;
     for (std::size_t k = begin; k < end; ++k) samples.push_back(std::move(prompts[k].sample));
-    const std::vector<at::Tensor> features = image_features(m_.model, samples);
+    const std::vector<at::Tensor> features = image_features(context_.model, samples);
     for (std::size_t k = begin; k < end; ++k) {
       groups_[k].features_MD = features[k - begin];
       notes_[k].patches = std::move(samples[k - begin].patches.values);
     }
   } else {
-    for (std::size_t k = begin; k < end; ++k) groups_[k].features_MD = m_.features.features(prompts[k].sample);
+    for (std::size_t k = begin; k < end; ++k) groups_[k].features_MD = context_.features.features(prompts[k].sample);
   }
   clock_.enter("policy");
-  m_.model->train();
+  context_.model->train();
   const PackedGroups packed =
-      pack_groups({groups_.data() + begin, end - begin}, m_.model->config(), Prefix::kShared, m_.device);
-  const LossSlope slope = [&](const at::Tensor& logp_C, int64_t) { return at::full_like(logp_C, -1 / tokens); };
-  TokenLogprobs now = token_logprobs(m_.model, packed, /*temperature=*/1, slope, m_.memory.logits_at_once);
+      pack_groups({groups_.data() + begin, end - begin}, context_.model->config(), Prefix::kShared, context_.device);
+  const LogprobGradient logprob_gradient = [&](const at::Tensor& logp_C, int64_t) {
+    return at::full_like(logp_C, -1 / tokens);
+  };
+  TokenLogprobs now =
+      token_logprobs(context_.model, packed, /*temperature=*/1, logprob_gradient, context_.memory.logits_at_once);
   clock_.enter("backward");
   now.backward();
   parameters_.collect_gradients();
-  m_.model->eval();
+  context_.model->eval();
   sums.nll -= (now.logp_M.sum() / tokens).item<double>();
   sums.entropy += now.entropy_M.sum().item<double>();
   sums.top1 += now.top1_M.sum().item<double>();
@@ -107,8 +111,8 @@ std::vector<BatchGroup> SftStage::batch(int64_t) {
   for (std::size_t k = 0; k < batch.size(); ++k) {
     BatchGroup& group = batch[k];
     group.tokens = groups_[k];
-    group.prompt = m_.tokenizer.decode(groups_[k].ids, /*skip_special=*/true);
-    group.texts = {m_.tokenizer.decode(groups_[k].completions.front(), /*skip_special=*/true)};
+    group.prompt = context_.tokenizer.decode(groups_[k].ids, /*skip_special=*/true);
+    group.texts = {context_.tokenizer.decode(groups_[k].completions.front(), /*skip_special=*/true)};
     group.advantages = {1};  // the loss is that of stage grpo with policy_loss logp and nothing else
   }
   return batch;

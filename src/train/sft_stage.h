@@ -1,21 +1,21 @@
 #pragma once
 
 #include "batches.h"
+#include "context.h"
 #include "lriad/dist/communicator.h"
 #include "lriad/grpo/token_logprobs.h"
 #include "lriad/train/optimizer.h"
-#include "materials.h"
 #include "phase_clock.h"
 #include "training_stage.h"
 
 namespace lriad {
 
 /// Stage sft (cold start): mean negative log-likelihood of all target tokens of the step, target text and end token,
-/// given picture and prompt; LoRA or all weights, vision tower included.
+/// given image and prompt; LoRA or all weights, vision tower included.
 class SftStage : public TrainingStage {
  public:
-  SftStage(Materials& materials, FlatParameters& parameters, Communicator& communicator, PhaseClock& clock);
-  StepFigures gradients(int64_t step) override;
+  SftStage(RunContext& context, FlatParameters& parameters, Communicator& communicator, PhaseClock& clock);
+  StepResult gradients(int64_t step) override;
   int64_t steps_per_epoch() const override { return batches_.per_epoch(); }
   std::vector<BatchGroup> batch(int64_t step) override;
   void save(TrainerState& trainer, std::map<std::string, at::Tensor>& state) const override;
@@ -29,7 +29,7 @@ class SftStage : public TrainingStage {
   void learn_from(std::vector<BatchPrompt>& prompts, std::size_t begin, std::size_t end, double tokens, Sums& sums);
   Sums over_ranks(const Sums& own);
 
-  Materials& m_;
+  RunContext& context_;
   const Config& config_;
   FlatParameters& parameters_;
   Communicator& communicator_;

@@ -26,7 +26,7 @@ bool decays(const std::string& name, const at::Tensor& tensor) {
   return tensor.dim() > 1 && !name.ends_with(".bias") && name.find("norm") == std::string::npos;
 }
 
-std::unique_ptr<TrainingStage> make_stage(Materials& m, FlatParameters& parameters, Communicator& communicator,
+std::unique_ptr<TrainingStage> make_stage(RunContext& m, FlatParameters& parameters, Communicator& communicator,
                                           PhaseClock& clock) {
   if (m.config.stage == Stage::kSft) return std::make_unique<SftStage>(m, parameters, communicator, clock);
   return std::make_unique<GrpoStage>(m, parameters, communicator, clock);
@@ -52,31 +52,31 @@ Trainer::Impl::Impl(const LoadedConfig& loaded_config, const TrainOptions& given
     : loaded(loaded_config),
       options(given),
       communicator(world),
-      materials(load_materials(loaded_config.config, device, world.size())),
-      config(materials.config),
-      parameters(trained_parameters(materials.model, config.trainable)),
+      context(load_run_context(loaded_config.config, device, world.size())),
+      config(context.config),
+      parameters(trained_parameters(context.model, config.trainable)),
       optimizer(parameters, config.optim),
       guard(config.guard),
       clock(device) {
-  require_agreement(communicator, fingerprints(materials));
+  require_agreement(communicator, fingerprints(context));
   // Free memory differs between ranks and moments, and a checkpoint holds the same numbers for all of them.
-  int64_t &rows = materials.memory.rows_per_pass, &logits = materials.memory.logits_at_once;
+  int64_t &rows = context.memory.rows_per_pass, &logits = context.memory.logits_at_once;
   for (const auto& own :
        gather_numbers(communicator, {static_cast<double>(rows), static_cast<double>(logits)}, "sizes of a pass")) {
     rows = std::min(rows, static_cast<int64_t>(own[0]));
     logits = std::min(logits, static_cast<int64_t>(own[1]));
   }
-  if (!materials.memory.fits()) {
-    log_warning(concat("[train] the memory plan needs ", materials.memory.peak() >> 20, " MiB and ",
-                       materials.memory.memory_bytes >> 20, " MiB are free: see lriad-train --plan"));
+  if (!context.memory.fits()) {
+    log_warning(concat("[train] the memory plan needs ", context.memory.peak() >> 20, " MiB and ",
+                       context.memory.memory_bytes >> 20, " MiB are free: see lriad-train --plan"));
   }
-  stage = make_stage(materials, parameters, communicator, clock);
+  stage = make_stage(context, parameters, communicator, clock);
   const double epochs = config.train.num_train_epochs * static_cast<double>(stage->steps_per_epoch());
   total_steps = config.train.max_steps > 0 ? config.train.max_steps : static_cast<int64_t>(std::ceil(epochs));
 }
 
 int print_plan(const LoadedConfig& loaded, const at::Device& device, int64_t num_ranks) {
-  const PlanInput input = load_inputs(loaded.config, device, num_ranks).plan;
+  const PlanInput input = load_run_inputs(loaded.config, device, num_ranks).plan;
   const MemoryPlan plan = plan_memory(input);
   std::cout << plan.table();
   if (plan.fits()) return 0;
@@ -164,7 +164,7 @@ void Trainer::Impl::start_progress() {
 
 /// A phase of the step begins. A rank that is lost ends it here too, long before the next exchange.
 void Trainer::Impl::enter(const std::string& phase) {
-  communicator.set_place(concat("step ", present_step, ", ", phase));
+  communicator.set_position(concat("step ", present_step, ", ", phase));
   communicator.check();
   progress->phase(phase);
 }

@@ -4,13 +4,13 @@
 #include <memory>
 #include <optional>
 
-#include "lriad/train/guard.h"
-#include "lriad/train/metrics_log.h"
+#include "context.h"
+#include "lriad/health/guard.h"
+#include "lriad/run/metrics_log.h"
+#include "lriad/run/progress.h"
+#include "lriad/run/run_folder.h"
 #include "lriad/train/optimizer.h"
-#include "lriad/train/progress.h"
-#include "lriad/train/run_folder.h"
 #include "lriad/train/trainer.h"
-#include "materials.h"
 #include "phase_clock.h"
 #include "run_state.h"
 #include "training_stage.h"
@@ -36,20 +36,20 @@ struct Trainer::Impl {
   void start_progress();
   void enter(const std::string& phase);
   bool step(int64_t number);
-  bool update(const StepFigures& figures, StepMetrics& metrics, int64_t number);
+  bool update(const StepResult& figures, StepMetrics& metrics, int64_t number);
   double agreed_norm();
   void keep_batch(const StepHealth& health, const std::string& reason, int64_t number);
   void evaluate_step(int64_t number, StepMetrics& metrics);
-  void log_step(const StepFigures& figures, StepMetrics& metrics);
+  void log_step(const StepResult& figures, StepMetrics& metrics);
   void save();
   int agreed_signal();
   void finish();
-  RunState state() { return {materials, parameters, optimizer, *stage, guard, trainer}; }
+  RunState state() { return {context, parameters, optimizer, *stage, guard, trainer}; }
 
   LoadedConfig loaded;
   TrainOptions options;
   Communicator& communicator;
-  Materials materials;
+  RunContext context;
   const Config& config;
   FlatParameters parameters;
   AdamW optimizer;

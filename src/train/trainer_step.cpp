@@ -16,8 +16,8 @@ namespace lriad {
 namespace {
 
 /// The figures of a step that a terminal has room for.
-NamedFigures shown_figures(const StepMetrics& metrics) {
-  NamedFigures shown;
+NamedMetrics shown_metrics(const StepMetrics& metrics) {
+  NamedMetrics shown;
   const auto all = metrics.scalars();
   for (const char* name : {"loss", "reward", "accuracy", "recall/defect", "recall/normal", "zero_std/defect",
                            "zero_std/normal", "gradient_share/defect", "kl", "grad_norm", "learning_rate"}) {
@@ -33,8 +33,8 @@ NamedFigures shown_figures(const StepMetrics& metrics) {
 bool Trainer::Impl::step(int64_t number) {
   const auto start = std::chrono::steady_clock::now();
   parameters.zero_gradients();
-  const PassCounts before = materials.model->counts();
-  const StepFigures figures = stage->gradients(number);
+  const PassCounts before = context.model->counts();
+  const StepResult figures = stage->gradients(number);
   StepMetrics metrics(number, static_cast<double>(number) / static_cast<double>(stage->steps_per_epoch()));
   const bool go_on = update(figures, metrics, number);
   trainer.global_step = number;
@@ -47,27 +47,27 @@ bool Trainer::Impl::step(int64_t number) {
     }
   }
   if (config.train.eval_steps > 0 && number % config.train.eval_steps == 0) evaluate_step(number, metrics);
-  const NamedFigures phases = clock.finish();
+  const NamedMetrics phases = clock.finish();
   const double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
   metrics.add("time/step", seconds);
   for (const auto& [name, value] : phases) metrics.add("time/" + name, value);
   metrics.add("tokens_per_second", static_cast<double>(figures.tokens) / seconds);
-  const PassCounts after = materials.model->counts();
+  const PassCounts after = context.model->counts();
   const auto passes = sum_over_ranks(
-      communicator,
-      {static_cast<double>(after.rows - before.rows), static_cast<double>(after.pictures - before.pictures)}, "passes");
+      communicator, {static_cast<double>(after.rows - before.rows), static_cast<double>(after.images - before.images)},
+      "passes");
   metrics.add("passes/rows", passes[0]);
-  metrics.add("passes/pictures", passes[1]);
-  metrics.add("memory/peak_gb", peak_memory_gb(materials.device));
+  metrics.add("passes/images", passes[1]);
+  metrics.add("memory/peak_gb", peak_memory_gb(context.device));
   log_step(figures, metrics);
-  progress->step_done(number, shown_figures(metrics), phases, number % config.train.logging_steps == 0);
+  progress->step_done(number, shown_metrics(metrics), phases, number % config.train.logging_steps == 0);
   return go_on;
 }
 
 /// Sums the gradient over the ranks, lets the guard look, clips, moves the weights. A step without anything left, or
 /// one that the guard refuses, leaves weights and Adam as they are; the schedule goes on. False when the guard ends the
 /// run.
-bool Trainer::Impl::update(const StepFigures& figures, StepMetrics& metrics, int64_t number) {
+bool Trainer::Impl::update(const StepResult& figures, StepMetrics& metrics, int64_t number) {
   clock.enter("exchange");
   communicator.sum(parameters.gradients(), "gradient");
   clock.enter("optimizer");
@@ -110,7 +110,7 @@ double Trainer::Impl::agreed_norm() {
 void Trainer::Impl::keep_batch(const StepHealth& health, const std::string& reason, int64_t number) {
   clock.enter("guard");
   const std::filesystem::path folder = std::filesystem::path(config.output_dir) / "guard" / concat("step-", number);
-  StepBatch batch;
+  RefusedBatch batch;
   batch.step = number;
   batch.rank = communicator.rank();
   batch.num_ranks = communicator.size();
@@ -119,12 +119,12 @@ void Trainer::Impl::keep_batch(const StepHealth& health, const std::string& reas
   batch.guard = guard.save();
   batch.config = canonical_config(config);
   batch.last_saved = saved_step;
-  if (config.trainable == Trainable::kLora) batch.adapter = {materials.adapter, parameters.named_values()};
+  if (config.trainable == Trainable::kLora) batch.adapter = {context.adapter, parameters.named_values()};
   batch.groups = stage->batch(number);
   try {
     make_subfolder("train", folder.parent_path());
     make_subfolder("train", folder);
-    write_step_batch(folder / concat("rank-", communicator.rank(), ".safetensors"), batch);
+    write_refused_batch(folder / concat("rank-", communicator.rank(), ".safetensors"), batch);
     log_info(concat("the batch is kept: lriad-train --replay ", folder.string()));
   } catch (const Error& error) {
     log_warning(concat("[train] the batch cannot be kept for --replay: ", error.what()));
@@ -134,7 +134,7 @@ void Trainer::Impl::keep_batch(const StepHealth& health, const std::string& reas
 void Trainer::Impl::evaluate_step(int64_t number, StepMetrics& metrics) {
   clock.enter("evaluation");
   const std::string best = "eval_" + config.train.metric_for_best_model;
-  for (const auto& [name, value] : evaluate_model(materials, communicator)) {
+  for (const auto& [name, value] : evaluate_model(context, communicator)) {
     if (!value) {
       metrics.add_null(name);
       continue;
@@ -147,7 +147,7 @@ void Trainer::Impl::evaluate_step(int64_t number, StepMetrics& metrics) {
   }
 }
 
-void Trainer::Impl::log_step(const StepFigures& figures, StepMetrics& metrics) {
+void Trainer::Impl::log_step(const StepResult& figures, StepMetrics& metrics) {
   if (metrics.step() % config.train.logging_steps == 0) trainer.log_history.push_back(metrics.json());
   if (!files) return;
   files->lock.check();

@@ -9,13 +9,13 @@
 #include <utility>
 #include <vector>
 
-#include "lriad/train/checkpoint.h"
+#include "lriad/run/checkpoint.h"
 #include "step_batch.h"
 
 namespace lriad {
 
 /// What a stage tells of one step, over all ranks and alike on each.
-struct StepFigures {
+struct StepResult {
   std::vector<std::pair<std::string, std::optional<double>>> figures;  ///< for metrics.jsonl, in order; null: undefined
   double loss = 0;
   double kl = 0;                         ///< token mean, nats
@@ -30,7 +30,7 @@ class TrainingStage {
  public:
   virtual ~TrainingStage() = default;
   /// Adds this rank's part of the step's gradient to the flat buffer; collective.
-  virtual StepFigures gradients(int64_t step) = 0;
+  virtual StepResult gradients(int64_t step) = 0;
   virtual int64_t steps_per_epoch() const = 0;
   /// This rank's prompts and completions of the step that gradients() has just done, as the loss saw them.
   virtual std::vector<BatchGroup> batch(int64_t step) = 0;

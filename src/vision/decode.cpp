@@ -105,7 +105,7 @@ cv::Mat decode(std::string& bytes) {
   }
 }
 
-/// The picture turned as Pillow's exif_transpose() does for the EXIF orientation.
+/// The image turned as Pillow's exif_transpose() does for the EXIF orientation.
 Image turned(const Image& image, int orientation) {
   const bool sideways = orientation >= 5;
   Image out{sideways ? image.width : image.height, sideways ? image.height : image.width, {}};
@@ -140,7 +140,7 @@ Image decode_image(const std::filesystem::path& path, ResizeBackend backend) {
   cv::Mat mat = decode(bytes);
   const bool known = mat.depth() == CV_8U || mat.depth() == CV_16U;
   if (mat.empty() || !known || mat.channels() == 2)
-    fail("vision", name, ": the picture is damaged or of a kind that cannot be read");
+    fail("vision", name, ": the image is damaged or of a kind that cannot be read");
   if (header.alpha == 1 && mat.type() == CV_8UC4) divide_by_alpha(mat);
   Image image = to_rgb(mat);
   if (backend == ResizeBackend::kPil) whiten_transparent_colour(bytes, image);

@@ -7,7 +7,7 @@ namespace lriad {
 
 enum class ImageFormat { kPng, kJpeg, kBmp, kTiff };
 
-/// What a picture file says about itself before any pixel is decoded.
+/// What an image file says about itself before any pixel is decoded.
 struct ImageHeader {
   ImageFormat format = ImageFormat::kPng;
   uint64_t width = 0;  ///< as stored, before any rotation

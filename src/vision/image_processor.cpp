@@ -67,7 +67,7 @@ ImageSettings read_image_settings(const std::filesystem::path& model_dir, const 
   read_size(root, "merge_size", 16, path.string(), settings.merge_size);
   if (settings.patch_size * settings.merge_size > kMaxFactor) {
     fail("vision", path.string(), ": patch_size ", settings.patch_size, " times merge_size ", settings.merge_size,
-         " is the least side of a picture, expected at most ", kMaxFactor);
+         " is the least side of an image, expected at most ", kMaxFactor);
   }
   read_triple(root, "image_mean", path.string(), settings.mean);
   read_triple(root, "image_std", path.string(), settings.std);

@@ -86,7 +86,7 @@ __attribute__((always_inline)) inline void weigh(const uint8_t* source, int64_t 
   for (int64_t k = 0; k < kLanes; ++k) out[k] = static_cast<uint8_t>(std::clamp(sums[k] >> precision, 0, 255));
 }
 
-/// Rows first_row .. first_row + rows of the picture, all of whose pixels of one column stand together: [width, 8 rows,
+/// Rows first_row .. first_row + rows of the image, all of whose pixels of one column stand together: [width, 8 rows,
 /// 3].
 void gather_tile(const Image& in, int64_t first_row, int64_t rows, std::vector<uint8_t>& tile) {
   for (int64_t r = 0; r < rows; ++r) {
@@ -131,7 +131,7 @@ Image resize_width(const Image& in, int64_t width, ResizeBackend backend) {
 
 Image resize_height(const Image& in, int64_t height, ResizeBackend backend) {
   const Axis axis = make_axis(in.height, height, backend);
-  // Pictures of fewer than 16 columns are summed in wider rows.
+  // Images of fewer than 16 columns are summed in wider rows.
   const int64_t row_bytes = std::max(in.width * 3, kLanes);
   std::vector<uint8_t> padded;
   if (row_bytes != in.width * 3) {

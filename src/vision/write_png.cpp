@@ -19,16 +19,16 @@ std::string encode(const cv::Mat& bgr, const std::string& extension, const std::
   try {
     done = cv::imencode(extension, bgr, bytes, options);
   } catch (const cv::Exception& error) {
-    fail("vision", "cannot encode a picture as ", extension, ": ", error.what());
+    fail("vision", "cannot encode an image as ", extension, ": ", error.what());
   }
-  if (!done) fail("vision", "cannot encode a picture as ", extension);
+  if (!done) fail("vision", "cannot encode an image as ", extension);
   return std::string(bytes.begin(), bytes.end());
 }
 
 cv::Mat to_bgr(const Image& image) {
   if (image.height <= 0 || image.width <= 0 ||
       image.rgb.size() != static_cast<size_t>(image.height) * static_cast<size_t>(image.width) * 3) {
-    fail("vision", "picture of ", image.width, " x ", image.height, " with ", image.rgb.size(),
+    fail("vision", "image of ", image.width, " x ", image.height, " with ", image.rgb.size(),
          " bytes cannot be written");
   }
   // OpenCV's header type takes a mutable pointer; cvtColor only reads it.

@@ -19,7 +19,7 @@ using nlohmann::json;
 using ::testing::HasSubstr;
 using ::testing::StartsWith;
 
-/// lriad-eval on a tiny random model and eight pictures of two objects.
+/// lriad-eval on a tiny random model and eight images of two objects.
 class Eval : public ::testing::Test {
  protected:
   static void SetUpTestSuite() {
@@ -64,7 +64,7 @@ class Eval : public ::testing::Test {
 TEST_F(Eval, WritesAnswersFiguresAndReportAndPrintsTheTable) {
   const Ended run = evaluate({"--token-ids", "--logprobs"});
   ASSERT_EQ(run.code, 0) << run.err;
-  EXPECT_THAT(run.out, HasSubstr("all pictures"));
+  EXPECT_THAT(run.out, HasSubstr("all images"));
   EXPECT_THAT(run.out, HasSubstr(at("metrics.json").string()));
   ASSERT_EQ(predictions().size(), 8u);
   for (const json& line : predictions()) {
@@ -101,7 +101,7 @@ TEST_F(Eval, RefusesToMixAnswersThatWereMadeOtherwise) {
   EXPECT_THAT(other.err, HasSubstr("image_max_pixels"));
   const Ended fewer = evaluate({"--resume", "--limit", "4"});
   EXPECT_EQ(fewer.code, 2);
-  EXPECT_THAT(fewer.err, HasSubstr("not among the pictures asked for"));
+  EXPECT_THAT(fewer.err, HasSubstr("not among the images asked for"));
   EXPECT_EQ(bytes(), before);
 }
 
@@ -146,15 +146,15 @@ TEST_F(Eval, ScoresImportedPredictionsWithoutAModel) {
 }
 
 TEST_F(Eval, AnswersForFilesWithoutLabels) {
-  const std::string picture = data() + "/gear/train/good/000.png";
+  const std::string image = data() + "/gear/train/good/000.png";
   const Ended run =
-      run_program_file("lriad-eval", {"--model", model(), "--images", picture, "--object", "gear", "--output",
+      run_program_file("lriad-eval", {"--model", model(), "--images", image, "--object", "gear", "--output",
                                       at("").parent_path().string(), "--max-new-tokens", "2"});
   ASSERT_EQ(run.code, 0) << run.err;
-  EXPECT_THAT(run.out, HasSubstr(picture));
+  EXPECT_THAT(run.out, HasSubstr(image));
   ASSERT_EQ(predictions().size(), 1u);
   EXPECT_EQ(predictions()[0]["label"], nullptr);
-  EXPECT_EQ(predictions()[0]["image"], picture);
+  EXPECT_EQ(predictions()[0]["image"], image);
 }
 
 TEST_F(Eval, NamesWhatIsMissingAndLeavesNothingBehind) {

@@ -113,10 +113,10 @@ TEST_F(MakeData, RefusesBadOptionsByName) {
   EXPECT_FALSE(fs::exists(folder_ / "x"));
 }
 
-int64_t orange_pixels(const PartPicture& picture) {
+int64_t orange_pixels(const PartImage& image) {
   int64_t count = 0;
-  for (size_t i = 0; i < picture.image.rgb.size(); i += 3) {
-    if (picture.image.rgb[i] > picture.image.rgb[i + 2] + 90) ++count;
+  for (size_t i = 0; i < image.image.rgb.size(); i += 3) {
+    if (image.image.rgb[i] > image.image.rgb[i + 2] + 90) ++count;
   }
   return count;
 }

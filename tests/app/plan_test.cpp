@@ -1,10 +1,9 @@
 // The memory plan beside what libtorch's allocator was asked for.
-#include "lriad/train/plan.h"
-
 #include <gtest/gtest.h>
 
+#include "lriad/run/memory_plan.h"
+#include "lriad/run/run_context.h"
 #include "support/counting_allocator.h"
-#include "train/materials.h"
 #include "training_run.h"
 
 namespace lriad {
@@ -48,7 +47,7 @@ INSTANTIATE_TEST_SUITE_P(
                       Setting{"own_prompts", {"train.shared_prefix=off"}},
                       Setting{"several_passes", {"train.token_budget=300"}},
                       Setting{"long", {"rollout.max_completion_length=128", "rollout.num_generations=8"}},
-                      Setting{"pictures", {"image.max_pixels=401408", "image.min_pixels=401408"}},
+                      Setting{"images", {"image.max_pixels=401408", "image.min_pixels=401408"}},
                       Setting{"layers_again", {"model.gradient_checkpointing=on", "rollout.max_completion_length=128"}},
                       Setting{"cold_start", {"stage=sft"}},
                       Setting{"all_weights",
@@ -68,7 +67,7 @@ int64_t planned(const MemoryPlan& plan) {
 TEST_P(Plan, IsWithinATenthOfTheAllocatorsPeak) {
   CountingAllocator& allocator = CountingAllocator::instance();
   const LoadedConfig loaded = config("run", sets(GetParam().sets));
-  const MemoryPlan plan = plan_memory(load_inputs(loaded.config, at::kCPU, 1).plan);
+  const MemoryPlan plan = plan_memory(load_run_inputs(loaded.config, at::kCPU, 1).plan);
   const auto communicator = make_communicator(World{}, at::kCPU, 60);
   Trainer trainer(loaded, {"auto", /*dry_run=*/false}, *communicator, at::kCPU);
   const int64_t before = allocator.held();

@@ -36,7 +36,7 @@ TEST(Quickstart, TrainsAndEvaluatesBeforeAndAfterAndIsDoneTheSecondTime) {
   const TempFolder folder;
   const fs::path run = folder.path() / "run";
   const std::string first = run_quickstart(folder.path());
-  for (const char* part : {"Before GRPO", "After GRPO", "all pictures", "always normal", "report/index.html"}) {
+  for (const char* part : {"Before GRPO", "After GRPO", "all images", "always normal", "report/index.html"}) {
     EXPECT_THAT(first, HasSubstr(part));
   }
   EXPECT_TRUE(fs::exists(run / "sft" / "model.safetensors"));

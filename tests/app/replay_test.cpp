@@ -1,4 +1,4 @@
-// Batches that the health guard refused, kept and computed again.
+// Batches that the health guard refused, kept and recomputed.
 #include <gmock/gmock.h>
 
 #include <cmath>
@@ -6,7 +6,7 @@
 
 #include "app/program.h"
 #include "app/training_run.h"
-#include "train/step_batch.h"
+#include "lriad/health/refused_batch.h"
 
 namespace lriad {
 namespace {
@@ -66,7 +66,7 @@ TEST_F(Replay, GivesTheFiguresOfTheRefusedStepAgain) {
 }
 
 TEST_F(Replay, ServesLaterIterationsAndTheColdStart) {
-  // Without dropout the first iteration is still at its anchor.
+  // Without dropout the first iteration is still at its reference.
   const Path batch = refused_batch("iterations", {"guard.max_kl=1e-9", "grpo.num_iterations=2"}, 2);
   expect_as_recorded(replay(batch).out, "kl");
   const Path sft = refused_batch("sft", {"guard.max_grad_norm=1e-6", "stage=sft"});
@@ -87,9 +87,9 @@ TEST_F(Replay, TakesAllWeightsFromACheckpoint) {
   EXPECT_THAT(again.out, HasSubstr("checkpoint-1\n"));
   EXPECT_EQ(again.code, 3) << again.err;
   for (const char* figure : {"loss", "grad_norm"}) expect_as_recorded(again.out, figure, /*tolerance=*/1e-6);
-  StepBatch part = read_step_batch(batch / "rank-0.safetensors");
+  RefusedBatch part = read_refused_batch(batch / "rank-0.safetensors");
   part.groups[0].patches.pop_back();
-  write_step_batch(batch / "rank-0.safetensors", part);
+  write_refused_batch(batch / "rank-0.safetensors", part);
   const Ended cut = replay(batch);
   EXPECT_EQ(cut.code, 2);
   EXPECT_THAT(cut.err, HasSubstr("do not fill its grid"));
@@ -97,10 +97,10 @@ TEST_F(Replay, TakesAllWeightsFromACheckpoint) {
 
 TEST_F(Replay, NamesTheOneCompletionThatIsNotFinite) {
   const Path file = refused_batch("nan", {"guard.max_grad_norm=1e-6"}) / "rank-0.safetensors";
-  StepBatch batch = read_step_batch(file);
+  RefusedBatch batch = read_refused_batch(file);
   BatchGroup& group = batch.groups.at(1);
-  group.anchor_M[0] = NAN;
-  write_step_batch(file, batch);
+  group.reference_M[0] = NAN;
+  write_refused_batch(file, batch);
   const Ended again = replay(file);
   EXPECT_EQ(again.code, 3);
   const auto marked = marked_lines(again.out);
@@ -112,16 +112,16 @@ TEST_F(Replay, NamesTheOneCompletionThatIsNotFinite) {
 
 TEST_F(Replay, KeepsWhatWasWritten) {
   const Path file = refused_batch("kept", {"guard.max_grad_norm=1e-6"}) / "rank-0.safetensors";
-  const StepBatch batch = read_step_batch(file);
+  const RefusedBatch batch = read_refused_batch(file);
   EXPECT_EQ(batch.groups.size(), 4u);
   for (const BatchGroup& group : batch.groups) {
     EXPECT_EQ(group.size(), 4u);
     EXPECT_THAT(group.prompt, HasSubstr("Analyze the given image"));
-    EXPECT_TRUE(group.policy_M.defined() && group.anchor_M.defined());
+    EXPECT_TRUE(group.policy_M.defined() && group.reference_M.defined());
     EXPECT_EQ(group.policy_M.size(0), group.num_tokens());
   }
   const std::string before = bytes(file);
-  write_step_batch(file, batch);
+  write_refused_batch(file, batch);
   EXPECT_EQ(bytes(file), before);
 }
 

@@ -15,7 +15,7 @@
 #include "lriad/core/files.h"
 #include "lriad/core/log.h"
 #include "lriad/model/adapter_files.h"
-#include "lriad/train/checkpoint.h"
+#include "lriad/run/checkpoint.h"
 #include "lriad/train/trainer.h"
 #include "src/app/tool_commands.h"
 #include "src/app/tool_make_data.h"

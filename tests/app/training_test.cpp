@@ -165,8 +165,8 @@ TEST_F(TrainingRun, AWarmVisionCacheChangesNothing) {
   EXPECT_EQ(adapter_bytes("cold", 4), adapter_bytes("off", 4));
   EXPECT_EQ(adapter_bytes("warm", 4), adapter_bytes("off", 4));
   EXPECT_EQ(bytes(at("warm") / "completions.jsonl"), bytes(at("off") / "completions.jsonl"));
-  for (const Json& line : metrics("off")) EXPECT_EQ(line["passes/pictures"], 4);
-  for (const Json& line : metrics("warm")) EXPECT_EQ(line["passes/pictures"], 0);
+  for (const Json& line : metrics("off")) EXPECT_EQ(line["passes/images"], 4);
+  for (const Json& line : metrics("warm")) EXPECT_EQ(line["passes/images"], 0);
 }
 
 /// P + sum of (tokens - 1) rows a group in each of the reference's and the policy's pass, P in prefill, and one row a
@@ -189,7 +189,7 @@ TEST_F(TrainingRun, PassesSeeEachPromptOnceAndNoPadding) {
     const int64_t decoded = line["passes/rows"].get<int64_t>() - 2 * training - prompts;
     EXPECT_GE(decoded, tokens - completions);
     EXPECT_LE(decoded, completions * (longest - 1));
-    EXPECT_EQ(line["passes/pictures"], 4);
+    EXPECT_EQ(line["passes/images"], 4);
   }
 }
 
@@ -204,7 +204,7 @@ TEST_F(TrainingRun, OldCheckpointsMakeRoom) {
   EXPECT_EQ(bytes(at("limit") / "adapter_model.safetensors"), adapter_bytes("limit", 4));
 }
 
-TEST_F(TrainingRun, ABadPictureIsSkippedByNameOrFatal) {
+TEST_F(TrainingRun, ABadImageIsSkippedByNameOrFatal) {
   std::filesystem::copy(at("data"), at("damaged"), std::filesystem::copy_options::recursive);
   for (const char* name : {"images/gear/train/good/003.png", "images/ring/train/good/005.png"}) {
     ASSERT_TRUE(std::filesystem::exists(at("damaged") / name));

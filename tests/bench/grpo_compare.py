@@ -1,10 +1,10 @@
 """GRPO steps side by side: lriad-train, TRL's GRPOTrainer and a loop as Visual-RFT published it, on the same random models,
-pictures, prompt, lengths and number of threads.
+images, prompt, lengths and number of threads.
 
     python grpo_compare.py --bin-dir build/bin [--work DIR] [--threads 1] [--sizes tiny small]
 
 Prints a Markdown table: median seconds of a step (the first left out), peak resident memory above a process that has loaded its
-libraries and done nothing, rows through the language model and pictures through the vision tower in a step (counted).
+libraries and done nothing, rows through the language model and images through the vision tower in a step (counted).
 """
 import argparse
 import json
@@ -22,8 +22,8 @@ Options: (A) defect (B) normal.
 The output answer format should be as follows:
 <think> ... </think> <answer>A or B</answer>
 Please strictly follow the format."""
-SIZES = {"tiny": {"picture": (56, 56), "prompts": 8, "new_tokens": 24, "steps": 6},
-         "small": {"picture": (896, 448), "prompts": 2, "new_tokens": 64, "steps": 3}}
+SIZES = {"tiny": {"image": (56, 56), "prompts": 8, "new_tokens": 24, "steps": 6},
+         "small": {"image": (896, 448), "prompts": 2, "new_tokens": 64, "steps": 3}}
 PEAK = "import resource,subprocess,sys; subprocess.run(sys.argv[1:], check=True, stdout=subprocess.DEVNULL); " \
        "print(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1024)"
 
@@ -42,10 +42,10 @@ def make_inputs(bin_dir, work, size):
         subprocess.run([*tool, "make-model", "--output", model, "--size", size, "--dtype", "float32", "--quiet"], check=True)
     if not data.exists():
         subprocess.run([*tool, "make-data", "--output", raw, "--images", "8", "--defect-rate", "0.5", "--size",
-                        str(min(SIZES[size]["picture"])), "--quiet"], check=True)
+                        str(min(SIZES[size]["image"])), "--quiet"], check=True)
         for file in raw.rglob("*.png"):
             (data / file.relative_to(raw)).parent.mkdir(parents=True, exist_ok=True)
-            Image.open(file).resize(SIZES[size]["picture"]).save(data / file.relative_to(raw))
+            Image.open(file).resize(SIZES[size]["image"]).save(data / file.relative_to(raw))
     return model, data
 
 
@@ -67,7 +67,7 @@ def run_ours(bin_dir, work, size, model, data, threads):
     lines = [json.loads(line) for line in (output / "metrics.jsonl").read_text().splitlines()]
     return {"seconds": [line["time/step"] for line in lines], "peak_mib": peak - idle,
             "rows": statistics.mean(line["passes/rows"] for line in lines),
-            "pictures": statistics.mean(line["passes/pictures"] for line in lines)}
+            "images": statistics.mean(line["passes/images"] for line in lines)}
 
 
 def run_rival(kind, work, size, model, data, threads):
@@ -93,18 +93,18 @@ def main():
     options = parser.parse_args()
     work = options.work or Path(tempfile.mkdtemp(prefix="bench_"))
     work.mkdir(parents=True, exist_ok=True)
-    print(f"| model, {options.threads} thread(s) | trainer | s/step | ours is faster by | peak MiB | of the rival's | LM rows | pictures |")
+    print(f"| model, {options.threads} thread(s) | trainer | s/step | ours is faster by | peak MiB | of the rival's | LM rows | images |")
     print("|---|---|--:|--:|--:|--:|--:|--:|")
     for size in options.sizes:
         inputs = make_inputs(options.bin_dir.resolve(), work.resolve(), size)
         ours = run_ours(options.bin_dir.resolve(), work.resolve(), size, *inputs, options.threads)
         own = statistics.median(ours["seconds"][1:])
-        print(f"| {size} | lriad-train | {own:.3f} | | {ours['peak_mib']:.0f} | | {ours['rows']:.0f} | {ours['pictures']:.0f} |", flush=True)
+        print(f"| {size} | lriad-train | {own:.3f} | | {ours['peak_mib']:.0f} | | {ours['rows']:.0f} | {ours['images']:.0f} |", flush=True)
         for kind in ("trl", "visual_rft"):
             rival = run_rival(kind, work.resolve(), size, *inputs, options.threads)
             seconds = statistics.median(rival["seconds"][1:])
             print(f"| {size} | {kind} | {seconds:.3f} | {seconds / own:.1f}x | {rival['peak_mib']:.0f} | "
-                  f"{ours['peak_mib'] / rival['peak_mib']:.2f} | {rival['rows']:.0f} | {rival['pictures']:.0f} |", flush=True)
+                  f"{ours['peak_mib'] / rival['peak_mib']:.2f} | {rival['rows']:.0f} | {rival['images']:.0f} |", flush=True)
 
 
 if __name__ == "__main__":

@@ -32,20 +32,20 @@ def peak_mib():
 
 
 class Counter:
-    """Rows through the language model and pictures through the tower."""
+    """Rows through the language model and images through the tower."""
 
     def __init__(self, model):
-        self.rows = self.pictures = 0
+        self.rows = self.images = 0
         base = model.model
         base.language_model.register_forward_pre_hook(self.count_rows, with_kwargs=True)
-        base.visual.register_forward_pre_hook(self.count_pictures, with_kwargs=True)
+        base.visual.register_forward_pre_hook(self.count_images, with_kwargs=True)
 
     def count_rows(self, _, args, kwargs):
         embeds = kwargs.get("inputs_embeds")
         self.rows += embeds.shape[0] * embeds.shape[1]
 
-    def count_pictures(self, _, args, kwargs):
-        self.pictures += kwargs["grid_thw"].shape[0]
+    def count_images(self, _, args, kwargs):
+        self.images += kwargs["grid_thw"].shape[0]
 
 
 def samples(settings):
@@ -100,9 +100,9 @@ def completion_logprobs(model, inputs, length):
 
 
 def visual_rft_step(model, processor, optimizer, batch, settings):
-    """src/virft/src/open_r1/trainer/grpo_trainer.py: one prompt at a time, its picture again for each completion and pass."""
+    """src/virft/src/open_r1/trainer/grpo_trainer.py: one prompt at a time, its image again for each completion and pass."""
     G = settings["generations"]
-    banned = [model.config.image_token_id, model.config.video_token_id]  # it would fail on its own picture tokens
+    banned = [model.config.image_token_id, model.config.video_token_id]  # it would fail on its own image tokens
     for path, text in batch:
         content = [{"type": "image"}, {"type": "text", "text": text}]
         chat = processor.apply_chat_template([{"role": "user", "content": content}], add_generation_prompt=True)
@@ -154,7 +154,7 @@ def main():
     seconds, counter = {"trl": run_trl, "visual_rft": run_visual_rft}[kind](settings)
     steps = settings["steps"]
     print(json.dumps({"seconds": seconds, "peak_mib": peak_mib() - before, "rows": counter.rows / steps,
-                      "pictures": counter.pictures / steps}))
+                      "images": counter.images / steps}))
 
 
 if __name__ == "__main__":

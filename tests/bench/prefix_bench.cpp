@@ -50,7 +50,7 @@ double median(std::vector<double> values) {
 }
 
 Point measure(Qwen2Vl& model, int64_t prompt, int64_t generations) {
-  const RolloutPrompt text = tiny_prompt(model, prompt, {}, 3);
+  const GenerationPrompt text = tiny_prompt(model, prompt, {}, 3);
   const PromptGroup group = tiny_group(text, std::vector<int64_t>(static_cast<std::size_t>(generations), kTokens), 4);
   std::vector<double> shared, own;
   for (int round = 0; round < kRounds; ++round) {

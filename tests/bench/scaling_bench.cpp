@@ -21,7 +21,7 @@ namespace lriad {
 namespace {
 
 constexpr int64_t kPromptsPerRank = 2;
-constexpr double kTextTokens = 88;  // of a prompt, besides its picture
+constexpr double kTextTokens = 88;  // of a prompt, besides its image
 
 // Qwen2-VL-7B on an A40 at 85% of its bandwidth and 95 TFLOP/s in bfloat16.
 constexpr double kBytesPerSecond = 0.85 * 696e9, kOperationsPerSecond = 95e12;
@@ -42,11 +42,11 @@ struct Prompt {
 double rank_seconds(const std::vector<const Prompt*>& prompts) {
   double longest = 0, decode = 0, operations = 0;
   for (const Prompt* prompt : prompts) longest = std::max(longest, std::ranges::max(prompt->lengths));
-  for (double place = 0; place < longest; ++place) {
+  for (double prompt_index = 0; prompt_index < longest; ++prompt_index) {
     double cache = 0;
     for (const Prompt* prompt : prompts) {
-      const auto alive = std::ranges::count_if(prompt->lengths, [&](double length) { return length > place; });
-      cache += static_cast<double>(alive) * (prompt->tokens() + place);
+      const auto alive = std::ranges::count_if(prompt->lengths, [&](double length) { return length > prompt_index; });
+      cache += static_cast<double>(alive) * (prompt->tokens() + prompt_index);
     }
     decode += (kWeightBytes + kCacheBytesPerToken * cache) / kBytesPerSecond;
   }
@@ -102,9 +102,10 @@ std::vector<int64_t> ranks_of(const std::vector<const Prompt*>& batch, int64_t r
     const double completions = dealing == Dealing::kKnownLengths ? known : generations * limit / 2;
     costs.push_back(static_cast<int64_t>(prompt->tokens() + completions));
   }
-  if (dealing != Dealing::kInTurn) return deal(costs, ranks);
+  if (dealing != Dealing::kInTurn) return assign_prompts(costs, ranks);
   std::vector<int64_t> result(batch.size());
-  for (std::size_t place = 0; place < batch.size(); ++place) result[place] = static_cast<int64_t>(place) % ranks;
+  for (std::size_t prompt_index = 0; prompt_index < batch.size(); ++prompt_index)
+    result[prompt_index] = static_cast<int64_t>(prompt_index) % ranks;
   return result;
 }
 
@@ -120,8 +121,8 @@ double throughput(const std::vector<Prompt>& prompts, int64_t ranks, Dealing dea
     double slowest = 0;
     for (int64_t rank = 0; rank < ranks; ++rank) {
       std::vector<const Prompt*> own;
-      for (std::size_t place = 0; place < batch.size(); ++place) {
-        if (dealt[place] == rank) own.push_back(batch[place]);
+      for (std::size_t prompt_index = 0; prompt_index < batch.size(); ++prompt_index) {
+        if (dealt[prompt_index] == rank) own.push_back(batch[prompt_index]);
       }
       slowest = std::max(slowest, rank_seconds(own));
     }
@@ -165,9 +166,9 @@ int run(const std::string& file) {
   }
   std::cout << "\nTimes the prompts per second of one rank (share of ideal), " << kPromptsPerRank
             << " prompts a rank:\n";
-  print_table("lengths as recorded, all pictures 512 tokens", equal, limit, exchanges);
-  print_table("lengths as recorded, pictures of 128 to 512 tokens", mixed, limit, exchanges);
-  print_table("lengths stretched to a limit of 256, pictures of 128 to 512 tokens", stretched, 256, exchanges);
+  print_table("lengths as recorded, all images 512 tokens", equal, limit, exchanges);
+  print_table("lengths as recorded, images of 128 to 512 tokens", mixed, limit, exchanges);
+  print_table("lengths stretched to a limit of 256, images of 128 to 512 tokens", stretched, 256, exchanges);
   return 0;
 }
 

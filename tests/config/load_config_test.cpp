@@ -130,7 +130,7 @@ TEST(Presets, LeaveKeysThatSomebodySet) {
   input.files = {files.write("a.yaml", kNeeded + "grpo: {kl_anchor: base}\npreset: visual_rft\n")};
   input.sets = {"preset=lriad_paper", "grpo.std=unbiased"};
   LoadedConfig loaded = load_config(input);
-  EXPECT_EQ(loaded.config.grpo.kl_anchor, KlAnchor::kBase);
+  EXPECT_EQ(loaded.config.grpo.kl_anchor, KlReference::kBase);
   EXPECT_EQ(loaded.config.grpo.std, StdKind::kUnbiased);
   EXPECT_EQ(loaded.origins["grpo.policy_loss"], "preset lriad_paper");
   EXPECT_EQ(loaded.origins["grpo.kl_anchor"], files.folder() + "a.yaml:4");
@@ -185,7 +185,7 @@ TEST(ShippedConfigs, RepeatThePublishedRun) {
     EXPECT_EQ(config.preset, "lriad_paper");
     EXPECT_EQ(config.rollout.num_generations, 4);
     EXPECT_EQ(config.rollout.max_completion_length, 256);
-    EXPECT_EQ(config.grpo.kl_anchor, KlAnchor::kBase);
+    EXPECT_EQ(config.grpo.kl_anchor, KlReference::kBase);
     EXPECT_EQ(config.grpo.std, preset.grpo.std);
     EXPECT_EQ(config.reward.focal.where, preset.reward.focal.where);
     ASSERT_TRUE(config.eval_data.has_value());

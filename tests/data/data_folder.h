@@ -24,7 +24,7 @@ class DataFolder {
   void files(const std::vector<std::string>& relatives) const {
     for (const std::string& relative : relatives) file(relative);
   }
-  void picture(const std::string& relative, int64_t height, int64_t width) const {
+  void image(const std::string& relative, int64_t height, int64_t width) const {
     file(relative, encode_png({height, width, std::vector<uint8_t>(static_cast<size_t>(height * width * 3), 90)}));
   }
 

@@ -145,8 +145,8 @@ TEST(ReadImages, RefusesMissingPathsEmptyFoldersAndLinksBack) {
   data.files({"b/2.png", "empty/notes.txt"});
   const std::string root = data.path().string();
   EXPECT_THAT([&] { read_images({root + "/none.png"}, "part"); }, refuses("none.png", "No such file"));
-  EXPECT_THAT([&] { read_images({root + "/empty"}, "part"); }, refuses("/empty", "has no pictures"));
-  EXPECT_THAT([&] { read_images({}, "part"); }, refuses("no pictures", ""));
+  EXPECT_THAT([&] { read_images({root + "/empty"}, "part"); }, refuses("/empty", "has no images"));
+  EXPECT_THAT([&] { read_images({}, "part"); }, refuses("no images", ""));
   fs::create_directory_symlink("..", data.path() / "b/up");
   EXPECT_THAT([&] { read_images({root}, "part"); }, refuses("b/up", "is a link back"));
 }

@@ -98,7 +98,7 @@ TEST_F(Mvtec, RefusesRootsThatHoldNothing) {
   EXPECT_THAT([&] { read(); }, refuses("metal_nut", "give the folder above it"));
   fs::create_directories(data_.path() / "empty/bottle/train");
   section_.root = (data_.path() / "empty").string();
-  EXPECT_THAT([&] { read(); }, refuses("empty", "has no pictures of split all"));
+  EXPECT_THAT([&] { read(); }, refuses("empty", "has no images of split all"));
   fs::create_symlink(data_.path() / "loop", data_.path() / "loop");
   section_.root = (data_.path() / "loop").string();
   EXPECT_THAT([&] { read(); }, refuses("loop", "symbolic links"));

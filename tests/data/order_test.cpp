@@ -14,7 +14,7 @@ namespace {
 using ::testing::HasSubstr;
 using ::testing::ThrowsMessage;
 
-/// 8 normal and 2 defect pictures of a, 3 normal ones of b.
+/// 8 normal and 2 defect images of a, 3 normal ones of b.
 Dataset small_set() {
   Dataset dataset;
   for (int64_t i = 0; i < 13; ++i) {
@@ -57,7 +57,7 @@ TEST(EpochOrder, AlternatesTheClassesEvenly) {
   }
   EXPECT_EQ(times[3] + times[7], 26);
   EXPECT_EQ(times[3], 13);
-  for (const auto& [index, count] : times) EXPECT_GE(count, 2) << index;  // 26 draws of 11 normal pictures
+  for (const auto& [index, count] : times) EXPECT_GE(count, 2) << index;  // 26 draws of 11 normal images
 }
 
 TEST(EpochOrder, AlternatesObjectsAndTheirClasses) {

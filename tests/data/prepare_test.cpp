@@ -19,9 +19,9 @@ class Prepare : public ::testing::Test {
   Prepare() : tokenizer_(Tokenizer::load(fs::path(LRIAD_GOLDEN_DIR) / "sentencepiece")) {
     prompt_.template_text = "Is the {object} whole?";
     for (int i = 0; i < 6; ++i) {
-      data_.picture("metal_nut/test/good/" + std::to_string(i) + ".png", 56, 28 * (i + 2));
+      data_.image("metal_nut/test/good/" + std::to_string(i) + ".png", 56, 28 * (i + 2));
     }
-    data_.file("metal_nut/test/good/bad.png", "no picture");
+    data_.file("metal_nut/test/good/bad.png", "no image");
     dataset_ = read_dataset(data_.section(DataFormat::kMvtec));
   }
   SamplePreparer preparer() const { return {tokenizer_, prompt_, {}}; }
@@ -32,7 +32,7 @@ class Prepare : public ::testing::Test {
   Dataset dataset_;
 };
 
-TEST_F(Prepare, ExpandsTheImageTokensOfThePicture) {
+TEST_F(Prepare, ExpandsTheImageTokensOfTheImage) {
   const PreparedSample prepared = preparer().prepare(dataset_.samples[3], 3);
   EXPECT_EQ(prepared.index, 3);
   EXPECT_EQ(prepared.patches.grid, (std::array<int64_t, 3>{1, 4, 10}));
@@ -45,9 +45,8 @@ TEST_F(Prepare, RefusesLongPromptsByTheHeaderAlone) {
   prompt_.max_prompt_length = static_cast<int64_t>(preparer().prepare(dataset_.samples[2], 2).prompt_ids.size());
   EXPECT_NO_THROW(preparer().check_prompt(dataset_.samples[2]));
   EXPECT_NO_THROW(preparer().prepare(dataset_.samples[2], 2));
-  const auto refused =
-      ThrowsMessage<Error>(AllOf(HasSubstr("[data] metal_nut/test/good/3.png: "), HasSubstr("10 of the picture"),
-                                 HasSubstr("prompt.max_prompt_length")));
+  const auto refused = ThrowsMessage<Error>(AllOf(HasSubstr("[data] metal_nut/test/good/3.png: "),
+                                                  HasSubstr("10 of the image"), HasSubstr("prompt.max_prompt_length")));
   EXPECT_THAT([&] { preparer().check_prompt(dataset_.samples[3]); }, refused);
   EXPECT_THAT([&] { preparer().prepare(dataset_.samples[3], 3); }, refused);
   EXPECT_NO_THROW(preparer().check_prompt(dataset_.samples[6]));
@@ -73,7 +72,7 @@ TEST_F(Prepare, PrefetchesInTheOrderAskedFor) {
   EXPECT_EQ(prefetcher.next().sample.index, 1);
 }
 
-TEST_F(Prepare, TellsAPromptTooLongFromABadPicture) {
+TEST_F(Prepare, TellsAPromptTooLongFromABadImage) {
   prompt_.max_prompt_length = 5;
   const SamplePreparer prepares = preparer();
   Prefetcher prefetcher(dataset_, prepares, 2, 4);

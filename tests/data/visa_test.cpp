@@ -61,7 +61,7 @@ TEST_F(Visa, TakesASplitFromItsTable) {
   EXPECT_THAT(images_of(read()), ElementsAre("candle/Data/Images/Anomaly/001.JPG"));
   section_.split = "train";
   section_.objects = {{"pcb1"}};
-  EXPECT_THAT([&] { read(); }, refuses("no pictures of split train", "wanted objects"));
+  EXPECT_THAT([&] { read(); }, refuses("no images of split train", "wanted objects"));
 }
 
 TEST_F(Visa, RefusesUnknownSplitsAndTables) {
@@ -76,7 +76,7 @@ TEST_F(Visa, RefusesUnknownSplitsAndTables) {
 TEST_F(Visa, RefusesTablesThatDoNotFitTheFolders) {
   section_.split = "test";
   write_table("1cls", {"candle,test,normal,../candle/Data/Images/Normal/0001.JPG,"});
-  EXPECT_THAT([&] { read(); }, refuses("1cls.csv line 2", "is no picture of the data set"));
+  EXPECT_THAT([&] { read(); }, refuses("1cls.csv line 2", "is no image of the data set"));
   write_table("1cls", {"candle,test,anomaly,candle/Data/Images/Normal/0001.JPG,"});
   EXPECT_THAT([&] { read(); }, refuses("line 2", "not by its folder"));
   write_table("1cls", {"candle,test,bad,candle/Data/Images/Normal/0001.JPG,"});

@@ -156,13 +156,13 @@ int64_t free_port() { return port_of(listen_on("127.0.0.1", 0)); }
 
 TEST(Rendezvous, RefusesAWrongTokenAndAWrongWorldSizeAndTakesTheRightRank) {
   const int64_t port = free_port();
-  std::string zero, good, stranger, bigger, taken;
+  std::string zero, good, other_program, bigger, taken;
   std::thread rank_zero([&] { zero = error_of(world_at(0, 2, port, "secret"), 20); });
-  stranger = error_of(world_at(1, 2, port, "guess"), 10);
+  other_program = error_of(world_at(1, 2, port, "guess"), 10);
   bigger = error_of(world_at(1, 3, port, "secret"), 10);
   good = error_of(world_at(1, 2, port, "secret"), 10);
   rank_zero.join();
-  EXPECT_THAT(stranger, HasSubstr("refused rank 1: the token is another run's"));
+  EXPECT_THAT(other_program, HasSubstr("refused rank 1: the token is another run's"));
   EXPECT_THAT(bigger, HasSubstr("refused rank 1: the world size is 3, rank 0 has 2"));
   EXPECT_EQ(good, "");
   EXPECT_EQ(zero, "");

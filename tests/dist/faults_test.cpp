@@ -19,7 +19,7 @@ using ::testing::HasSubstr;
 RankBody steps_with_fault(int64_t victim, const std::function<void()>& fault) {
   return [victim, fault](Communicator& communicator) {
     for (int step = 1; step <= 1000; ++step) {
-      communicator.set_place(concat("step ", step, ", rollout"));
+      communicator.set_position(concat("step ", step, ", rollout"));
       std::this_thread::sleep_for(std::chrono::milliseconds(20));
       if (step == 10 && communicator.rank() == victim) fault();
       at::Tensor flat = at::ones({1000});

@@ -50,7 +50,7 @@ class Import : public ::testing::Test {
   Dataset dataset_;
 };
 
-TEST_F(Import, ReadsCsvWithQuotesAndFindsPicturesByAnyName) {
+TEST_F(Import, ReadsCsvWithQuotesAndFindsImagesByAnyName) {
   const std::string text = "\xEF\xBB\xBFscore,image,verdict\r\n,nut/test/../test/good/0.png,normal\r\n\r\n0.25," +
                            (folder_ / "nut/test/bent/0.png").string() +
                            ",\r\n1e-1,\"a,b \"\"c\"\"/test/good/1.png\",invalid";
@@ -64,7 +64,7 @@ TEST_F(Import, ReadsCsvWithQuotesAndFindsPicturesByAnyName) {
   EXPECT_EQ(rows[2].verdict, Verdict::kInvalid);
 }
 
-TEST_F(Import, FindsAPictureThroughALink) {
+TEST_F(Import, FindsAnImageThroughALink) {
   fs::create_directory_symlink(folder_ / "nut", folder_ / "other");
   const std::vector<Prediction> rows =
       read("image,verdict\n" + (folder_ / "other/test/bent/0.png").string() + ",defect\n");
@@ -104,7 +104,7 @@ TEST_F(Import, NamesFileAndLineOfWhatIsWrong) {
   EXPECT_THAT(error_of("image,score\n" + good + ",1e999\n"), HasSubstr("score is 1e999"));
   EXPECT_THAT(error_of("image,score\n" + good + ",\n"), HasSubstr("neither a verdict nor a score"));
   EXPECT_THAT(error_of("image,score\n" + good + "\n"), HasSubstr("has 1 fields"));
-  EXPECT_THAT(error_of("image,verdict\nnone.png,defect\n"), HasSubstr("picture none.png is not in the data set"));
+  EXPECT_THAT(error_of("image,verdict\nnone.png,defect\n"), HasSubstr("image none.png is not in the data set"));
   EXPECT_THAT(error_of("image,verdict\n" + good + ",normal\n" + good + ",normal\n"),
               HasSubstr("was already on line 2"));
   EXPECT_THAT(error_of("image,verdict\n\"" + good + ",normal\n"), HasSubstr("line 2: a quote is opened"));

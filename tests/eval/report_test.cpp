@@ -40,7 +40,7 @@ class Report : public ::testing::Test {
   const fs::path folder_ = temporary_.path();
 };
 
-TEST_F(Report, EscapesEveryTextAndLinksThePictures) {
+TEST_F(Report, EscapesEveryTextAndLinksTheImages) {
   ReportInput input;
   input.title = "model & <script>alert(0)</script>";
   input.predictions = {made_up("a \"#1\".png", Label::kDefect, Verdict::kNormal),
@@ -49,9 +49,9 @@ TEST_F(Report, EscapesEveryTextAndLinksThePictures) {
   input.predictions[0].defect_type = "\"><img src=x>";
   input.metrics = compute_metrics(input.predictions, InvalidPolicy::kWrong);
   input.settings.set("prompt", "</pre><script>alert(2)</script>");
-  const fs::path picture = folder_ / "data" / "a \"#1\".png";
-  write_png(picture, {4, 8, std::vector<uint8_t>(96, 200)});
-  input.pictures = {{"a \"#1\".png", picture}, {"b.png", folder_ / "data" / "missing.png"}};
+  const fs::path image = folder_ / "data" / "a \"#1\".png";
+  write_png(image, {4, 8, std::vector<uint8_t>(96, 200)});
+  input.images = {{"a \"#1\".png", image}, {"b.png", folder_ / "data" / "missing.png"}};
   const std::string html = page(input);
   EXPECT_THAT(html, Not(HasSubstr("<script>alert")));
   EXPECT_THAT(html, Not(HasSubstr("<b>gear")));
@@ -59,7 +59,7 @@ TEST_F(Report, EscapesEveryTextAndLinksThePictures) {
   EXPECT_THAT(html, HasSubstr("&lt;script&gt;alert(1)&lt;/script&gt;\xEF\xBF\xBD\xEF\xBF\xBD"));
   EXPECT_THAT(html, HasSubstr("href=\"../data/a%20%22%231%22.png\""));
   EXPECT_THAT(html, HasSubstr("src=\"images/0.png\""));
-  EXPECT_THAT(html, HasSubstr("picture not readable"));
+  EXPECT_THAT(html, HasSubstr("image not readable"));
   EXPECT_TRUE(fs::exists(folder_ / "report" / "images" / "0.png"));
   EXPECT_FALSE(fs::exists(folder_ / "report" / "images" / "1.png"));
 }
@@ -105,9 +105,9 @@ TEST(HtmlEscape, KeepsGoodUtf8AndReplacesBroken) {
   EXPECT_EQ(html_escape("&<>\"'"), "&amp;&lt;&gt;&quot;&#39;");
 }
 
-TEST(Thumbnail, KeepsSmallPicturesExactAndShrinksLargeOnes) {
+TEST(Thumbnail, KeepsSmallImagesExactAndShrinksLargeOnes) {
   const TempFolder folder;
-  const fs::path path = folder.path() / "picture.png";
+  const fs::path path = folder.path() / "image.png";
   write_png(path, {30, 60, std::vector<uint8_t>(5400, 90)});
   EXPECT_EQ(make_thumbnail(path, 60).extension, ".png");
   const Thumbnail small = make_thumbnail(path, 20);

@@ -1,4 +1,4 @@
-// Readers that do without torch: configs, data sets, tokenizers, pictures.
+// Readers that do without torch: configs, data sets, tokenizers, images.
 #include "core/json.h"
 #include "fuzz.h"
 #include "lriad/config/load_config.h"
@@ -42,7 +42,7 @@ void config(const std::string& input) {
 
 void image_path(const std::string& input) {
   static const bool once = [] {
-    const FuzzFile picture("inside/a.png");
+    const FuzzFile image("inside/a.png");
     fs::create_directory_symlink("/", fuzz_folder() / "out");
     fs::create_directory_symlink("inside", fuzz_folder() / "in");
     return true;
@@ -51,7 +51,7 @@ void image_path(const std::string& input) {
 }
 
 void jsonl(const std::string& input) {
-  static const FuzzFile file("data.jsonl"), picture("a.png");
+  static const FuzzFile file("data.jsonl"), image("a.png");
   DataSection section;
   section.format = DataFormat::kJsonl;
   section.root = file.set(input).string();
@@ -117,8 +117,8 @@ void chat_template_files(const std::string& input) {
 }
 
 /// Sizes above a megapixel are left to the test of the pixel limit: here they would only take time.
-void picture(const std::string& input) {
-  static const FuzzFile file("picture");
+void image(const std::string& input) {
+  static const FuzzFile file("image");
   file.set(input);
   for (const ResizeBackend backend : {ResizeBackend::kPil, ResizeBackend::kTorchvision}) {
     fuzz_refusable([&] {
@@ -152,7 +152,7 @@ constexpr FuzzTarget kTargets[] = {{"json", json},
                                    {"vocab_merges", vocab_merges},
                                    {"sentencepiece", sentencepiece},
                                    {"chat_template", chat_template_files},
-                                   {"picture", picture},
+                                   {"image", image},
                                    {"image_settings", image_settings}};
 
 }  // namespace

@@ -10,14 +10,14 @@
 #include "lriad/eval/import.h"
 #include "lriad/eval/predictions.h"
 #include "lriad/grpo/reward.h"
+#include "lriad/health/alarms.h"
+#include "lriad/health/guard.h"
+#include "lriad/health/refused_batch.h"
 #include "lriad/model/adapter_files.h"
 #include "lriad/model/model_files.h"
-#include "lriad/train/alarms.h"
-#include "lriad/train/checkpoint.h"
-#include "lriad/train/guard.h"
-#include "lriad/train/run_folder.h"
-#include "lriad/train/tensorboard.h"
-#include "train/step_batch.h"
+#include "lriad/run/checkpoint.h"
+#include "lriad/run/run_folder.h"
+#include "lriad/run/tensorboard.h"
 
 namespace lriad {
 namespace {
@@ -181,11 +181,11 @@ void run_logs(const std::string& input) {
   fuzz_check(fs::file_size(metrics.path()) <= input.size() && fs::file_size(events.path()) <= input.size());
 }
 
-void step_batch(const std::string& input) {
+void refused_batch(const std::string& input) {
   static const FuzzFile file("rank-0.safetensors");
   file.set(input);
   fuzz_refusable([&] {
-    for (const BatchGroup& group : read_step_batch(file.path()).groups) fuzz_check(group.num_tokens() > 0);
+    for (const BatchGroup& group : read_refused_batch(file.path()).groups) fuzz_check(group.num_tokens() > 0);
   });
 }
 
@@ -201,7 +201,7 @@ constexpr FuzzTarget kTargets[] = {{"safetensors", safetensors},
                                    {"checkpoint", checkpoint},
                                    {"saved_texts", saved_texts},
                                    {"run_logs", run_logs},
-                                   {"step_batch", step_batch}};
+                                   {"refused_batch", refused_batch}};
 
 }  // namespace
 

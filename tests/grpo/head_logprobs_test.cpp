@@ -11,7 +11,7 @@ namespace {
 
 // Shape letters: M rows, D hidden size, V vocabulary.
 struct Case {
-  at::Tensor hidden_MD, head_VD, targets_M, kept_MV, weights_M;
+  at::Tensor hidden_MD, head_VD, targets_M, allowed_MV, weights_M;
 };
 
 Case some_case(at::ScalarType dtype, bool kept) {
@@ -23,18 +23,19 @@ Case some_case(at::ScalarType dtype, bool kept) {
            {},
            normal({13}, generator).to(dtype)};
   if (kept) {
-    one.kept_MV = at::empty({13, 17}, at::kDouble).uniform_(0, 1, generator) < 0.4;
-    one.kept_MV.scatter_(1, one.targets_M.unsqueeze(1), true);
+    one.allowed_MV = at::empty({13, 17}, at::kDouble).uniform_(0, 1, generator) < 0.4;
+    one.allowed_MV.scatter_(1, one.targets_M.unsqueeze(1), true);
   }
   return one;
 }
 
 /// With the gradients of sum(weights * logp).
 HeadLogprobs run(const Case& one, int64_t logits_at_once) {
-  const LossSlope slope = [&](const at::Tensor& logp_C, int64_t begin) {
+  const LogprobGradient logprob_gradient = [&](const at::Tensor& logp_C, int64_t begin) {
     return one.weights_M.slice(0, begin, begin + logp_C.size(0)).to(logp_C.scalar_type());
   };
-  return head_logprobs(one.hidden_MD, one.head_VD, one.targets_M, one.kept_MV, 0.7, slope, logits_at_once);
+  return head_logprobs(one.hidden_MD, one.head_VD, one.targets_M, one.allowed_MV, 0.7, logprob_gradient,
+                       logits_at_once);
 }
 
 class HeadLogprobsOf : public ::testing::TestWithParam<std::tuple<at::ScalarType, bool>> {
@@ -47,7 +48,7 @@ INSTANTIATE_TEST_SUITE_P(TypesAndSets, HeadLogprobsOf,
 
 TEST_P(HeadLogprobsOf, ValuesEntropyAndGradientsAreThoseOfLogSoftmaxWhateverTheChunk) {
   at::Tensor scores = at::linear(one_.hidden_MD, one_.head_VD) / 0.7;
-  if (one_.kept_MV.defined()) scores = scores.masked_fill(~one_.kept_MV, -INFINITY);
+  if (one_.allowed_MV.defined()) scores = scores.masked_fill(~one_.allowed_MV, -INFINITY);
   const at::Tensor logs = scores.log_softmax(1);
   const at::Tensor logp = logs.gather(1, one_.targets_M.unsqueeze(1)).squeeze(1);
   const at::Tensor entropy = -(logs.exp() * logs).nan_to_num().sum(1);
@@ -82,7 +83,7 @@ TEST(HeadLogprobs, GradientsAreFiniteDifferences) {
   }
 }
 
-TEST(HeadLogprobs, AFrozenHeadGetsNoGradientAndWithoutASlopeThereIsNone) {
+TEST(HeadLogprobs, AFrozenHeadGetsNoGradientAndWithoutALossGradientThereIsNone) {
   Case one = some_case(at::kDouble, /*kept=*/false);
   one.head_VD = one.head_VD.detach();
   EXPECT_TRUE(run(one, 40).hidden_gradient_MD.defined());

@@ -23,12 +23,12 @@ LossInputs inputs() {
           numbers({1.5, 1.5, -0.5, -0.5}), numbers({0.25, 0.25, 0.1, 0})};
 }
 
-double token_loss(double lp, double old, double anchor, double advantage, const GrpoSection& section) {
+double token_loss(double lp, double old, double reference, double advantage, const GrpoSection& section) {
   const double ratio = std::exp(lp - old), clipped = std::min(std::max(ratio, 0.8), 1.2);
   const double policy = section.policy_loss == PolicyLoss::kLogp ? advantage * lp
                         : section.epsilon                        ? std::min(ratio * advantage, clipped * advantage)
                                                                  : ratio * advantage;
-  return -policy + section.beta * (std::exp(anchor - lp) - (anchor - lp) - 1);
+  return -policy + section.beta * (std::exp(reference - lp) - (reference - lp) - 1);
 }
 
 double by_hand(const LossInputs& in, const GrpoSection& section) {
@@ -36,7 +36,7 @@ double by_hand(const LossInputs& in, const GrpoSection& section) {
   for (int64_t k = 0; k < in.logp_M.size(0); ++k) {
     const auto at_row = [k](const at::Tensor& x) { return x[k].item<double>(); };
     sum += at_row(in.weight_M) *
-           token_loss(at_row(in.logp_M), at_row(in.old_M), at_row(in.anchor_M), at_row(in.advantage_M), section);
+           token_loss(at_row(in.logp_M), at_row(in.old_M), at_row(in.reference_M), at_row(in.advantage_M), section);
   }
   return sum;
 }
@@ -70,18 +70,18 @@ TEST(GrpoLoss, GradientEqualsFiniteDifferences) {
   }
 }
 
-TEST(GrpoLoss, SlopeOfAPartIsThatOfTheWhole) {
+TEST(GrpoLoss, GradientOfAPartIsThatOfTheWhole) {
   for (GrpoSection section : sections()) {
-    for (const KlAnchor anchor : {KlAnchor::kBase, KlAnchor::kOld}) {
-      section.kl_anchor = anchor;
+    for (const KlReference reference : {KlReference::kBase, KlReference::kOld}) {
+      section.kl_anchor = reference;
       LossInputs in = inputs();
-      if (anchor == KlAnchor::kOld) in.anchor_M = at::Tensor();
+      if (reference == KlReference::kOld) in.reference_M = at::Tensor();
       in.logp_M.set_requires_grad(true);
       grpo_loss(in, section).loss.backward();
       const at::Tensor logp_M = in.logp_M.detach();
       for (const int64_t begin : {0, 1, 3}) {
-        const at::Tensor slope = grpo_loss_slope(in, logp_M.slice(0, begin), begin, section);
-        EXPECT_TRUE(at::equal(slope, in.logp_M.grad().slice(0, begin))) << begin;
+        const at::Tensor logprob_gradient = grpo_logprob_gradient(in, logp_M.slice(0, begin), begin, section);
+        EXPECT_TRUE(at::equal(logprob_gradient, in.logp_M.grad().slice(0, begin))) << begin;
       }
     }
   }
@@ -89,7 +89,7 @@ TEST(GrpoLoss, SlopeOfAPartIsThatOfTheWhole) {
 
 TEST(GrpoLoss, WithoutOldTheRatioIsOneAndItsGradientThatOfLogp) {
   LossInputs in = inputs();
-  in.old_M = in.anchor_M = at::Tensor();
+  in.old_M = in.reference_M = at::Tensor();
   in.logp_M.set_requires_grad(true);
   const LossSums sums = grpo_loss(in, sections()[1]);
   EXPECT_NEAR(sums.loss.item<double>(), -0.25 * 1.5 - 0.25 * 1.5 + 0.1 * 0.5, 1e-12);

@@ -31,7 +31,7 @@ const AuditClaim& claim(const RewardAudit& audit, const std::string& text) {
 constexpr const char* kUnpaid = "nothing ill-formed is paid";
 constexpr const char* kOrder = "right > wrong > invalid";
 constexpr const char* kLeftAlone = "a group of right answers is left alone";
-constexpr const char* kRareClass = "a defect weighs more than a normal picture";
+constexpr const char* kRareClass = "a defect weighs more than a normal image";
 constexpr const char* kHiding = "hiding the letter, as (A), gains nothing";
 
 TEST(AuditCases, CoverWhatPoliciesTryForBothClasses) {

@@ -18,18 +18,18 @@ const std::vector<std::string> kAllLinears = {"q_proj",    "k_proj",  "v_proj", 
 struct Setting {
   std::string name;
   TinyShape shape;
-  std::vector<std::vector<int64_t>> lengths;  ///< a group: its completions' lengths; the group's number gives pictures
+  std::vector<std::vector<int64_t>> lengths;  ///< a group: its completions' lengths; the group's number gives images
 };
 
 void PrintTo(const Setting& setting, std::ostream* out) { *out << setting.name; }
 
 std::vector<PromptGroup> groups_of(const Setting& setting, Qwen2Vl& model) {
-  const std::vector<std::vector<Grid>> pictures = {
+  const std::vector<std::vector<Grid>> images = {
       {{1, 4, 4}}, {}, {{1, 2, 4}, {1, 2, 2}}, {{1, 2, 2}, {1, 6, 2}, {1, 4, 2}}};
   std::vector<PromptGroup> groups;
   for (std::size_t k = 0; k < setting.lengths.size(); ++k) {
     const auto number = static_cast<int64_t>(k);
-    const RolloutPrompt prompt = tiny_prompt(model, 3 + 4 * ((number * 5) % 3), pictures[k % 4], 100 + k);
+    const GenerationPrompt prompt = tiny_prompt(model, 3 + 4 * ((number * 5) % 3), images[k % 4], 100 + k);
     groups.push_back(tiny_group(prompt, setting.lengths[k], 200 + k));
   }
   return groups;
@@ -135,7 +135,7 @@ TEST_P(PackedPasses, CheckpointedLayersGiveTheSameWithDropout) {
   const auto groups = groups_of(GetParam(), model);
   model->train();
   const Result plain = packed_pass(model, groups, Prefix::kShared);
-  model->checkpoint_layers(true);
+  model->set_gradient_checkpointing(true);
   expect_near(plain, packed_pass(model, groups, Prefix::kShared), 1e-12);
 }
 
@@ -194,7 +194,7 @@ TEST_F(TokenLogprobsTest, AnotherDropoutSeedGivesOtherMasks) {
 
 /// Central difference of value() in element i of `input`.
 template <class Value>
-double slope(const at::Tensor& input, int64_t i, const Value& value) {
+double logprob_gradient(const at::Tensor& input, int64_t i, const Value& value) {
   const at::NoGradGuard no_grad;
   const at::Tensor place = input.detach().view({-1})[i];
   const double step = 1e-5, before = place.item<double>();
@@ -217,7 +217,7 @@ TEST_F(TokenLogprobsTest, AdapterGradientsAreFiniteDifferences) {
   ASSERT_EQ(gradients.size(), 28u);
   for (const auto& [name, parameter] : model_->lora_parameters()) {
     for (const int64_t i : {int64_t{1}, parameter.numel() / 2, parameter.numel() - 2}) {
-      const double expected = slope(parameter, i, value);
+      const double expected = logprob_gradient(parameter, i, value);
       EXPECT_NEAR(gradients.at(name).view({-1})[i].item<double>(), expected, 1e-7 * std::max(1.0, std::abs(expected)))
           << name;
     }
@@ -230,7 +230,7 @@ TEST_F(TokenLogprobsTest, ATrainedHeadAndEmbeddingGetTheirGradients) {
     at::Tensor head = model_->head();
     head.requires_grad_(true);
     for (const bool checkpointed : {false, true}) {
-      model_->checkpoint_layers(checkpointed);
+      model_->set_gradient_checkpointing(checkpointed);
       head.mutable_grad() = at::Tensor();
       const PackedGroups packed = pack_groups(chosen({0, 2}), model_->config(), Prefix::kShared, at::kCPU);
       token_logprobs(model_, packed, kTemperature, [](const at::Tensor& logp_C, int64_t) {
@@ -238,7 +238,7 @@ TEST_F(TokenLogprobsTest, ATrainedHeadAndEmbeddingGetTheirGradients) {
       }).backward();
       const at::Tensor gradient = head.grad().clone().view({-1});
       for (int64_t i = 3; i < head.numel(); i += 97) {
-        const double expected = slope(head, i, [&] { return of({0, 2}).square().sum().item<double>(); });
+        const double expected = logprob_gradient(head, i, [&] { return of({0, 2}).square().sum().item<double>(); });
         EXPECT_NEAR(gradient[i].item<double>(), expected, 2e-7 * std::max(1.0, std::abs(expected))) << tied << " " << i;
       }
     }

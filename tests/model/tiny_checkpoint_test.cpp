@@ -83,7 +83,7 @@ TEST_F(TinyCheckpoint, VisionTowerMatchesLayerByLayer) {
   EXPECT_LE(gap(model_->image_features(pixels, grids_), expected("vision.merged")), 2e-5);
 }
 
-TEST_F(TinyCheckpoint, PositionsOfAPromptWithTwoPicturesAreExact) {
+TEST_F(TinyCheckpoint, PositionsOfAPromptWithTwoImagesAreExact) {
   const at::Tensor keep = expected("attention_mask")[0].to(at::kBool);
   EXPECT_TRUE(
       at::equal(positions(ids(0), grids_), expected("position_ids").select(1, 0).index({at::indexing::Slice(), keep})));

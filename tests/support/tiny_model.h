@@ -8,7 +8,7 @@
 #include <string>
 #include <vector>
 
-#include "lriad/grpo/rollout.h"
+#include "lriad/generation/generate.h"
 #include "lriad/grpo/token_logprobs.h"
 #include "lriad/model/qwen2_vl.h"
 
@@ -74,13 +74,13 @@ inline void add_tiny_adapter(Qwen2Vl& model, uint64_t seed, double dropout = 0,
   }
 }
 
-/// Ids, grids and features of a prompt of `text` text tokens around the pictures, at least one before and one after.
-inline RolloutPrompt tiny_prompt(Qwen2Vl& model, int64_t text, const std::vector<Grid>& grids, uint64_t seed) {
+/// Ids, grids and features of a prompt of `text` text tokens around the images, at least one before and one after.
+inline GenerationPrompt tiny_prompt(Qwen2Vl& model, int64_t text, const std::vector<Grid>& grids, uint64_t seed) {
   at::Generator generator = seeded(seed);
   const ModelConfig& config = model->config();
   const at::Tensor words = at::randint(0, 40, {text}, generator, at::TensorOptions().dtype(at::kLong));
   const auto word = words.accessor<int64_t, 1>();
-  RolloutPrompt prompt;
+  GenerationPrompt prompt;
   prompt.ids.push_back(word[0]);
   int64_t patches = 0;
   for (const Grid& grid : grids) {
@@ -101,7 +101,7 @@ inline RolloutPrompt tiny_prompt(Qwen2Vl& model, int64_t text, const std::vector
 }
 
 /// The prompt with completions of the given lengths, random text without end tokens.
-inline PromptGroup tiny_group(const RolloutPrompt& prompt, const std::vector<int64_t>& lengths, uint64_t seed) {
+inline PromptGroup tiny_group(const GenerationPrompt& prompt, const std::vector<int64_t>& lengths, uint64_t seed) {
   at::Generator generator = seeded(seed);
   PromptGroup group{prompt.ids, prompt.grids, prompt.features_MD, {}, {}, seed};
   for (const int64_t length : lengths) {

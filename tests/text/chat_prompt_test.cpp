@@ -46,12 +46,12 @@ TEST(ChatPrompt, RendersAsTheTemplateOfTransformers) {
   }
 }
 
-TEST(ChatPrompt, RefusesAnotherNumberOfImageTokensThanPictures) {
+TEST(ChatPrompt, RefusesAnotherNumberOfImageTokensThanImages) {
   const Tokenizer tokenizer = Tokenizer::load(kSentencePiece);
   const std::vector<int64_t> one = {4}, none = {0};
   EXPECT_THAT([&] { encode_chat(tokenizer, {}, "see <|image_pad|>", one); },
-              ThrowsMessage<Error>(HasSubstr("[text] the prompt has 2 times <|image_pad|> for 1 pictures")));
-  EXPECT_THAT([&] { encode_chat(tokenizer, {}, "x", none); }, ThrowsMessage<Error>(HasSubstr("picture 1")));
+              ThrowsMessage<Error>(HasSubstr("[text] the prompt has 2 times <|image_pad|> for 1 images")));
+  EXPECT_THAT([&] { encode_chat(tokenizer, {}, "x", none); }, ThrowsMessage<Error>(HasSubstr("image 1")));
 }
 
 class RealChat : public ::testing::Test {
@@ -77,13 +77,13 @@ TEST_F(RealChat, PassesThePublishedTemplate) {
 
 TEST_F(RealChat, FindsTheLetterOfAnAnswer) {
   const Tokenizer tokenizer = Tokenizer::load(kRealTokenizer);
-  const LetterTokens letters = letter_tokens(tokenizer);
-  EXPECT_EQ(letters.before, "<answer");
-  EXPECT_EQ(tokenizer.token_bytes(letters.a), ">A");
-  EXPECT_EQ(tokenizer.token_bytes(letters.b), ">B");
+  const AnswerTokens answer_tokens = answer_tokens(tokenizer);
+  EXPECT_EQ(answer_tokens.before, "<answer");
+  EXPECT_EQ(tokenizer.token_bytes(answer_tokens.a), ">A");
+  EXPECT_EQ(tokenizer.token_bytes(answer_tokens.b), ">B");
   const auto letter_of = [&](const std::string& text) -> std::string {
     const auto ids = tokenizer.encode(text);
-    const auto at = answer_position(tokenizer, letters, ids);
+    const auto at = answer_position(tokenizer, answer_tokens, ids);
     return at ? tokenizer.token_bytes(ids.at(static_cast<size_t>(*at))) : "none";
   };
   EXPECT_EQ(letter_of("<think> x </think> <answer>A</answer><|im_end|>"), ">A");
@@ -98,14 +98,14 @@ TEST_F(RealChat, FindsTheLetterOfAnAnswer) {
 
 TEST(ChatPrompt, FindsTheLetterWithSentencePiece) {
   const Tokenizer tokenizer = Tokenizer::load(kSentencePiece);
-  const LetterTokens letters = letter_tokens(tokenizer);
-  EXPECT_EQ(tokenizer.token_bytes(letters.a), "A");
-  EXPECT_EQ(letters.before, "<answer>");
+  const AnswerTokens answer_tokens = answer_tokens(tokenizer);
+  EXPECT_EQ(tokenizer.token_bytes(answer_tokens.a), "A");
+  EXPECT_EQ(answer_tokens.before, "<answer>");
   const auto ids = tokenizer.encode("<think> x </think> <answer>B</answer><|im_end|>");
-  const auto at = answer_position(tokenizer, letters, ids);
+  const auto at = answer_position(tokenizer, answer_tokens, ids);
   ASSERT_TRUE(at.has_value());
-  EXPECT_EQ(ids.at(static_cast<size_t>(*at)), letters.b);
-  EXPECT_FALSE(answer_position(tokenizer, letters, tokenizer.encode("<answer>(B)</answer>")).has_value());
+  EXPECT_EQ(ids.at(static_cast<size_t>(*at)), answer_tokens.b);
+  EXPECT_FALSE(answer_position(tokenizer, answer_tokens, tokenizer.encode("<answer>(B)</answer>")).has_value());
 }
 
 class ChatTemplate : public ::testing::Test {

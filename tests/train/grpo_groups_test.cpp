@@ -32,18 +32,18 @@ std::vector<GroupSummary> two_groups() {
           group(false, {Answer::kNormal, Answer::kNormal}, {20, 20})};
 }
 
-std::optional<double> figure(const Figures& figures, const std::string& name) {
+std::optional<double> figure(const Metrics& figures, const std::string& name) {
   const auto found = std::ranges::find(figures, name, [](const auto& one) { return one.first; });
   if (found == figures.end()) throw std::runtime_error("no figure " + name);
   return found->second;
 }
 
-Figures figures_of(const std::vector<GroupSummary>& groups, const GrpoSection& section) {
-  return group_figures(groups, step_weights(groups, section, 64), section);
+Metrics metrics_of(const std::vector<GroupSummary>& groups, const GrpoSection& section) {
+  return group_metrics(groups, step_weights(groups, section, 64), section);
 }
 
-TEST(GroupFigures, TellTheClassesApart) {
-  const Figures figures = figures_of(two_groups(), {});
+TEST(GroupMetrics, TellTheClassesApart) {
+  const Metrics figures = metrics_of(two_groups(), {});
   const double advantage = 0.5 / (0.5 + 1e-4);
   EXPECT_EQ(figure(figures, "zero_std/defect"), 0.0);
   EXPECT_EQ(figure(figures, "zero_std/normal"), 1.0);
@@ -58,42 +58,42 @@ TEST(GroupFigures, TellTheClassesApart) {
 }
 
 /// The normal group pulls with 2 completions of 20 tokens and |A| 1, the defect group with 2 of 10 and 30 and |A| 3.
-TEST(GroupFigures, ShareTheGradientAsTheLossWeighsTokens) {
+TEST(GroupMetrics, ShareTheGradientAsTheLossWeighsTokens) {
   std::vector<GroupSummary> groups = two_groups();
   groups[0].advantage_factor = 3;
   groups[0].lengths = {30, 50};
   groups[1] = group(false, {Answer::kNormal, Answer::kDefect}, {20, 20});
   GrpoSection section;
   section.loss_type = LossType::kGrpo;  // a completion weighs the same whatever its length
-  EXPECT_NEAR(*figure(figures_of(groups, section), "gradient_share/defect"), 3.0 / 4, 1e-12);
+  EXPECT_NEAR(*figure(metrics_of(groups, section), "gradient_share/defect"), 3.0 / 4, 1e-12);
   section.loss_type = LossType::kDapo;  // a token does
-  EXPECT_NEAR(*figure(figures_of(groups, section), "gradient_share/defect"), 240.0 / 280, 1e-12);
+  EXPECT_NEAR(*figure(metrics_of(groups, section), "gradient_share/defect"), 240.0 / 280, 1e-12);
   section.mask_truncated_completions = true;
   groups[0].truncated = {true, true};
-  EXPECT_EQ(figure(figures_of(groups, section), "gradient_share/defect"), 0.0);
+  EXPECT_EQ(figure(metrics_of(groups, section), "gradient_share/defect"), 0.0);
 }
 
-TEST(GroupFigures, AreNullWhereNothingDefinesThem) {
+TEST(GroupMetrics, AreNullWhereNothingDefinesThem) {
   const std::vector<GroupSummary> groups = {group(false, {Answer::kInvalid, Answer::kInvalid}, {20, 20})};
-  const Figures figures = figures_of(groups, {});
+  const Metrics figures = metrics_of(groups, {});
   for (const char* name : {"p/normal", "p/defect", "recall/defect", "advantage_abs/defect", "advantage_right/normal",
                            "gradient_share/defect", "gradient_share/normal"}) {
     EXPECT_EQ(figure(figures, name), std::nullopt) << name;
   }
 }
 
-TEST(GroupFigures, CountDuplicatesWithinGroupsOnly) {
+TEST(GroupMetrics, CountDuplicatesWithinGroupsOnly) {
   std::vector<GroupSummary> groups = two_groups();
-  EXPECT_EQ(figure(figures_of(groups, {}), "completions/duplicate_ratio"), 1.0);
+  EXPECT_EQ(figure(metrics_of(groups, {}), "completions/duplicate_ratio"), 1.0);
   groups[0].distinct = 2;
-  EXPECT_EQ(figure(figures_of(groups, {}), "completions/duplicate_ratio"), 0.5);
+  EXPECT_EQ(figure(metrics_of(groups, {}), "completions/duplicate_ratio"), 0.5);
 }
 
-TEST(RolloutFigures, CountAnswersByClass) {
+TEST(RolloutMetrics, CountAnswersByClass) {
   const std::vector<GroupSummary> groups = {
       group(true, {Answer::kDefect, Answer::kNormal, Answer::kInvalid, Answer::kDefect}, {10, 20, 30, 40}),
       group(false, {Answer::kDefect, Answer::kNormal, Answer::kNormal, Answer::kNormal}, {10, 20, 30, 40})};
-  const RolloutFigures figures = rollout_figures(groups, 0.5);
+  const RolloutMetrics figures = rollout_metrics(groups, 0.5);
   EXPECT_THAT(figures.well_formed, ElementsAre(4, 3));
   EXPECT_THAT(figures.says_defect, ElementsAre(1, 2));
   EXPECT_EQ(figures.format, 7.0 / 8);
@@ -102,7 +102,7 @@ TEST(RolloutFigures, CountAnswersByClass) {
   EXPECT_EQ(figures.truncated, 1.0 / 8);
   EXPECT_EQ(figures.duplicates, 1);
   EXPECT_EQ(figures.entropy, 0.5);
-  EXPECT_EQ(rollout_figures(groups, std::nan("")).entropy, std::nullopt);
+  EXPECT_EQ(rollout_metrics(groups, std::nan("")).entropy, std::nullopt);
 }
 
 }  // namespace

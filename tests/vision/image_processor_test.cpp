@@ -92,7 +92,7 @@ TEST(ImageSettings, ThatNoModelHasAreRefused) {
   refused(R"({"image_std": [0.2, 1e-320, 0.2]})", "expected three numbers from 1e-06");
   refused(R"({"image_mean": [0.2, 1e300, 0.2]})", "expected three numbers up to 1000");
   refused(R"({"patch_size": 18446744073709551615})", "expected a whole number from 1 to 1024");
-  refused(R"({"patch_size": 1024, "merge_size": 16})", "is the least side of a picture, expected at most 2048");
+  refused(R"({"patch_size": 1024, "merge_size": 16})", "is the least side of an image, expected at most 2048");
   refused(R"({"patch_size": 14, "patch_size": 16})", "has the key \"patch_size\" twice");
   refused("{\"size\": " + std::string(200'000, '['), "is nested deeper");
 }

@@ -30,13 +30,13 @@ enum class ScaleRewards { kGroup, kBatch, kNone };
 enum class StdKind { kPopulation, kUnbiased };
 enum class PolicyLoss { kLogp, kRatio };
 enum class LossType { kGrpo, kBnpo, kDrGrpo, kDapo };
-enum class KlAnchor { kBase, kInitialAdapter, kOld };
+enum class KlReference { kBase, kInitialAdapter, kOld };
 enum class ZeroVariance { kKeep, kDrop, kResample, kResampleWrong };
 enum class Schedule { kLinear, kCosine, kConstant };
 enum class GuardAction { kSkip, kStop };
 
 struct VisionCacheSection {
-  int64_t memory_mb = 1024;           ///< MiB of pictures' features kept in memory; 0 = off
+  int64_t memory_mb = 1024;           ///< MiB of images' features kept in memory; 0 = off
   int64_t disk_mb = 0;                ///< MiB kept in `folder`; 0 = off
   std::optional<std::string> folder;  ///< shared by runs with the same tower
 };
@@ -105,8 +105,8 @@ struct RewardSection {
   double format_weight = 1.0;
   double answer_weight = 1.0;
   AnswerReward answer = AnswerReward::kFocal;
-  double missed_cost = 0;       ///< taken from the answer reward of what is not right, picture of a defect
-  double false_alarm_cost = 0;  ///< the same, normal picture
+  double missed_cost = 0;       ///< taken from the answer reward of what is not right, image of a defect
+  double false_alarm_cost = 0;  ///< the same, normal image
   FocalSection focal;
 };
 
@@ -117,7 +117,7 @@ struct GrpoSection {
   PolicyLoss policy_loss = PolicyLoss::kLogp;
   LossType loss_type = LossType::kGrpo;
   double beta = 0.04;
-  KlAnchor kl_anchor = KlAnchor::kBase;
+  KlReference kl_anchor = KlReference::kBase;
   std::optional<double> epsilon = 0.2;  ///< null: no clipping
   std::optional<double> epsilon_high;   ///< null: epsilon
   int64_t num_iterations = 1;

@@ -14,14 +14,14 @@ namespace lriad {
 enum class Label { kNormal, kDefect };
 const char* label_name(Label label);  ///< "normal" | "defect"
 
-/// One picture of a data set.
+/// One image of a data set.
 struct Sample {
   std::string id;  ///< unique in its data set, stable between runs: `image`, then `image#2` if it comes again
   std::filesystem::path path;  ///< absolute
   std::string image;           ///< relative to the data root, forward slashes; absolute for --images
   std::string object;
   std::string object_name;     ///< what {object} becomes: the alias, or `object` with `_` as spaces
-  std::string defect_type;     ///< folder or label of the defect as it is written; "" for normal pictures
+  std::string defect_type;     ///< folder or label of the defect as it is written; "" for normal images
   std::optional<Label> label;  ///< null: unlabelled
   std::string response;        ///< target text of stage sft (jsonl); else empty
 };
@@ -34,18 +34,18 @@ struct Dataset {
   int64_t count(Label label, const std::string& object) const;
 };
 
-/// Reads the data set that `section` describes. Pictures are files that end in png, jpg, jpeg, bmp, tif or tiff in any
+/// Reads the data set that `section` describes. Images are files that end in png, jpg, jpeg, bmp, tif or tiff in any
 /// case; other files, hidden ones and folders named ground_truth are passed over.
 ///
-/// mvtec   <root>/<object>/{train,test}/<type>/<picture>; type `good` (or `ok`, as BTAD writes) is normal, any other is
+/// mvtec   <root>/<object>/{train,test}/<type>/<image>; type `good` (or `ok`, as BTAD writes) is normal, any other is
 ///         the defect type. split: all (train + test) | train | test | validation.
-/// visa    <root>/<object>/Data/Images/{Normal,Anomaly}/<picture>; the defect type comes from <object>/image_anno.csv
+/// visa    <root>/<object>/Data/Images/{Normal,Anomaly}/<image>; the defect type comes from <object>/image_anno.csv
 /// where
 ///         it has columns image and label, else it is `anomaly`. split: all (both folders) | train | test of
 ///         split_csv/1cls.csv | <table>/train | <table>/test of another file of split_csv, such as 2cls_highshot/train.
-/// folder  <root>/<object>/<class>/<picture>, or <root>/<class>/<picture> for one object named as the root folder if
+/// folder  <root>/<object>/<class>/<image>, or <root>/<class>/<image> for one object named as the root folder if
 /// the
-///         root has a class folder for normal pictures itself. Classes `good`, `ok` and `normal` in any case are
+///         root has a class folder for normal images itself. Classes `good`, `ok` and `normal` in any case are
 ///         normal, any other is the defect type. split: all.
 /// jsonl   `root` is a file with a JSON object per line: image (relative to the file's folder), object, label (defect |
 ///         normal, 1 | 0, null or, beside a response, absent: unlabelled), optional defect_type, response and split.
@@ -53,11 +53,11 @@ struct Dataset {
 ///
 /// `max_samples` takes that many, spread evenly over the sorted list. Compares path components, never substrings.
 /// Throws Error naming the folder, file or line when the layout does not fit, an object or a split is not there, a path
-/// or a symbolic link leaves the root, or nothing is found. The pictures themselves are not opened.
+/// or a symbolic link leaves the root, or nothing is found. The images themselves are not opened.
 Dataset read_dataset(const DataSection& section);
 
-/// Pictures without labels for `lriad-eval --images`: files as they are given, folders searched recursively; sorted,
-/// each once. Throws Error for a missing path, a folder without pictures, or links that leave a folder or lead back
+/// Images without labels for `lriad-eval --images`: files as they are given, folders searched recursively; sorted,
+/// each once. Throws Error for a missing path, a folder without images, or links that leave a folder or lead back
 /// into it.
 Dataset read_images(const std::vector<std::string>& paths, const std::string& object_name);
 
@@ -67,7 +67,7 @@ std::string describe(const Dataset& dataset);
 /// Indices into dataset.samples in the order of epoch `epoch` (0-based), as many as samples. shuffle: a permutation.
 /// class_balanced and object_balanced: classes (or objects, then the classes of the object) alternate evenly, in random
 /// order within each round; each class is walked through permutation after permutation, going on where the epoch before
-/// ended. Unlabelled pictures count as a class. A pure function of its arguments.
+/// ended. Unlabelled images count as a class. A pure function of its arguments.
 std::vector<int64_t> epoch_order(const Dataset& dataset, SamplerKind sampler, uint64_t seed, int64_t epoch);
 
 /// The target text of stage sft: sample.response as it is, else one of sft.responses of its label drawn by (seed,

@@ -14,7 +14,7 @@
 
 namespace lriad {
 
-/// One sample as the model takes it: prompt ids with image tokens expanded, and the patches of its one picture.
+/// One sample as the model takes it: prompt ids with image tokens expanded, and the patches of its one image.
 struct PreparedSample {
   int64_t index = 0;  ///< into dataset.samples
   std::vector<int64_t> prompt_ids;
@@ -26,23 +26,23 @@ class SamplePreparer {
  public:
   SamplePreparer(const Tokenizer& tokenizer, PromptSection prompt, ImageSettings image);
 
-  /// picture() and prompt() in one.
+  /// image() and prompt() in one.
   PreparedSample prepare(const Sample& sample, int64_t index) const;
 
-  /// Reads and cuts the sample's picture. Throws Error naming the file if it cannot be read: a bad picture.
-  Patches picture(const Sample& sample) const;
+  /// Reads and cuts the sample's image. Throws Error naming the file if it cannot be read: a bad image.
+  Patches image(const Sample& sample) const;
 
-  /// Ids of the sample's prompt with a picture of `image_tokens` tokens. Throws Error naming the sample if they are
-  /// more than max_prompt_length, or the template holds an image token: no picture is at fault, so nothing to skip.
+  /// Ids of the sample's prompt with an image of `image_tokens` tokens. Throws Error naming the sample if they are
+  /// more than max_prompt_length, or the template holds an image token: no image is at fault, so nothing to skip.
   std::vector<int64_t> prompt(const Sample& sample, int64_t image_tokens) const;
 
   int64_t tokens_of(const Patches& patches) const { return patches.tokens(image_.merge_size); }
 
-  /// Tokens of the sample's picture; of its file only the header is read. Throws as picture().
+  /// Tokens of the sample's image; of its file only the header is read. Throws as image().
   int64_t image_tokens(const Sample& sample) const;
 
-  /// Throws as prompt() if the sample's prompt is too long; of the picture's file only the header is read. A picture
-  /// whose header is bad passes: picture() will tell.
+  /// Throws as prompt() if the sample's prompt is too long; of the image's file only the header is read. An image
+  /// whose header is bad passes: image() will tell.
   void check_prompt(const Sample& sample) const;
 
  private:
@@ -54,7 +54,7 @@ class SamplePreparer {
   ImageSettings image_;
 };
 
-/// What made a sample unusable: its picture (data.bad_image decides), or its prompt (always fatal).
+/// What made a sample unusable: its image (data.bad_image decides), or its prompt (always fatal).
 enum class Fault { kNone, kImage, kPrompt };
 
 /// Decodes and resizes ahead of the model on worker threads through a bounded queue; results come in the order asked

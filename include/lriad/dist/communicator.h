@@ -19,7 +19,7 @@ struct World {
   int64_t local_rank = 0;
   std::string master_addr = "127.0.0.1";
   int64_t master_port = 0;
-  std::string token;   ///< shared secret of this world: a stranger or a rank of another run is refused
+  std::string token;   ///< shared secret of this world: another program or a rank of another run is refused
   int listen_fd = -1;  ///< rank 0, own launcher: the socket that already listens on master_port
   bool port_from_store =
       false;                  ///< torchrun: a key-value store owns master_port and tells the others rank 0's own port
@@ -51,7 +51,7 @@ class Communicator {
   virtual std::vector<std::string> gather(const std::string& bytes, const std::string& what) = 0;
   virtual void barrier(const std::string& what) = 0;
   /// Says where this rank is ("step 5, rollout"); other ranks name it when they miss this one.
-  virtual void set_place(const std::string& place) = 0;
+  virtual void set_position(const std::string& place) = 0;
   /// Throws LostRank if another rank is known to be lost: for long phases without a collective. Costs a mutex.
   virtual void check() = 0;
 };

@@ -33,18 +33,18 @@ struct EvaluateOptions {
   bool keep_token_ids = false;  ///< fill prompt_ids and completion_ids
   bool keep_logprobs = false;   ///< fill logprobs
   bool show_progress = true;    ///< status line on a terminal, else a log line now and then
-  int64_t num_threads = 2;      ///< that decode pictures ahead of the model
+  int64_t num_threads = 2;      ///< that decode images ahead of the model
 };
 
 struct Evaluation {
   std::vector<Prediction> predictions;  ///< in the order asked for, skipped ones left out
-  std::vector<std::string> skipped;     ///< `image` of samples whose picture was bad (bad_image: skip)
+  std::vector<std::string> skipped;     ///< `image` of samples whose image was bad (bad_image: skip)
 };
 
 /// Called with each prediction as soon as it is there, in order.
 using PredictionSink = std::function<void(const Prediction&)>;
 
-/// Answers for dataset.samples[i] of all i in `indices`. A bad picture is logged by name and skipped, or throws Error
+/// Answers for dataset.samples[i] of all i in `indices`. A bad image is logged by name and skipped, or throws Error
 /// (bad_image: fail).
 Evaluation evaluate(const Dataset& dataset, const std::vector<int64_t>& indices, const SamplePreparer& preparer,
                     const Tokenizer& tokenizer, const AnswerFunction& answer, const EvaluateOptions& options,

@@ -16,7 +16,7 @@ struct AnswerOptions {
   uint64_t seed = 42;  ///< acts above temperature 0
 };
 
-/// Answers of `model` as it stands (with its adapter, if it has one): pictures through the tower once, prompts
+/// Answers of `model` as it stands (with its adapter, if it has one): images through the tower once, prompts
 /// prefilled together, decoding over a cache until every row has met an end token. Log-probabilities are those of the
 /// whole vocabulary at temperature 1 (temperature 0) or of the distribution sampled from. An answer does not depend on
 /// what else is in the batch. `model` and `tokenizer` must outlive the function.

@@ -1,7 +1,7 @@
 #pragma once
 
+#include "lriad/generation/generate.h"
 #include "lriad/grpo/reward.h"
-#include "lriad/grpo/rollout.h"
 #include "lriad/text/chat_prompt.h"
 #include "lriad/text/tokenizer.h"
 
@@ -11,14 +11,14 @@ namespace lriad {
 Answer answer_of(const Tokenizer& tokenizer, std::span<const int64_t> ids, bool truncated);
 
 /// The trace of the token that gives the answer's letter; null if there is none.
-std::optional<TokenTrace> letter_trace(const Tokenizer& tokenizer, const LetterTokens& letters,
-                                       const Completion& completion);
+std::optional<TokenTrace> answer_token_trace(const Tokenizer& tokenizer, const AnswerTokens& answer_tokens,
+                                             const Completion& completion);
 
 /// Probability of A against B, both letters' logits at temperature 1.
 double defect_probability(const TokenTrace& trace);
 
 /// What the rewards of a completion depend on (interfaces, "Focal reward").
-Scored score_completion(const Tokenizer& tokenizer, const LetterTokens& letters, const Completion& completion,
+Scored score_completion(const Tokenizer& tokenizer, const AnswerTokens& answer_tokens, const Completion& completion,
                         bool is_defect);
 
 }  // namespace lriad

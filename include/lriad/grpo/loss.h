@@ -13,7 +13,7 @@ namespace lriad {
 struct LossInputs {
   at::Tensor logp_M;       ///< float, carries the gradient: log pi of the token
   at::Tensor old_M;        ///< float or undefined: undefined = detached logp (num_iterations 1)
-  at::Tensor anchor_M;     ///< float or undefined: no KL term, or with kl_anchor old that of old_M
+  at::Tensor reference_M;  ///< float or undefined: no KL term, or with kl_anchor old that of old_M
   at::Tensor advantage_M;  ///< float: advantage of the row's completion
   at::Tensor weight_M;     ///< float: factor of the row's loss in the step's sum, from completion_weights()
 };
@@ -37,6 +37,7 @@ LossSums grpo_loss(const LossInputs& in, const GrpoSection& section);
 
 /// d loss / d logp of the rows from `begin` on, whose log-probabilities are logp_C; `in` is that of all rows but for
 /// its logp_M.
-at::Tensor grpo_loss_slope(const LossInputs& in, const at::Tensor& logp_C, int64_t begin, const GrpoSection& section);
+at::Tensor grpo_logprob_gradient(const LossInputs& in, const at::Tensor& logp_C, int64_t begin,
+                                 const GrpoSection& section);
 
 }  // namespace lriad

@@ -27,7 +27,7 @@ Answer parse_answer(std::string_view text,
 struct Scored {
   Answer answer = Answer::kInvalid;
   std::optional<double>
-      p_softmax;                  ///< softmax over the two letter logits, of the label's letter; null: no letter token
+      p_softmax;                  ///< softmax over the two letter logits, of the label's letter; null: no answer token
   std::optional<double> p_token;  ///< probability of the label's letter over the whole vocabulary
 };
 

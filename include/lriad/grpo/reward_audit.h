@@ -19,10 +19,10 @@ struct AuditCase {
   std::string name;
   std::string text;
   AuditKind kind = AuditKind::kIllFormed;
-  bool has_letter_token = false;  ///< the letter stands directly behind <answer>, so that p is defined
+  bool has_answer_token = false;  ///< the letter stands directly behind <answer>, so that p is defined
 };
 
-/// Well-formed and ill-formed completions for a picture with or without a defect (right letter A or B).
+/// Well-formed and ill-formed completions for an image with or without a defect (right letter A or B).
 std::vector<AuditCase> audit_cases(bool is_defect);
 
 /// A case in a group of ordinary right and wrong answers.
@@ -54,7 +54,7 @@ struct AuditClaim {
   std::string counter_example;  ///< empty if it holds
 };
 
-/// Index 0: a normal picture, 1: one with a defect.
+/// Index 0: a normal image, 1: one with a defect.
 struct RewardAudit {
   std::array<std::vector<AuditRow>, 2> rows;
   std::array<std::vector<AuditGroup>, 2> groups;

@@ -26,7 +26,7 @@ struct RowSpan {
 at::Tensor packed_attention(const at::Tensor& q_THD, const at::Tensor& k_TKD, const at::Tensor& v_TKD,
                             const std::vector<RowSpan>& spans);
 
-/// Unmasked attention within each of consecutive segments of the given lengths (pictures of the vision tower); q, k and
+/// Unmasked attention within each of consecutive segments of the given lengths (images of the vision tower); q, k and
 /// v [T, heads, D].
 at::Tensor segment_attention(const at::Tensor& q_THD, const at::Tensor& k_THD, const at::Tensor& v_THD,
                              const std::vector<int64_t>& lengths);

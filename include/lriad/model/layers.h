@@ -16,7 +16,7 @@ namespace lriad {
 
 /// Rows [begin, end) of a pass whose dropout masks are drawn from `seed`. Masks depend on the seed, the layer and the
 /// place within the range alone, so a sequence meets the same masks wherever it stands in a pass, on whatever rank, and
-/// when its activations are computed again.
+/// when its activations are recomputed.
 struct DropoutRange {
   int64_t begin = 0;
   int64_t end = 0;

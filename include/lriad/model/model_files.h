@@ -28,11 +28,11 @@ class ModelFiles {
 
  private:
   std::vector<std::shared_ptr<SafetensorsFile>> files_;
-  struct Place {
+  struct StoredTensor {
     std::size_t file = 0;
     std::string stored_name;
   };
-  std::map<std::string, Place> places_;
+  std::map<std::string, StoredTensor> stored_;
 };
 
 /// Names of the safetensors files of a model folder: those of its index, each once and checked to be plain names, else

@@ -17,14 +17,14 @@ struct PackedTokens {
   at::Tensor ids_T;         ///< int64
   at::Tensor positions_3T;  ///< int64: t, h, w
   std::vector<RowSpan> spans;
-  at::Tensor features_MD;     ///< of the prompts' pictures, in order; may be undefined
+  at::Tensor features_MD;     ///< of the prompts' images, in order; may be undefined
   at::Tensor feature_rows_M;  ///< rows that get them; undefined: all rows of image_token_id
 };
 
 /// What has passed through a model so far.
 struct PassCounts {
-  int64_t rows = 0;      ///< through the language model
-  int64_t pictures = 0;  ///< through the vision tower
+  int64_t rows = 0;    ///< through the language model
+  int64_t images = 0;  ///< through the vision tower
 };
 
 /// Qwen2-VL: vision tower, decoder, head. Children carry the checkpoint's names (transformers >= 4.52), so that
@@ -33,7 +33,7 @@ class Qwen2VlImpl : public torch::nn::Module {
  public:
   explicit Qwen2VlImpl(const ModelConfig& config);
 
-  /// patches [N, patch_dim] of all pictures -> [sum of image tokens, hidden_size]
+  /// patches [N, patch_dim] of all images -> [sum of image tokens, hidden_size]
   at::Tensor image_features(const at::Tensor& patches_NP, std::span<const Grid> grids);
 
   /// Final normalised hidden states [T, hidden_size]. Throws Error if features and image tokens do not match.
@@ -52,7 +52,7 @@ class Qwen2VlImpl : public torch::nn::Module {
   /// Masks of the adapter's dropout for the next training passes over rows that the ranges cover in order; empty: none.
   void set_dropout(std::vector<DropoutRange> ranges);
   /// Training passes keep only each decoder layer's input and compute the layer again in the backward pass.
-  void checkpoint_layers(bool on) { checkpoint_ = on; }
+  void set_gradient_checkpointing(bool on) { checkpoint_ = on; }
   /// Adapter tensors by PEFT's canonical name, `model.language_model.layers.0.self_attn.q_proj.lora_A.weight`.
   std::map<std::string, at::Tensor> lora_parameters() const;
 

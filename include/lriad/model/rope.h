@@ -16,7 +16,7 @@ struct Rotary {
   at::Tensor cos_TD, sin_TD;
 };
 
-/// Positions of one prompt [3, L] (t, h, w) int64: text counts up on all axes; a picture's merged cells get their
+/// Positions of one prompt [3, L] (t, h, w) int64: text counts up on all axes; an image's merged sequences get their
 /// coordinates and move the count on by its longer side. `grids` [t, h, w] in patches, in order of appearance. Throws
 /// Error if the image tokens of `ids` do not fit the grids. Source: modeling_qwen2_vl.py (5.x), get_rope_index.
 at::Tensor mrope_positions(std::span<const int64_t> ids, std::span<const std::array<int64_t, 3>> grids,

@@ -8,7 +8,7 @@
 
 namespace lriad {
 
-using Grid = std::array<int64_t, 3>;  ///< t, h, w of one picture in patches
+using Grid = std::array<int64_t, 3>;  ///< t, h, w of one image in patches
 
 class VisionAttentionImpl : public torch::nn::Module {
  public:
@@ -40,7 +40,7 @@ TORCH_MODULE(VisionBlock);
 class VisionTowerImpl : public torch::nn::Module {
  public:
   VisionTowerImpl(const VisionConfig& config, int64_t out_size);
-  /// patches [N, patch_dim] of all pictures, N = sum of t h w -> [N / merge^2, out_size]
+  /// patches [N, patch_dim] of all images, N = sum of t h w -> [N / merge^2, out_size]
   at::Tensor forward(const at::Tensor& patches_NP, std::span<const Grid> grids);
   at::Tensor embed_patches(const at::Tensor& patches_NP) const;            ///< [N, embed_dim]
   at::Tensor encode(const at::Tensor& x_ND, std::span<const Grid> grids);  ///< the blocks; [N, embed_dim]

@@ -34,18 +34,18 @@ std::vector<int64_t> encode_chat(const Tokenizer& tokenizer, const std::optional
 
 /// The two tokens that tell the verdict: those of `<answer>A` and `<answer>B` after their common prefix. Throws Error
 /// if the tokenizer gives no single differing token.
-struct LetterTokens {
+struct AnswerTokens {
   int64_t a = 0;                     ///< defect
   int64_t b = 0;                     ///< normal
-  std::string before;                ///< text that stands before the letter token, such as "<answer"
-  std::optional<int64_t> before_id;  ///< last token of that text; null if the letter tokens hold the whole tag
+  std::string before;                ///< text that stands before the answer token, such as "<answer"
+  std::optional<int64_t> before_id;  ///< last token of that text; null if the answer tokens hold the whole tag
 };
-LetterTokens letter_tokens(const Tokenizer& tokenizer);
+AnswerTokens answer_tokens(const Tokenizer& tokenizer);
 
-/// Position in `ids` (completion, end token included or not) of the letter token that gives the answer: the last letter
+/// Position in `ids` (completion, end token included or not) of the answer token that gives the answer: the last letter
 /// token that follows `before_id` and completes `<answer>A` or `<answer>B`. Null if there is none, as for `(A)` or `
 /// A`.
-std::optional<int64_t> answer_position(const Tokenizer& tokenizer, const LetterTokens& letters,
+std::optional<int64_t> answer_position(const Tokenizer& tokenizer, const AnswerTokens& answer_tokens,
                                        std::span<const int64_t> ids);
 
 }  // namespace lriad

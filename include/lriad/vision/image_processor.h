@@ -10,7 +10,7 @@
 
 namespace lriad {
 
-/// 8-bit RGB picture, rows top to bottom, no padding: pixel (y, x, c) at (y * width + x) * 3 + c.
+/// 8-bit RGB image, rows top to bottom, no padding: pixel (y, x, c) at (y * width + x) * 3 + c.
 struct Image {
   int64_t height = 0;
   int64_t width = 0;
@@ -30,7 +30,7 @@ struct ImageSettings {
 };
 ImageSettings read_image_settings(const std::filesystem::path& model_dir, const ImageSection& section);
 
-/// Patches of one picture as the language model's tower takes them.
+/// Patches of one image as the language model's tower takes them.
 struct Patches {
   std::vector<float> values;                ///< [grid[0] * grid[1] * grid[2], 3 * temporal * patch * patch], row-major
   std::array<int64_t, 3> grid = {0, 0, 0};  ///< t, h, w in patches
@@ -38,7 +38,7 @@ struct Patches {
 };
 
 /// Decodes PNG, JPEG, BMP or TIFF of any mode as Pillow's convert("RGB") does; EXIF rotation is applied for the pil
-/// backend only. Refuses pictures of more than 178,956,970 pixels (Pillow's bomb limit) before decoding. Throws Error
+/// backend only. Refuses images of more than 178,956,970 pixels (Pillow's bomb limit) before decoding. Throws Error
 /// naming the file if it is missing, damaged, truncated or of another format.
 Image decode_image(const std::filesystem::path& path, ResizeBackend backend);
 

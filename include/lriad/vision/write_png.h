@@ -7,23 +7,23 @@
 
 namespace lriad {
 
-/// The picture as an 8-bit RGB PNG file without any metadata: equal pictures give equal bytes. Throws Error for an
-/// empty picture.
+/// The image as an 8-bit RGB PNG file without any metadata: equal images give equal bytes. Throws Error for an
+/// empty image.
 std::string encode_png(const Image& image);
 
 /// encode_png() into a file. Throws Error naming the path if that fails, and leaves no half file.
 void write_png(const std::filesystem::path& path, const Image& image);
 
-/// A small copy of a picture for a web page.
+/// A small copy of an image for a web page.
 struct Thumbnail {
   std::string bytes;      ///< of the file
-  std::string extension;  ///< ".png" for pictures that were small already, else ".jpg"
+  std::string extension;  ///< ".png" for images that were small already, else ".jpg"
   int64_t width = 0;
   int64_t height = 0;
 };
 
 /// Decodes the file (EXIF rotation applied) and shrinks it by area averaging so that its longer side is at most
-/// `max_side` pixels; smaller pictures stay exact. Throws Error as decode_image().
+/// `max_side` pixels; smaller images stay exact. Throws Error as decode_image().
 Thumbnail make_thumbnail(const std::filesystem::path& path, int64_t max_side);
 
 }  // namespace lriad

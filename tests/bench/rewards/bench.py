@@ -76,26 +76,26 @@ class Bench:
         sets = {f"train_{report.slug(name)}": ["--images", s.train, "--defect-rate", rate, *FAINT] for name, rate in RARE.items()}
         sets["validation"] = ["--images", s.validation, "--defect-rate", 0.5, *FAINT]
         sets["test"] = ["--images", s.test, "--defect-rate", 0.5, "--objects", UNSEEN, *FAINT]
-        self.all("pictures", [lambda n=name, o=options, k=k: self.run(f"data/{n}", ["lriad-tool", "make-data", *o, "--seed", seed + k])
+        self.all("images", [lambda n=name, o=options, k=k: self.run(f"data/{n}", ["lriad-tool", "make-data", *o, "--seed", seed + k])
                               for k, (name, options) in enumerate(sets.items())])
         self.shuffle_labels(self.work / "data/train_10", seed)
 
     def shuffle_labels(self, source, seed):
-        """The pictures of `source` under labels that say nothing, as many of each as before."""
-        pictures = sorted(path.relative_to(source) for path in source.rglob("*.png"))
-        labels = [label_of(path) for path in pictures]
+        """The images of `source` under labels that say nothing, as many of each as before."""
+        images = sorted(path.relative_to(source) for path in source.rglob("*.png"))
+        labels = [label_of(path) for path in images]
         random.Random(seed).shuffle(labels)
         self.write_set("shuffled", source, [{"image": str(path), "object": path.parts[0], "label": label}
-                                            for path, label in zip(pictures, labels)])
+                                            for path, label in zip(images, labels)])
 
     def write_set(self, name, source, rows):
-        """A data set `name` of these lines, with the pictures of `source` that they name."""
+        """A data set `name` of these lines, with the images of `source` that they name."""
         folder = self.work / "data" / name
         for row in rows:
-            picture = folder / row["image"]
-            picture.parent.mkdir(parents=True, exist_ok=True)
-            if not picture.exists():
-                shutil.copyfile(source / row["image"], picture)
+            image = folder / row["image"]
+            image.parent.mkdir(parents=True, exist_ok=True)
+            if not image.exists():
+                shutil.copyfile(source / row["image"], image)
         text = "".join(json.dumps(row) + "\n" for row in rows)
         (folder / "data.jsonl").write_text(text)
         folder.with_name(name + ".finished").write_text(hashlib.sha256(text.encode()).hexdigest())
@@ -103,8 +103,8 @@ class Bench:
     def cold_start(self, seed):
         """A model that sees most defects, then is taught to overlook faint ones: few found, no false alarms, as in the paper."""
         s, home = self.sizes, f"cold/{seed}"
-        clear = ["--format", "jsonl", "--images", s.cold_pictures, "--defect-rate", 0.4, "--contrast-min", 0.1, "--seed", seed]
-        shy = ["--format", "jsonl", "--images", s.shy_pictures, "--defect-rate", 0.1, "--contrast-min", 0.1, "--overlook-below", 0.65, "--seed", seed + 500]
+        clear = ["--format", "jsonl", "--images", s.cold_images, "--defect-rate", 0.4, "--contrast-min", 0.1, "--seed", seed]
+        shy = ["--format", "jsonl", "--images", s.shy_images, "--defect-rate", 0.1, "--contrast-min", 0.1, "--overlook-below", 0.65, "--seed", seed + 500]
         self.run(f"{home}/clear", ["lriad-tool", "make-data", *clear])
         self.run(f"{home}/shy", ["lriad-tool", "make-data", *shy])
         self.run(f"{home}/random", ["lriad-tool", "make-model", "--size", "tiny", "--dtype", "float32", "--seed", seed])
@@ -157,18 +157,18 @@ class RealBench(Bench):
     """The four modes on photographs of ball screws: a third of the spots for a cold start, a third for GRPO, a third to test."""
     about = "percent on spots that were not trained on"
 
-    def __init__(self, bin_dir, work, base_seed, jobs, pictures):
+    def __init__(self, bin_dir, work, base_seed, jobs, images):
         super().__init__(bin_dir, work, RealSizes, base_seed, jobs)
-        self.base, self.pictures = HERE / "real.yaml", pictures
+        self.base, self.images = HERE / "real.yaml", images
 
     def make_data(self):
         """One spot was photographed many times: its name decides where it lies, as in scripts/real_run.sh."""
-        files = sorted(path.relative_to(self.pictures) for path in self.pictures.rglob("*.jpg"))
+        files = sorted(path.relative_to(self.images) for path in self.images.rglob("*.jpg"))
         spot = lambda path: re.sub(r"_crop_[0-9]+\.jpg$", "", re.sub(r"^01_[0-9]+_", "", path.name))
         spots = {name: k % 3 for k, name in enumerate(sorted({spot(path) for path in files}))}
         thirds = [[path for path in files if spots[spot(path)] == third] for third in range(3)]
         for name, paths in [("cold", rare_defects(thirds[0])), ("validation", thirds[0]), ("train_10", rare_defects(thirds[1])), ("test", thirds[2])]:
-            self.write_set(name, self.pictures, [{"image": str(path), "object": "ball_screw", "label": label_of(path), "defect_type": path.parent.name}
+            self.write_set(name, self.images, [{"image": str(path), "object": "ball_screw", "label": label_of(path), "defect_type": path.parent.name}
                                                  for path in paths])
 
     def cold_start(self, seed):
@@ -182,12 +182,12 @@ class RealBench(Bench):
 
 
 def label_of(path):
-    """The label of a picture in MVTec-AD's layout."""
+    """The label of an image in MVTec-AD's layout."""
     return "normal" if path.parent.name == "good" else "defect"
 
 
 def rare_defects(paths):
-    """All normal pictures and so many defects that one picture in ten shows one."""
+    """All normal images and so many defects that one image in ten shows one."""
     normal = [path for path in paths if label_of(path) == "normal"]
     defects = [path for path in paths if label_of(path) == "defect"]
     wanted = max(1, round(len(normal) / 9))

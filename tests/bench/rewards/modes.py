@@ -37,9 +37,9 @@ RARE = {"10%": 0.10, "3%": 0.03}
 
 
 class Sizes:
-    """Pictures per object, optimizer steps and seeds of the whole benchmark."""
-    cold_pictures, cold_steps = 1000, 900
-    shy_pictures, shy_steps = 400, 100
+    """Images per object, optimizer steps and seeds of the whole benchmark."""
+    cold_images, cold_steps = 1000, 900
+    shy_images, shy_steps = 400, 100
     train, validation, test = 500, 50, 150
     steps, eval_steps = 60, 5
     seeds, ablation_seeds, tuning_seeds = 5, 3, 2
@@ -54,8 +54,8 @@ class RealSizes(Sizes):
 
 class Trial(Sizes):
     """Only to see that all runs."""
-    cold_pictures, cold_steps = 12, 6
-    shy_pictures, shy_steps = 12, 2
+    cold_images, cold_steps = 12, 6
+    shy_images, shy_steps = 12, 2
     train, validation, test = 20, 4, 4
     steps, eval_steps = 4, 2
     seeds, ablation_seeds, tuning_seeds = 3, 2, 1

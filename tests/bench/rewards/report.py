@@ -115,7 +115,7 @@ def table(result):
              "seeds); beside lriad_paper: value (95% of the bootstrap over seeds)."]
     cold = result["cold"]
     for rare, modes in result["rare"].items():
-        lines += ["", f"**{rare} of the training pictures show a defect**", "",
+        lines += ["", f"**{rare} of the training images show a defect**", "",
                   "| mode | seeds | rate | recall | specificity | balanced accuracy | AUROC | sampled recall | sampled specificity | recall, times | false alarms, points more | rollouts, times fewer |",
                   "|---|---|---|---|---|---|---|---|---|---|---|---|",
                   f"| cold start | {len(result['seeds'])} | | " + " | ".join(percent(cold[name]) for name in FIGURES[:4]) +
@@ -135,10 +135,10 @@ def panel(modes, name, title, left, top):
     out = [f'<text x="{left + LEFT}" y="{top + 20}" font-weight="bold">{title}</text>']
     for y in (0, 0.25, 0.5, 0.75, 1):
         out.append(f'<path d="M{left + LEFT} {at_y(y):.1f}H{left + WIDTH - RIGHT}" stroke="#ddd"/>'
-                   f'<text x="{left + LEFT - 6}" y="{at_y(y) + 4:.1f}" text-anchor="end">{y:g}</text>')
+                   f'<text x="{left + LEFT - 6}" y="{at_y(y) + 4:.1f}" text-reference="end">{y:g}</text>')
     for x in (0, most / 2, most):
-        out.append(f'<text x="{at_x(x):.1f}" y="{top + HEIGHT - BOTTOM + 16}" text-anchor="middle">{x:.0f}</text>')
-    out.append(f'<text x="{left + (LEFT + WIDTH) / 2}" y="{top + HEIGHT - 6}" text-anchor="middle">rollouts</text>')
+        out.append(f'<text x="{at_x(x):.1f}" y="{top + HEIGHT - BOTTOM + 16}" text-reference="middle">{x:.0f}</text>')
+    out.append(f'<text x="{left + (LEFT + WIDTH) / 2}" y="{top + HEIGHT - 6}" text-reference="middle">rollouts</text>')
     for mode, colour in COLOURS.items():
         curves = modes[mode]["curves"]
 

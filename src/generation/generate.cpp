@@ -1,0 +1,225 @@
+#include "lriad/generation/generate.h"
+
+#include <ATen/ATen.h>
+
+#include <algorithm>
+
+#include "lriad/core/random.h"
+#include "lriad/generation/kv_cache.h"
+#include "lriad/model/rope.h"
+
+// Shape letters: J prompts, G rows a prompt, C sequences (rows in the batch), B rows in all, N places, V vocabulary.
+namespace lriad {
+namespace {
+
+constexpr double kShrinkAt = 0.75;  // of the batch still alive: copying the cache costs about one step
+
+/// Everything drawn so far, by row in the order [prompt][generation].
+struct GeneratedTokens {
+  at::Tensor ids_BN;                   ///< int64
+  at::Tensor numbers_BN5;              ///< float64: TokenTrace, field by field
+  std::vector<at::Tensor> allowed_BV;  ///< one a token_index
+};
+
+class Generator {
+ public:
+  Generator(Qwen2Vl& model, const std::vector<GenerationPrompt>& prompts, const GenerationSettings& settings)
+      : model_(model),
+        weight_(model->parameters().front()),
+        prompts_(prompts),
+        settings_(settings),
+        eos_(model->config().eos_token_ids) {
+    const int64_t rows = num_rows();
+    drawn_.ids_BN = at::zeros({rows, settings.max_new_tokens}, at::kLong).to(device());
+    drawn_.numbers_BN5 = at::zeros({rows, settings.max_new_tokens, 5}, at::kDouble).to(device());
+    row_C_ = at::arange(rows, at::kLong).to(device());
+    ended_C_ = at::zeros({rows}, at::kBool).to(device());
+    uniforms_BN_ = uniforms().to(device());
+  }
+
+  GeneratedTokens run() {
+    at::Tensor logits_CV = prefill();
+    for (int64_t token_index = 0;; ++token_index) {
+      if (settings_.each_token) settings_.each_token();
+      const at::Tensor ids_C = take(logits_CV, token_index);
+      if (token_index + 1 == settings_.max_new_tokens || !shrink()) break;
+      logits_CV = next_logits(drawn_.ids_BN.index_select(0, row_C_).select(1, token_index), token_index);
+    }
+    return std::move(drawn_);
+  }
+
+ private:
+  at::Device device() const { return weight_.device(); }
+  int64_t num_rows() const { return static_cast<int64_t>(prompts_.size()) * settings_.num_generations; }
+
+  at::Tensor uniforms() const {
+    const CounterRandom random(settings_.seed, RandomUse::kToken);
+    at::Tensor result = at::empty({num_rows(), settings_.max_new_tokens}, at::kDouble);
+    auto value = result.accessor<double, 2>();
+    for (int64_t row = 0; row < num_rows(); ++row) {
+      const GenerationPrompt& prompt = prompts_[static_cast<std::size_t>(row / settings_.num_generations)];
+      const auto generation = prompt.first_generation + static_cast<uint32_t>(row % settings_.num_generations);
+      for (int64_t token_index = 0; token_index < settings_.max_new_tokens; ++token_index) {
+        value[row][token_index] =
+            random.uniform(prompt.step, prompt.prompt, generation, static_cast<uint32_t>(token_index));
+      }
+    }
+    return result;
+  }
+
+  /// Logits of the first token, the same for all rows of a prompt: [C, V].
+  at::Tensor prefill() {
+    PackedTokens packed;
+    std::vector<at::Tensor> ids, positions, features, last, next;
+    std::vector<int64_t> lengths;
+    int64_t row = 0;
+    for (const GenerationPrompt& prompt : prompts_) {
+      const auto length = static_cast<int64_t>(prompt.ids.size());
+      ids.push_back(at::tensor(prompt.ids, at::kLong));
+      positions.push_back(mrope_positions(prompt.ids, prompt.grids, model_->config().image_token_id,
+                                          model_->config().vision.spatial_merge_size));
+      if (prompt.features_MD.defined()) features.push_back(prompt.features_MD);
+      next.push_back(positions.back().max() + 1);
+      packed.spans.push_back({row, row + length, -1});
+      lengths.push_back(length);
+      row += length;
+      last.push_back(at::full({1}, row - 1, at::kLong));
+    }
+    packed.ids_T = at::cat(ids).to(device());
+    packed.positions_3T = at::cat(positions, 1).to(device());
+    if (!features.empty()) packed.features_MD = at::cat(features);
+    next_J_ = at::stack(next).to(device());
+    const at::TensorOptions options = weight_.options().requires_grad(false);
+    cache_ = std::make_unique<KvCache>(model_->config().text, lengths, settings_.num_generations,
+                                       settings_.max_new_tokens, options);
+    const at::Tensor hidden =
+        model_->hidden(packed, cache_->prefill(packed.spans)).index_select(0, at::cat(last).to(device()));
+    return model_->logits(hidden).repeat_interleave(settings_.num_generations, 0);
+  }
+
+  /// Logits after token `token_index` of every sequence.
+  at::Tensor next_logits(const at::Tensor& ids_C, int64_t token_index) {
+    PackedTokens packed;
+    packed.ids_T = ids_C;
+    packed.positions_3T = (next_J_.repeat_interleave(ids_C.size(0) / next_J_.size(0)) + token_index).expand({3, -1});
+    return model_->logits(model_->hidden(packed, cache_->decode(token_index)));
+  }
+
+  /// Draws token `token_index` of every sequence and notes it.
+  at::Tensor take(const at::Tensor& logits_CV, int64_t token_index) {
+    const at::Tensor raw = logits_CV.scalar_type() == at::kDouble ? logits_CV : logits_CV.to(at::kFloat);
+    const at::Tensor scores = sampler_scores(raw, settings_.sampler);
+    const at::Tensor token_index_1 = at::full({1}, token_index, at::kLong).to(device());
+    const at::Tensor ids_C = settings_.sampler.temperature == 0
+                                 ? scores.argmax(1)
+                                 : sample_tokens(scores, uniforms_BN_.index_select(0, row_C_).select(1, token_index));
+    const at::Tensor answer_tokens =
+        at::tensor({settings_.answer_tokens[0], settings_.answer_tokens[1]}, at::kLong).to(device());
+    const at::Tensor log_sum = raw.to(at::kDouble).logsumexp(1);
+    const at::Tensor chosen = ids_C.unsqueeze(1);
+    const at::Tensor raw_chosen = raw.gather(1, chosen).squeeze(1).to(at::kDouble);
+    const at::Tensor sampled =
+        scores.gather(1, chosen).squeeze(1).to(at::kDouble) - scores.to(at::kDouble).logsumexp(1);
+    const at::Tensor both = raw.index_select(1, answer_tokens).to(at::kDouble);
+    const at::Tensor numbers = at::cat({at::stack({sampled, raw_chosen - log_sum}, 1), both, log_sum.unsqueeze(1)}, 1);
+    drawn_.ids_BN.index_put_({row_C_, token_index_1}, ids_C);
+    drawn_.numbers_BN5.index_put_({row_C_, token_index_1}, numbers);
+    if (settings_.keep_allowed) {
+      const at::Tensor kept = at::isfinite(scores).cpu();
+      drawn_.allowed_BV.push_back(at::zeros({num_rows(), kept.size(1)}, at::kBool).index_copy_(0, row_C_.cpu(), kept));
+    }
+    ended_C_ = ended_C_.logical_or(at::isin(ids_C, at::tensor(eos_, at::kLong).to(device())));
+    return ids_C;
+  }
+
+  /// Drops ended rows where that is worth a copy; false when none is left.
+  bool shrink() {
+    const at::Tensor ended = ended_C_.cpu();
+    const int64_t prompts = next_J_.size(0), rows = ended.size(0) / prompts;
+    const auto over = ended.accessor<bool, 1>();
+    std::vector<int64_t> kept_prompts;
+    std::vector<std::vector<int64_t>> kept_sequences;
+    int64_t widest = 0;
+    for (int64_t j = 0; j < prompts; ++j) {
+      std::vector<int64_t> alive;
+      for (int64_t sequence = j * rows; sequence < (j + 1) * rows; ++sequence) {
+        if (!over[sequence]) alive.push_back(sequence);
+      }
+      if (alive.empty()) continue;
+      widest = std::max(widest, static_cast<int64_t>(alive.size()));
+      kept_prompts.push_back(j);
+      kept_sequences.push_back(std::move(alive));
+    }
+    const double sequences = static_cast<double>(widest) * static_cast<double>(kept_prompts.size());
+    if (sequences > kShrinkAt * static_cast<double>(ended.size(0))) return true;
+    if (!kept_prompts.empty()) drop_ended(kept_prompts, kept_sequences, rows, widest);
+    return !kept_prompts.empty();
+  }
+
+  /// Each kept prompt gets `widest` sequences; ended ones fill up where fewer are alive.
+  void drop_ended(const std::vector<int64_t>& prompts, std::vector<std::vector<int64_t>>& sequences, int64_t rows,
+                  int64_t widest) {
+    std::vector<int64_t> all;
+    for (std::size_t j = 0; j < prompts.size(); ++j) {
+      for (int64_t sequence = prompts[j] * rows; static_cast<int64_t>(sequences[j].size()) < widest; ++sequence) {
+        if (std::find(sequences[j].begin(), sequences[j].end(), sequence) == sequences[j].end())
+          sequences[j].push_back(sequence);
+      }
+      all.insert(all.end(), sequences[j].begin(), sequences[j].end());
+    }
+    const at::Tensor prompts_J = at::tensor(prompts, at::kLong).to(device()),
+                     sequences_C = at::tensor(all, at::kLong).to(device());
+    cache_->keep(prompts_J, sequences_C, widest);
+    next_J_ = next_J_.index_select(0, prompts_J);
+    row_C_ = row_C_.index_select(0, sequences_C);
+    ended_C_ = ended_C_.index_select(0, sequences_C);
+  }
+
+  Qwen2Vl& model_;
+  at::Tensor weight_;  ///< one of the model's, for its device and dtype
+  const std::vector<GenerationPrompt>& prompts_;
+  const GenerationSettings& settings_;
+  std::vector<int64_t> eos_;
+  std::unique_ptr<KvCache> cache_;
+  GeneratedTokens drawn_;
+  at::Tensor next_J_, row_C_, ended_C_, uniforms_BN_;
+};
+
+Completion cut_completion(const GeneratedTokens& drawn, int64_t row, const std::vector<int64_t>& eos) {
+  Completion completion;
+  const auto ids = drawn.ids_BN.accessor<int64_t, 2>()[row];
+  const auto numbers = drawn.numbers_BN5.accessor<double, 3>()[row];
+  completion.truncated = true;
+  std::vector<at::Tensor> kept;
+  for (int64_t token_index = 0; token_index < drawn.ids_BN.size(1) && completion.truncated; ++token_index) {
+    completion.ids.push_back(ids[token_index]);
+    const auto n = numbers[token_index];
+    completion.trace.push_back({n[0], n[1], n[2], n[3], n[4]});
+    if (!drawn.allowed_BV.empty()) kept.push_back(drawn.allowed_BV.at(static_cast<std::size_t>(token_index))[row]);
+    completion.truncated = std::find(eos.begin(), eos.end(), ids[token_index]) == eos.end();
+  }
+  if (!kept.empty()) completion.allowed_TV = at::stack(kept);
+  return completion;
+}
+
+}  // namespace
+
+std::vector<std::vector<Completion>> generate(Qwen2Vl& model, const std::vector<GenerationPrompt>& prompts,
+                                              const GenerationSettings& settings) {
+  if (prompts.empty()) return {};
+  const at::NoGradGuard no_grad;
+  const bool was_training = model->is_training();
+  model->eval();
+  GeneratedTokens drawn = Generator(model, prompts, settings).run();
+  model->train(was_training);
+  drawn.ids_BN = drawn.ids_BN.cpu();
+  drawn.numbers_BN5 = drawn.numbers_BN5.cpu();
+  std::vector<std::vector<Completion>> result(prompts.size());
+  for (int64_t row = 0; row < drawn.ids_BN.size(0); ++row) {
+    result[static_cast<std::size_t>(row / settings.num_generations)].push_back(
+        cut_completion(drawn, row, model->config().eos_token_ids));
+  }
+  return result;
+}
+
+}  // namespace lriad

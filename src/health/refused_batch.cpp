@@ -1,0 +1,264 @@
+#include <ATen/ATen.h>
+
+#include <cmath>
+#include <nlohmann/json.hpp>
+
+#include "core/json.h"
+#include "lriad/core/error.h"
+#include "lriad/core/files.h"
+#include "lriad/model/safetensors.h"
+#include "step_batch.h"
+
+// Shape letters: M completion tokens of a group, G its completions, D hidden size, V vocabulary.
+namespace lriad {
+namespace {
+
+namespace fs = std::filesystem;
+using Json = nlohmann::ordered_json;
+
+constexpr const char* kTextKey = "lriad_batch";
+constexpr int64_t kVersion = 1;
+constexpr int64_t kMostTokens = 1 << 24;  // of a completion
+
+template <class Value>
+at::Tensor tensor_of(const std::vector<Value>& values) {
+  return at::tensor(at::ArrayRef<Value>(values), c10::CppTypeToScalarType<Value>::value);
+}
+
+template <class Value>
+std::vector<Value> values_of(const at::Tensor& tensor) {
+  const at::Tensor flat = tensor.to(c10::CppTypeToScalarType<Value>::value).contiguous();
+  return {flat.data_ptr<Value>(), flat.data_ptr<Value>() + flat.numel()};
+}
+
+std::string prefix_of(std::size_t group) { return concat("groups.", group, '.'); }
+
+/// Non-finite numbers have no prompt_index in JSON.
+Json number(double value) { return std::isfinite(value) ? Json(value) : Json(nullptr); }
+double number_from(const Json& json) { return json.is_null() ? NAN : json.get<double>(); }
+
+using Tensors = std::map<std::string, at::Tensor>;
+
+void add_tensors(Tensors& tensors, const std::string& prefix, const BatchGroup& group) {
+  std::vector<int64_t> ids, lengths, grids;
+  for (const auto& completion : group.tokens.completions) {
+    ids.insert(ids.end(), completion.begin(), completion.end());
+    lengths.push_back(static_cast<int64_t>(completion.size()));
+  }
+  for (const Grid& grid : group.tokens.grids) grids.insert(grids.end(), grid.begin(), grid.end());
+  tensors[prefix + "prompt_ids"] = tensor_of(group.tokens.ids);
+  tensors[prefix + "grids"] = tensor_of(grids).view({-1, 3});
+  tensors[prefix + "completion_ids"] = tensor_of(ids);
+  tensors[prefix + "lengths"] = tensor_of(lengths);
+  tensors[prefix + "rewards"] = tensor_of(group.rewards);
+  tensors[prefix + "advantages"] = tensor_of(group.advantages);
+  tensors[prefix + "weights"] = tensor_of(group.weights);
+  const auto add = [&](const char* name, const at::Tensor& tensor) {
+    if (tensor.defined()) tensors[prefix + name] = tensor.detach();
+  };
+  add("features", group.tokens.features_MD);
+  if (!group.patches.empty()) tensors[prefix + "patches"] = tensor_of(group.patches);
+  add("old", group.old_M);
+  add("reference", group.reference_M);
+  add("policy", group.policy_M);
+  if (!group.tokens.allowed_TV.empty()) add("kept", at::cat(group.tokens.allowed_TV));
+}
+
+Json group_json(const BatchGroup& group) {
+  return {{"prompt_index", group.prompt_index},
+          {"pass", group.pass},
+          {"sample_id", group.sample_id},
+          {"prompt", group.prompt},
+          {"texts", group.texts},
+          {"dropout_seed", group.tokens.dropout_seed}};
+}
+
+Json adapter_json(const AdapterConfig& config) {
+  return {{"r", config.r},
+          {"lora_alpha", config.lora_alpha},
+          {"use_rslora", config.use_rslora},
+          {"target_modules", config.target_modules}};
+}
+
+Json batch_json(const RefusedBatch& batch) {
+  return {{"version", kVersion},
+          {"step", batch.step},
+          {"rank", batch.rank},
+          {"ranks", batch.num_ranks},
+          {"reason", batch.reason},
+          {"loss", number(batch.health.loss)},
+          {"grad_norm", number(batch.health.grad_norm)},
+          {"kl", number(batch.health.kl)},
+          {"finite_logprobs", batch.health.finite_logprobs},
+          {"guard", batch.guard},
+          {"config", batch.config},
+          {"config_sha256", sha256_hex(batch.config)},
+          {"last_saved", batch.last_saved},
+          {"adapter", batch.adapter ? adapter_json(batch.adapter->config) : Json(nullptr)}};
+}
+
+/// Reads the tensors of a file into memory of their own.
+class BatchTensors {
+ public:
+  explicit BatchTensors(const SafetensorsFile& file) : file_(file) {}
+
+  at::Tensor optional(const std::string& name) const {
+    return file_.find(name) == nullptr ? at::Tensor() : file_.tensor(name).clone();
+  }
+  at::Tensor required(const std::string& name) const {
+    if (file_.find(name) == nullptr) fail("train", file_.path().string(), " lacks the tensor ", name);
+    return file_.tensor(name).clone();
+  }
+  /// As required, with `count` entries along the first dimension.
+  at::Tensor sized(const std::string& name, int64_t count) const { return check(name, required(name), count); }
+  at::Tensor optional_sized(const std::string& name, int64_t count) const {
+    const at::Tensor tensor = optional(name);
+    return tensor.defined() ? check(name, tensor, count) : tensor;
+  }
+
+ private:
+  at::Tensor check(const std::string& name, const at::Tensor& tensor, int64_t count) const {
+    if (tensor.dim() > 0 && tensor.size(0) == count) return tensor;
+    fail("train", file_.path().string(), ": ", name, " has the shape ", tensor.sizes(), ", expected ", count, " rows");
+  }
+
+  const SafetensorsFile& file_;
+};
+
+void read_completions(BatchGroup& group, const BatchTensors& tensors, const std::string& prefix) {
+  const auto count = static_cast<int64_t>(group.texts.size());
+  const auto lengths = values_of<int64_t>(tensors.sized(prefix + "lengths", count));
+  int64_t total = 0;
+  for (const int64_t length : lengths) {
+    if (length < 1 || length > kMostTokens)
+      fail("train", prefix, "lengths: a completion has ", length, " tokens, expected 1 to ", kMostTokens);
+    total += length;
+  }
+  const at::Tensor ids_M = tensors.sized(prefix + "completion_ids", total);
+  const at::Tensor allowed_MV = tensors.optional_sized(prefix + "kept", total);
+  int64_t begin = 0;
+  for (const int64_t length : lengths) {
+    group.tokens.completions.push_back(values_of<int64_t>(ids_M.slice(0, begin, begin + length)));
+    if (allowed_MV.defined()) group.tokens.allowed_TV.push_back(allowed_MV.slice(0, begin, begin + length));
+    begin += length;
+  }
+  group.old_M = tensors.optional_sized(prefix + "old", total);
+  group.reference_M = tensors.optional_sized(prefix + "reference", total);
+  group.policy_M = tensors.optional_sized(prefix + "policy", total);
+  group.advantages = values_of<double>(tensors.sized(prefix + "advantages", count));
+  group.weights = values_of<double>(tensors.sized(prefix + "weights", count));
+  group.rewards = values_of<double>(tensors.required(prefix + "rewards"));
+}
+
+BatchGroup read_group(const Json& json, const BatchTensors& tensors, const std::string& prefix) {
+  BatchGroup group;
+  group.prompt_index = whole_number(json.at("prompt_index"));
+  group.pass = whole_number(json.at("pass"));
+  group.sample_id = json.at("sample_id").get<std::string>();
+  group.prompt = json.at("prompt").get<std::string>();
+  group.texts = json.at("texts").get<std::vector<std::string>>();
+  group.tokens.dropout_seed = static_cast<uint64_t>(whole_number(json.at("dropout_seed")));
+  group.tokens.ids = values_of<int64_t>(tensors.required(prefix + "prompt_ids"));
+  group.tokens.features_MD = tensors.optional(prefix + "features");
+  const at::Tensor patches = tensors.optional(prefix + "patches");
+  if (patches.defined()) group.patches = values_of<float>(patches);
+  const auto grids = values_of<int64_t>(tensors.required(prefix + "grids"));
+  for (std::size_t k = 0; k + 2 < grids.size(); k += 3) {
+    group.tokens.grids.push_back({grids[k], grids[k + 1], grids[k + 2]});
+  }
+  read_completions(group, tensors, prefix);
+  return group;
+}
+
+Adapter read_weights(const Json& json, const SafetensorsFile& file) {
+  Adapter adapter;
+  adapter.config.r = whole_number(json.at("r"));
+  adapter.config.lora_alpha = json.at("lora_alpha").get<double>();
+  adapter.config.use_rslora = json.at("use_rslora").get<bool>();
+  adapter.config.target_modules = json.at("target_modules").get<std::vector<std::string>>();
+  constexpr std::string_view kPrefix = "adapter.";
+  for (const TensorEntry& entry : file.entries()) {
+    if (!entry.name.starts_with(kPrefix)) continue;
+    adapter.tensors[entry.name.substr(kPrefix.size())] = file.tensor(entry.name).clone();
+  }
+  return adapter;
+}
+
+RefusedBatch batch_from(const Json& json, const SafetensorsFile& file) {
+  const int64_t version = whole_number(json.at("version"));
+  if (version > kVersion) {
+    fail("train", file.path().string(), " has format version ", version, ", this program reads up to ", kVersion);
+  }
+  RefusedBatch batch;
+  batch.step = whole_number(json.at("step"));
+  batch.rank = whole_number(json.at("rank"));
+  batch.num_ranks = whole_number(json.at("ranks"));
+  batch.reason = json.at("reason").get<std::string>();
+  batch.health = {number_from(json.at("loss")), number_from(json.at("grad_norm")), number_from(json.at("kl")),
+                  json.at("finite_logprobs").get<bool>()};
+  batch.guard = json.at("guard").get<std::string>();
+  batch.config = json.at("config").get<std::string>();
+  batch.last_saved = whole_number(json.at("last_saved"));
+  if (!json.at("adapter").is_null()) batch.adapter = read_weights(json.at("adapter"), file);
+  const BatchTensors tensors(file);
+  for (const Json& group : json.at("groups")) {
+    batch.groups.push_back(read_group(group, tensors, prefix_of(batch.groups.size())));
+  }
+  return batch;
+}
+
+}  // namespace
+
+int64_t BatchGroup::num_tokens() const {
+  int64_t tokens_M = 0;
+  for (const auto& completion : tokens.completions) tokens_M += static_cast<int64_t>(completion.size());
+  return tokens_M;
+}
+
+LossInputs loss_inputs(std::span<const BatchGroup> groups, at::ScalarType dtype, const at::Device& device) {
+  std::vector<double> advantages, weights;
+  std::vector<at::Tensor> old, reference;
+  for (const BatchGroup& group : groups) {
+    for (std::size_t i = 0; i < group.size(); ++i) {
+      advantages.insert(advantages.end(), group.tokens.completions[i].size(), group.advantages[i]);
+      weights.insert(weights.end(), group.tokens.completions[i].size(), group.weights[i]);
+    }
+    if (group.old_M.defined()) old.push_back(group.old_M.to(device));
+    if (group.reference_M.defined()) reference.push_back(group.reference_M.to(device));
+  }
+  LossInputs in;
+  in.advantage_M = tensor_of(advantages).to(device, dtype);
+  in.weight_M = tensor_of(weights).to(device, dtype);
+  if (!old.empty()) in.old_M = at::cat(old);
+  if (!reference.empty()) in.reference_M = at::cat(reference);
+  return in;
+}
+
+void write_refused_batch(const fs::path& file, const RefusedBatch& batch) {
+  Json json = batch_json(batch);
+  json["groups"] = Json::array();
+  Tensors tensors;
+  for (std::size_t k = 0; k < batch.groups.size(); ++k) {
+    json["groups"].push_back(group_json(batch.groups[k]));
+    add_tensors(tensors, prefix_of(k), batch.groups[k]);
+  }
+  if (batch.adapter) {
+    for (const auto& [name, tensor] : batch.adapter->tensors) tensors["adapter." + name] = tensor;
+  }
+  write_safetensors(file, tensors, {{kTextKey, json.dump(-1, ' ', false, Json::error_handler_t::replace)}});
+}
+
+RefusedBatch read_refused_batch(const fs::path& path) {
+  const SafetensorsFile file(path);
+  const auto text = file.metadata().find(kTextKey);
+  if (text == file.metadata().end()) {
+    fail("train", path.string(), " is no batch of a run (guard/step-<n>/rank-<r>.safetensors of a run folder)");
+  }
+  try {
+    return batch_from(parse_json<Json>(text->second), file);
+  } catch (const nlohmann::json::exception& error) {
+    fail("train", path.string(), " cannot be read: ", error.what());
+  }
+}
+
+}  // namespace lriad

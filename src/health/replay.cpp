@@ -1,0 +1,280 @@
+#include "lriad/health/replay.h"
+
+#include <ATen/ATen.h>
+
+#include <algorithm>
+#include <iostream>
+#include <set>
+#include <sstream>
+
+#include "lriad/core/error.h"
+#include "lriad/core/log.h"
+#include "lriad/model/accumulate_dtype.h"
+#include "lriad/model/image_features.h"
+#include "lriad/model/load_model.h"
+#include "lriad/run/checkpoint.h"
+#include "replay_findings.h"
+#include "step_batch.h"
+#include "trainer_impl.h"
+
+// Shape letters: M completion tokens of the groups of one pass.
+namespace lriad {
+namespace {
+
+namespace fs = std::filesystem;
+
+std::vector<RefusedBatch> read_parts(const fs::path& path) {
+  std::vector<fs::path> files;
+  if (fs::is_directory(path)) {
+    for (const auto& entry : fs::directory_iterator(path)) {
+      if (entry.path().extension() == ".safetensors") files.push_back(entry.path());
+    }
+  } else {
+    files.push_back(path);
+  }
+  std::vector<RefusedBatch> parts;
+  for (const fs::path& file : files) parts.push_back(read_refused_batch(file));
+  if (parts.empty()) fail("train", path.string(), " holds no rank-<r>.safetensors of a refused batch");
+  std::ranges::sort(parts, {}, &RefusedBatch::rank);
+  return parts;
+}
+
+/// With trainable all no batch holds its weights: the newest checkpoint before it, none if the run began with its
+/// model.
+std::optional<fs::path> saved_weights(const Config& config, const RefusedBatch& batch, const fs::path& run_dir) {
+  if (config.trainable != Trainable::kAll) return std::nullopt;
+  const int64_t saved = std::max<int64_t>(batch.last_saved, 0);
+  if (saved != batch.step - 1) {
+    log_warning(concat("[train] the batch of step ", batch.step, " is computed with the weights after step ", saved,
+                       ", the newest that were saved: its figures will differ"));
+  }
+  if (saved == 0) return std::nullopt;
+  const fs::path checkpoint = run_dir / concat("checkpoint-", saved);
+  if (const auto damage = checkpoint_damage(checkpoint)) {
+    fail("train", checkpoint.string(), ", the newest with weights from before step ", batch.step,
+         ", cannot be used: ", *damage, "; give another by --resume FOLDER");
+  }
+  return checkpoint;
+}
+
+Qwen2Vl model_with_weights(const Config& config, const RefusedBatch& batch, const std::optional<fs::path>& checkpoint,
+                           const at::Device& device) {
+  const bool whole = config.trainable == Trainable::kAll;
+  Qwen2Vl model = load_model(whole && checkpoint ? *checkpoint : fs::path(config.model.path),
+                             scalar_type(config.model.dtype), device);
+  if (whole) return model;
+  if (!batch.adapter) fail("train", "the batch was refused in a run with trainable: all, the config says lora");
+  add_adapter(model, checkpoint ? read_adapter(*checkpoint) : *batch.adapter, config.lora.lora_dropout);
+  return model;
+}
+
+PreparedSample image_of(const BatchGroup& group, int64_t patch_dim) {
+  PreparedSample sample;
+  sample.patches.values = group.patches;
+  const auto values = static_cast<int64_t>(group.patches.size());
+  int64_t patches = group.tokens.grids.size() == 1 ? 1 : 0;
+  for (const Grid& grid : group.tokens.grids) {
+    sample.patches.grid = grid;
+    for (const int64_t length : grid) {
+      const bool fits = patches > 0 && length > 0 && length <= values / patches;
+      patches = fits ? patches * length : 0;
+    }
+  }
+  if (patches * patch_dim == values) return sample;
+  fail("train", "the batch has ", values, " values of patches for ", group.sample_id,
+       ", which do not fill its grid by rows of ", patch_dim);
+}
+
+/// Forward and backward passes over groups of a batch, as its step did them.
+class Replay {
+ public:
+  Replay(const Config& config, Qwen2Vl model, const at::Device& device)
+      : config_(config),
+        section_(config.grpo),
+        model_(std::move(model)),
+        parameters_(trained_parameters(model_, config.trainable)),
+        device_(device) {
+    if (config.stage != Stage::kSft) return;
+    section_.policy_loss = PolicyLoss::kLogp;
+    section_.beta = 0;
+  }
+
+  /// Adds the whole part's gradient and figures; a finding for each completion, without its own gradient.
+  void add(const RefusedBatch& part) {
+    const std::span<const BatchGroup> all(part.groups);
+    for (std::size_t begin = 0, end = 0; begin < all.size(); begin = end) {
+      while (end < all.size() && all[end].pass == all[begin].pass) ++end;
+      const std::span<const BatchGroup> groups = all.subspan(begin, end - begin);
+      look_at(groups, pass(groups));
+    }
+  }
+
+  StepHealth health() {
+    health_.grad_norm = parameters_.gradients().norm().item<double>();
+    health_.kl = tokens_ == 0 ? 0 : kl_sum_ / static_cast<double>(tokens_);
+    return health_;
+  }
+
+  /// The gradient that each completion of the part has by itself; after health().
+  void look_at_each_alone(const RefusedBatch& part) {
+    auto finding = std::ranges::find(findings_, -1.0, &Finding::grad_norm);
+    for (const BatchGroup& group : part.groups) {
+      int64_t begin = 0;
+      for (std::size_t i = 0; i < group.size(); ++i, ++finding) {
+        parameters_.zero_gradients();
+        const BatchGroup alone = completion_of(group, i, begin);
+        pass({&alone, 1});
+        finding->grad_norm = parameters_.gradients().norm().item<double>();
+        begin += static_cast<int64_t>(group.tokens.completions[i].size());
+      }
+    }
+  }
+
+  std::vector<Finding>& findings() { return findings_; }
+
+ private:
+  /// The loss inputs of the groups with the log-probabilities now; their gradient is added.
+  LossInputs pass(std::span<const BatchGroup> groups) {
+    std::vector<PromptGroup> tokens;
+    std::vector<PreparedSample> images;
+    for (const BatchGroup& group : groups) {
+      PromptGroup& last = tokens.emplace_back(group.tokens);
+      if (last.features_MD.defined()) last.features_MD = last.features_MD.to(device_, scalar_type(config_.model.dtype));
+      if (!group.patches.empty()) images.push_back(image_of(group, model_->config().vision.patch_dim()));
+    }
+    // A trained tower belongs to the gradient.
+    if (images.size() == groups.size()) {
+      const std::vector<at::Tensor> features = image_features(model_, images);
+      for (std::size_t k = 0; k < tokens.size(); ++k) tokens[k].features_MD = features[k];
+    }
+    const bool own_prefix = config_.stage == Stage::kGrpo && config_.train.shared_prefix == Switch::kOff;
+    const PackedGroups packed =
+        pack_groups(tokens, model_->config(), own_prefix ? Prefix::kOwn : Prefix::kShared, device_);
+    LossInputs in = loss_inputs(groups, accumulate_dtype(scalar_type(config_.model.dtype)), device_);
+    model_->train();
+    TokenLogprobs now = token_logprobs(
+        model_, packed, config_.stage == Stage::kSft ? 1.0 : config_.rollout.temperature,
+        [&](const at::Tensor& logp_C, int64_t begin) { return grpo_logprob_gradient(in, logp_C, begin, section_); });
+    now.backward();
+    parameters_.collect_gradients();
+    model_->eval();
+    in.logp_M = now.logp_M;
+    return in;
+  }
+
+  void look_at(std::span<const BatchGroup> groups, const LossInputs& in) {
+    int64_t begin = 0;
+    for (const BatchGroup& group : groups) {
+      for (std::size_t i = 0; i < group.size(); ++i) {
+        const auto length = static_cast<int64_t>(group.tokens.completions[i].size());
+        findings_.push_back(finding(group, i, slice(in, begin, length)));
+        begin += length;
+      }
+    }
+  }
+
+  Finding finding(const BatchGroup& group, std::size_t i, const LossInputs& in) {
+    const LossSums sums = grpo_loss(in, section_);
+    Finding result{group.prompt_index,
+                   i,
+                   group.sample_id,
+                   group.texts[i],
+                   group.tokens.completions[i].size(),
+                   group.advantages[i],
+                   sums.loss.item<double>(),
+                   in.logp_M.mean().item<double>(),
+                   in.logp_M.min().item<double>(),
+                   0,
+                   -1,
+                   ""};
+    const bool counts = group.weights[i] != 0;
+    result.kl = counts ? sums.kl_sum / static_cast<double>(result.tokens) : 0;
+    health_.loss += result.loss;
+    kl_sum_ += sums.kl_sum;
+    if (counts) tokens_ += static_cast<int64_t>(result.tokens);
+    if (!at::isfinite(in.logp_M).all().item<bool>()) {
+      health_.finite_logprobs = false;
+      result.marks = "log-probability not finite";
+    }
+    return result;
+  }
+
+  static LossInputs slice(const LossInputs& in, int64_t begin, int64_t length) {
+    const auto part = [&](const at::Tensor& values_M) {
+      return values_M.defined() ? values_M.slice(0, begin, begin + length) : values_M;
+    };
+    return {part(in.logp_M), part(in.old_M), part(in.reference_M), part(in.advantage_M), part(in.weight_M)};
+  }
+
+  static BatchGroup completion_of(const BatchGroup& group, std::size_t i, int64_t begin) {
+    BatchGroup alone = group;
+    const auto end = begin + static_cast<int64_t>(group.tokens.completions[i].size());
+    alone.tokens.completions = {group.tokens.completions[i]};
+    alone.tokens.first_completion = i;
+    if (!group.tokens.allowed_TV.empty()) alone.tokens.allowed_TV = {group.tokens.allowed_TV[i]};
+    alone.advantages = {group.advantages[i]};
+    alone.weights = {group.weights[i]};
+    if (group.old_M.defined()) alone.old_M = group.old_M.slice(0, begin, end);
+    if (group.reference_M.defined()) alone.reference_M = group.reference_M.slice(0, begin, end);
+    return alone;
+  }
+
+  const Config& config_;
+  GrpoSection section_;
+  Qwen2Vl model_;
+  FlatParameters parameters_;
+  at::Device device_;
+  StepHealth health_;
+  double kl_sum_ = 0;
+  int64_t tokens_ = 0;
+  std::vector<Finding> findings_;
+};
+
+void warn_of_differences(const std::string& before, const std::string& now) {
+  std::set<std::string> old_lines;
+  std::istringstream old_text(before), new_text(now);
+  for (std::string line; std::getline(old_text, line);) old_lines.insert(line);
+  for (std::string line; std::getline(new_text, line);) {
+    if (!old_lines.contains(line)) log_warning(concat("[train] not as in the run: ", line));
+  }
+}
+
+}  // namespace
+
+fs::path run_of_batch(const fs::path& batch) {
+  std::error_code error;
+  const fs::path path = fs::weakly_canonical(batch, error);
+  if (error || !fs::exists(path)) {
+    fail("train", "--replay ", batch.string(), " does not exist, expected guard/step-<n> of a run folder");
+  }
+  return (fs::is_directory(path) ? path : path.parent_path()).parent_path().parent_path();
+}
+
+int replay_batch(const LoadedConfig& loaded, const fs::path& path, const std::optional<fs::path>& given,
+                 const at::Device& device) {
+  const std::vector<RefusedBatch> parts = read_parts(path);
+  const RefusedBatch& first = parts.front();
+  const std::optional<fs::path> checkpoint = given ? given : saved_weights(loaded.config, first, run_of_batch(path));
+  warn_of_differences(first.config, canonical_config(loaded.config));
+  std::cout << "step " << first.step << ", " << parts.size() << " of " << first.num_ranks
+            << (first.num_ranks == 1 ? " rank" : " ranks") << ", refused because " << first.reason << "\nweights: "
+            << (checkpoint      ? checkpoint->string()
+                : first.adapter ? "as they were at that step"
+                                : loaded.config.model.path)
+            << '\n';
+  Replay replay(loaded.config, model_with_weights(loaded.config, first, checkpoint, device), device);
+  for (const RefusedBatch& part : parts) replay.add(part);
+  const StepHealth now = replay.health();
+  for (const RefusedBatch& part : parts) replay.look_at_each_alone(part);
+  print_totals(first.health, now);
+  mark(replay.findings(), &Finding::kl, "KL");
+  mark(replay.findings(), &Finding::grad_norm, "gradient");
+  print_findings(replay.findings());
+  HealthGuard guard(loaded.config.guard);
+  guard.restore(first.guard);
+  const std::optional<std::string> reason = guard.check(now);
+  std::cout << "\nthe health guard " << (reason ? concat("refuses it: ", *reason) : "lets it pass") << '\n';
+  return reason ? kGuardExit : 0;
+}
+
+}  // namespace lriad

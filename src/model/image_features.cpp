@@ -1,0 +1,41 @@
+#include "lriad/model/image_features.h"
+
+#include <ATen/ATen.h>
+
+#include "lriad/core/error.h"
+
+namespace lriad {
+
+std::vector<at::Tensor> image_features(Qwen2Vl& model, std::span<const PreparedSample> samples) {
+  if (samples.empty()) return {};
+  const at::Tensor& like = model->head();
+  const VisionConfig& vision = model->config().vision;
+  std::vector<at::Tensor> patches;
+  std::vector<Grid> grids;
+  std::vector<int64_t> rows;
+  for (const PreparedSample& sample : samples) {
+    const auto& values = sample.patches.values;
+    const at::Tensor view =
+        at::from_blob(const_cast<float*>(values.data()), {static_cast<int64_t>(values.size())}, at::kFloat);
+    patches.push_back(view.view({-1, vision.patch_dim()}).to(like.device(), like.scalar_type()));
+    grids.push_back(sample.patches.grid);
+    rows.push_back(sample.patches.tokens(vision.spatial_merge_size));
+  }
+  return model->image_features(patches.size() == 1 ? patches.front() : at::cat(patches), grids).split_with_sizes(rows);
+}
+
+ImageSettings read_model_image_settings(const std::filesystem::path& model_dir, const ImageSection& section) {
+  const ImageSettings image = read_image_settings(model_dir, section);
+  const VisionConfig vision = read_model_config(model_dir).vision;
+  const auto check = [&](const char* key, int64_t got, int64_t expected) {
+    if (got == expected) return;
+    fail("eval", model_dir.string(), ": the ", key, " of preprocessor_config.json is ", got, ", but ", expected,
+         " in vision_config of config.json; take both files of the published model");
+  };
+  check("patch_size", image.patch_size, vision.patch_size);
+  check("temporal_patch_size", image.temporal_patch_size, vision.temporal_patch_size);
+  check("merge_size", image.merge_size, vision.spatial_merge_size);
+  return image;
+}
+
+}  // namespace lriad

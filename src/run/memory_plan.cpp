@@ -1,0 +1,254 @@
+#include "lriad/run/memory_plan.h"
+
+#include <ATen/DeviceAccelerator.h>
+
+#include <algorithm>
+#include <fstream>
+#include <numeric>
+
+#include "lriad/core/error.h"
+#include "lriad/grpo/token_logprobs.h"
+#include "lriad/model/attention.h"
+#include "lriad/model/model_files.h"
+
+namespace lriad {
+namespace {
+
+constexpr int64_t kMostRows = 8192;
+constexpr int64_t kFewestLogits = 1 << 22;
+constexpr int64_t kLibraries = 200ll << 20;  // resident before anything is loaded
+
+int64_t total(const MemoryPlan::Items& items) {
+  return std::accumulate(items.begin(), items.end(), int64_t{0},
+                         [](int64_t sum, const auto& one) { return sum + one.second; });
+}
+
+/// A pass over `rows` packed rows, which predict `tokens` completion tokens, `logits` numbers of the head at once.
+struct PassSize {
+  int64_t rows = 0, tokens = 0, logits = 0;
+};
+
+/// Sizes that the formulas share. `b`: bytes of a number of the model, `f`: of the sums' (float32, float64).
+class Sizes {
+ public:
+  explicit Sizes(const PlanInput& in)
+      : config(in.config),
+        text(in.model.text),
+        vision(in.model.vision),
+        prompt(in.prompt_tokens),
+        patches(in.image_patches),
+        grpo(config.stage == Stage::kGrpo),
+        all(config.trainable == Trainable::kAll),
+        b(config.model.dtype == Dtype::kBfloat16  ? 2
+          : config.model.dtype == Dtype::kFloat32 ? 4
+                                                  : 8),
+        f(config.model.dtype == Dtype::kFloat64 ? 8 : 4),
+        prompts(config.train.per_device_train_batch_size * config.train.gradient_accumulation_steps),
+        generations(grpo ? config.rollout.num_generations : 1),
+        tokens(config.rollout.max_completion_length),
+        kv(text.num_key_value_heads * text.head_dim),
+        merged(vision.spatial_merge_size * vision.spatial_merge_size) {
+    for (const auto& [name, shape] : expected_tensors(in.model)) count_parameter(name, shape);
+  }
+
+  int64_t group_rows(bool shared) const {
+    const int64_t own = std::max<int64_t>(0, tokens - 1);
+    return shared ? prompt + generations * own : generations * (prompt + own);
+  }
+  /// RunInputs of norms, q k v and result of attention, LoRA's input, gate and up; statistics and LoRA's middle beside
+  /// them.
+  int64_t saved_per_row_and_layer() const {
+    const int64_t lora = all ? 0 : 2 * config.lora.r * f;
+    const int64_t frozen = b * (5 * text.hidden_size + 2 * kv + 2 * text.intermediate_size);
+    // A trained linear layer keeps its input too: silu(gate) * up, and the second norm's result.
+    const int64_t trained = all ? b * (text.intermediate_size + text.hidden_size) : 0;
+    return frozen + trained + lora + f * (2 + text.num_attention_heads);
+  }
+  /// cos and sin of every row.
+  int64_t rotary(int64_t rows) const { return rows * 2 * text.head_dim * b; }
+  /// The largest layer's temporaries of a pass without gradient: gate, up, silu(gate) and x four times (itself, normed,
+  /// sums); or q k v, the result and two copies of the scores.
+  int64_t forward_temporaries(int64_t rows, int64_t scores) const {
+    const int64_t mlp = rows * b * (3 * text.intermediate_size + 4 * text.hidden_size);
+    const int64_t attention = rows * b * (4 * text.hidden_size + 2 * kv) + 2 * f * scores;
+    return rotary(rows) + std::max(mlp, attention);
+  }
+  /// Of the last layer, beside what was kept: the gradients of gate, up and their product; or three copies of the
+  /// scores, when the layer has let go of gate and up.
+  int64_t backward_temporaries(int64_t rows) const {
+    const int64_t mlp = rows * b * 3 * text.intermediate_size;
+    const int64_t scores = std::max(2 * first_block(), 3 * std::max(later_blocks(), completion_scores()));
+    return std::max(mlp, f * scores + rows * (2 * f * kv + b * (text.hidden_size - 2 * text.intermediate_size)));
+  }
+  /// Scores of the widest block of an attention over prompts, over groups.
+  int64_t prompt_scores() const { return std::max(first_block(), later_blocks()); }
+  int64_t group_scores() const { return std::max(prompt_scores(), completion_scores()); }
+  /// Of a trained tower, whose linear layers keep their inputs; counted from the operators of a block.
+  int64_t tower_saved_per_patch() const { return vision.depth * b * 27 * vision.embed_dim + b * vision.patch_dim(); }
+  /// Logits of a chunk and their softmax.
+  int64_t head_temporaries(const PassSize& pass) const {
+    return std::min(std::max<int64_t>(1, pass.logits / text.vocab_size), pass.tokens) * text.vocab_size * 2 * f;
+  }
+
+  const Config& config;
+  const TextConfig& text;
+  const VisionConfig& vision;
+  int64_t prompt, patches;
+  bool grpo, all;
+  int64_t b, f, prompts, generations, tokens, kv, merged;
+  int64_t parameters = 0, lora_parameters = 0;
+
+ private:
+  int64_t first_block() const {
+    return text.num_attention_heads * std::min(prompt, kPromptBlock) * std::min(prompt, kPromptBlock);
+  }
+  int64_t later_blocks() const {
+    const int64_t whole = prompt / kPromptBlock;
+    if (whole == 0) return 0;
+    const int64_t last = prompt % kPromptBlock * prompt;
+    return text.num_attention_heads * std::max(last, whole > 1 ? kPromptBlock * kPromptBlock * whole : 0);
+  }
+  int64_t completion_scores() const {
+    const int64_t one = text.num_attention_heads * tokens * (prompt + tokens);
+    return std::min(generations * one, std::max(one, kScoresAtOnce));
+  }
+  void count_parameter(const std::string& name, const std::vector<int64_t>& shape) {
+    parameters += std::accumulate(shape.begin(), shape.end(), int64_t{1}, std::multiplies<>());
+    for (const std::string& target : config.lora.target_modules) {
+      if (name.starts_with("model.language_model.") && name.ends_with("." + target + ".weight")) {
+        lora_parameters += config.lora.r * (shape[0] + shape[1]);
+      }
+    }
+  }
+};
+
+MemoryPlan::Items permanent(const Sizes& s, const PlanInput& in) {
+  const int64_t trained = s.all ? s.parameters : s.lora_parameters;
+  // Master value, gradient and two moments in the sums' type; half-precision parameters have a gradient of their own.
+  const int64_t optimizer =
+      trained * 4 * s.f + (s.all && s.b == 2 ? trained * s.b : 0) - (s.all && s.b != 2 ? trained * s.b : 0);
+  // Decoded images of this step, of the queue and of the threads that fill it (train/batches.cpp), in float32.
+  const int64_t ahead = (3 * s.prompts + 8) * s.patches * s.vision.patch_dim() * 4;
+  const int64_t image = s.patches / s.merged * s.text.hidden_size * s.b;
+  const int64_t room = s.config.model.vision_cache.memory_mb << 20;
+  const int64_t cache = in.num_images > 0 ? std::min(room, in.num_images * image) : room;
+  return {{"libraries", kLibraries},
+          {"weights", s.parameters * s.b},
+          {s.all ? "gradients and Adam" : "LoRA and Adam", optimizer},
+          {"vision cache", s.all ? 0 : cache},
+          {"images ahead", in.on_cpu ? ahead : 0},
+          {"features", s.all ? 0 : s.prompts * image},
+          {"communication", in.num_ranks > 1 ? trained * s.f * in.num_ranks : 0}};
+}
+
+/// The patches of an image in the model's type and as the columns of a product, or a block: x three times, the wide
+/// layer three times, q k v.
+MemoryPlan::Phase vision_phase(const Sizes& s) {
+  const int64_t width = s.vision.embed_dim, columns = s.b == 4 ? 1 : 2;
+  const int64_t embedding = s.patches * s.b * (columns * s.vision.patch_dim() + width);
+  const int64_t block = s.patches * s.b * (3 * width + 3 * s.vision.mlp_ratio * width) +
+                        s.patches * s.f * 2 * (width / s.vision.num_heads);
+  return {"vision", {{"one image", std::max(embedding, block)}}};
+}
+
+MemoryPlan::Phase rollout_phase(const Sizes& s) {
+  const int64_t sequences = s.prompts * s.generations, per_token = s.text.num_hidden_layers * 2 * s.kv * s.b;
+  // Logits, as float, divided by the temperature; then in float64 themselves, the softmax and its running sum.
+  const int64_t sampler = sequences * s.text.vocab_size * ((s.b == 2 ? 6 : s.b) + s.f + 16 + (s.f == 4 ? 8 : 0));
+  const int64_t attention = 3 * s.f * sequences * s.text.num_attention_heads * (s.prompt + s.tokens);
+  const int64_t prefill = s.forward_temporaries(s.prompts * s.prompt, s.prompt_scores());
+  return {"rollout",
+          {{"keys and values", per_token * (s.prompts * s.prompt + sequences * s.tokens)},
+           {prefill > sampler + attention ? "prefill" : "sampler", std::max(prefill, sampler + attention)}}};
+}
+
+MemoryPlan::Phase reference_phase(const Sizes& s, const PassSize& pass) {
+  const int64_t head = s.head_temporaries(pass) + pass.tokens * s.text.hidden_size * s.b + s.rotary(pass.rows);
+  return {"reference", {{"temporaries", std::max(s.forward_temporaries(pass.rows, s.group_scores()), head)}}};
+}
+
+/// What the policy's pass leaves for the backward one: every layer's, or only their inputs; cos and sin; the rows that
+/// predict and their gradient.
+MemoryPlan::Items kept_by_policy(const Sizes& s, const PassSize& pass, bool checkpoint) {
+  const int64_t layers = s.text.num_hidden_layers;
+  const int64_t per_row = checkpoint ? (layers + 1) * s.text.hidden_size * s.b : layers * s.saved_per_row_and_layer();
+  return {{"saved activations", pass.rows * per_row + s.rotary(pass.rows)},
+          {"tower's activations", s.all ? pass.rows / s.group_rows(true) * s.patches * s.tower_saved_per_patch() : 0},
+          {"hidden rows", 2 * pass.tokens * s.text.hidden_size * s.b}};
+}
+
+MemoryPlan::Phase policy_phase(const Sizes& s, const PassSize& pass, bool checkpoint) {
+  MemoryPlan::Phase phase{"policy", kept_by_policy(s, pass, checkpoint)};
+  const int64_t head_gradient = s.all ? s.text.vocab_size * s.text.hidden_size * s.b : 0;
+  phase.items.emplace_back("head", s.head_temporaries(pass) + head_gradient);
+  return phase;
+}
+
+MemoryPlan::Phase backward_phase(const Sizes& s, const PassSize& pass, bool checkpoint) {
+  MemoryPlan::Phase phase{"backward", kept_by_policy(s, pass, checkpoint)};
+  if (checkpoint) phase.items.emplace_back("layer recomputed", pass.rows * s.saved_per_row_and_layer());
+  phase.items.emplace_back("temporaries", s.backward_temporaries(pass.rows));
+  return phase;
+}
+
+MemoryPlan with(const Sizes& s, const PlanInput& in, int64_t rows, int64_t logits, bool checkpoint) {
+  MemoryPlan plan;
+  plan.always = permanent(s, in);
+  plan.memory_bytes = in.memory_bytes;
+  plan.rows_per_pass = rows;
+  plan.logits_at_once = logits;
+  plan.gradient_checkpointing = checkpoint;
+  plan.bytes_per_row = s.text.num_hidden_layers * s.saved_per_row_and_layer();
+  plan.rows_shared = s.prompts * s.group_rows(/*shared=*/true);
+  plan.rows_unshared = s.prompts * s.group_rows(/*shared=*/false);
+  const int64_t group = s.group_rows(in.config.train.shared_prefix != Switch::kOff);
+  const PassSize pass{rows, rows / group * s.generations * s.tokens, logits};
+  if (!s.all) plan.phases.push_back(vision_phase(s));
+  if (s.grpo) plan.phases.push_back(rollout_phase(s));
+  if (s.grpo && s.config.grpo.beta != 0 && s.config.grpo.kl_anchor != KlReference::kOld)
+    plan.phases.push_back(reference_phase(s, pass));
+  plan.phases.push_back(policy_phase(s, pass, checkpoint));
+  plan.phases.push_back(backward_phase(s, pass, checkpoint));
+  return plan;
+}
+
+}  // namespace
+
+int64_t MemoryPlan::Phase::bytes() const { return total(items); }
+
+int64_t MemoryPlan::peak() const {
+  int64_t most = 0;
+  for (const Phase& phase : phases) most = std::max(most, phase.bytes());
+  return total(always) + most;
+}
+
+MemoryPlan plan_memory(const PlanInput& input) {
+  const Sizes s(input);
+  const int64_t group = s.group_rows(input.config.train.shared_prefix != Switch::kOff);
+  const int64_t wanted = input.config.train.token_budget > 0 ? input.config.train.token_budget : kMostRows;
+  const int64_t most = std::max(group, std::min(wanted, s.prompts * group) / group * group);
+  const Switch choice = input.config.model.gradient_checkpointing;
+  for (const bool checkpoint : {false, true}) {
+    if ((choice == Switch::kOff && checkpoint) || (choice == Switch::kOn && !checkpoint)) continue;
+    for (int64_t rows = most; rows >= group; rows -= group) {
+      for (int64_t logits = kLogitsAtOnce; logits >= kFewestLogits; logits /= 2) {
+        const MemoryPlan plan = with(s, input, rows, logits, checkpoint);
+        if (plan.fits()) return plan;
+      }
+    }
+  }
+  return with(s, input, group, kFewestLogits, choice != Switch::kOff);
+}
+
+int64_t free_memory(const at::Device& device) {
+  if (device.is_cuda()) return static_cast<int64_t>(at::accelerator::getMemoryInfo(device.index()).first);
+  std::ifstream info("/proc/meminfo");
+  std::string name;
+  int64_t kilobytes = 0;
+  for (std::string rest; info >> name >> kilobytes && std::getline(info, rest);) {
+    if (name == "MemAvailable:") return kilobytes << 10;
+  }
+  fail("train", "/proc/meminfo does not tell the memory available");
+}
+
+}  // namespace lriad

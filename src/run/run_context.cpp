@@ -1,0 +1,161 @@
+#include <ATen/ATen.h>
+
+#include <algorithm>
+#include <cmath>
+#include <filesystem>
+
+#include "context.h"
+#include "lriad/config/load_config.h"
+#include "lriad/core/error.h"
+#include "lriad/core/files.h"
+#include "lriad/core/log.h"
+#include "lriad/core/random.h"
+#include "lriad/model/image_features.h"
+#include "lriad/model/load_model.h"
+#include "lriad/version.h"
+
+namespace lriad {
+namespace {
+
+namespace fs = std::filesystem;
+
+/// A uniform on ±1/sqrt(in) (kaiming_uniform with a = sqrt 5), B zero, as PEFT; drawn by (seed, tensor, element).
+void initialise_adapter(Qwen2Vl& model, uint64_t seed) {
+  const CounterRandom random(seed, RandomUse::kLoraInit);
+  const at::NoGradGuard no_grad;
+  uint32_t tensor = 0;
+  for (auto& [name, parameter] : model->lora_parameters()) {
+    if (!name.ends_with(".lora_A.weight")) continue;
+    at::Tensor values = at::empty({parameter.numel()}, at::kFloat);
+    auto value = values.accessor<float, 1>();
+    const double bound = 1 / std::sqrt(static_cast<double>(parameter.size(1)));
+    for (int64_t i = 0; i < values.size(0); ++i) {
+      value[i] = static_cast<float>(bound * (2 * random.uniform(tensor, static_cast<uint32_t>(i)) - 1));
+    }
+    parameter.copy_(values.view(parameter.sizes()));
+    ++tensor;
+  }
+}
+
+/// Gives the model the adapter to train: that of model.adapter, or a fresh one.
+AdapterConfig give_adapter(Qwen2Vl& model, const Config& config) {
+  if (config.model.adapter) {
+    const Adapter adapter = read_adapter(*config.model.adapter);
+    add_adapter(model, adapter, config.lora.lora_dropout);
+    log_info(concat("adapter ", *config.model.adapter, ": r ", adapter.config.r, ", trained further"));
+    AdapterConfig result = adapter.config;
+    result.lora_dropout = config.lora.lora_dropout;
+    result.base_model = config.model.path;
+    return result;
+  }
+  AdapterConfig fresh;
+  fresh.r = config.lora.r;
+  fresh.lora_alpha = config.lora.lora_alpha;
+  fresh.lora_dropout = config.lora.lora_dropout;
+  fresh.target_modules = config.lora.target_modules;
+  fresh.base_model = config.model.path;
+  model->add_lora(fresh.target_modules, fresh.r, fresh.scaling(), fresh.lora_dropout);
+  initialise_adapter(model, config.seed);
+  return fresh;
+}
+
+void check_labels(const Config& config, const Dataset& data) {
+  if (config.stage != Stage::kGrpo) return;
+  for (const Sample& sample : data.samples) {
+    if (!sample.label) fail("data", sample.image, " has no label, which stage grpo needs (label: defect | normal)");
+  }
+}
+
+/// Every prompt and target must be usable; the longest prompt and the largest image are noted for the plan. An image
+/// whose header is bad passes here: it is skipped or fatal when its turn comes. Returns the lengths of the prompts.
+std::vector<int64_t> check_samples(const Dataset& data, const SamplePreparer& preparer, PlanInput& plan) {
+  const Config& config = plan.config;
+  std::vector<int64_t> lengths(data.samples.size(), 0);
+  const int64_t merged = plan.model.vision.spatial_merge_size * plan.model.vision.spatial_merge_size;
+  for (std::size_t i = 0; i < data.samples.size(); ++i) {
+    if (config.stage == Stage::kSft)
+      target_response(data.samples[i], config.sft, config.seed, 0, static_cast<int64_t>(i));
+    int64_t image = 0;
+    try {
+      image = preparer.image_tokens(data.samples[i]);
+    } catch (const Error&) {
+      continue;
+    }
+    plan.image_patches = std::max(plan.image_patches, image * merged);
+    lengths[i] = static_cast<int64_t>(preparer.prompt(data.samples[i], image).size());
+    plan.prompt_tokens = std::max(plan.prompt_tokens, lengths[i]);
+  }
+  return lengths;
+}
+
+/// Sizes of the weight files and the text of config.json: cheap to read, and different for any other model.
+std::string model_fingerprint(const std::string& model_dir) {
+  std::string text = read_file("model", fs::path(model_dir) / "config.json");
+  std::vector<std::string> files;
+  for (const auto& entry : fs::directory_iterator(model_dir)) {
+    if (entry.path().extension() != ".safetensors") continue;
+    files.push_back(concat(entry.path().filename().string(), ' ', entry.file_size(), '\n'));
+  }
+  std::sort(files.begin(), files.end());
+  for (const std::string& file : files) text += file;
+  return sha256_hex(text);
+}
+
+std::string data_fingerprint(const Dataset& data) {
+  std::string text;
+  for (const Sample& sample : data.samples) {
+    text += concat(sample.id, '\t', sample.object, '\t', sample.label ? label_name(*sample.label) : "", '\t',
+                   sample.response, '\n');
+  }
+  return sha256_hex(text);
+}
+
+}  // namespace
+
+RunInputs load_run_inputs(const Config& config, const at::Device& device, int64_t num_ranks) {
+  Dataset data = read_dataset(config.data);
+  log_info("data " + config.data.root + "\n" + describe(data));
+  check_labels(config, data);
+  std::optional<Dataset> eval_data;
+  if (config.eval_data && config.train.eval_steps > 0) {
+    eval_data = read_dataset(*config.eval_data);
+    log_info("evaluation data " + config.eval_data->root + "\n" + describe(*eval_data));
+  }
+  const fs::path model_dir = config.model.path;
+  Tokenizer tokenizer = Tokenizer::load(model_dir);
+  check_chat_template(model_dir);
+  AnswerTokens answer_tokens = answer_tokens(tokenizer);
+  SamplePreparer preparer(tokenizer, config.prompt, read_model_image_settings(model_dir, config.image));
+  PlanInput plan{config,
+                 read_model_config(model_dir),
+                 0,
+                 0,
+                 free_memory(device),
+                 num_ranks,
+                 device.is_cpu(),
+                 static_cast<int64_t>(data.samples.size())};
+  std::vector<int64_t> prompt_tokens = check_samples(data, preparer, plan);
+  return {config,          std::move(tokenizer), std::move(answer_tokens), std::move(preparer),
+          std::move(data), std::move(eval_data), std::move(plan),          std::move(prompt_tokens)};
+}
+
+RunContext load_run_context(const Config& config, const at::Device& device, int64_t num_ranks) {
+  RunInputs inputs = load_run_inputs(config, device, num_ranks);
+  MemoryPlan plan = plan_memory(inputs.plan);
+  Qwen2Vl model = load_model(config.model.path, scalar_type(config.model.dtype), device);
+  AdapterConfig adapter;
+  if (config.trainable == Trainable::kLora) adapter = give_adapter(model, config);
+  model->set_gradient_checkpointing(plan.gradient_checkpointing);
+  FeatureCache features(config.trainable == Trainable::kLora ? config.model.vision_cache : VisionCacheSection{0, 0, {}},
+                        model);
+  return {std::move(inputs), std::move(plan), device, std::move(model), std::move(features), std::move(adapter)};
+}
+
+std::vector<std::pair<std::string, std::string>> fingerprints(const RunContext& context) {
+  return {{"code version", concat(kVersion, " ", kGitRevision)},
+          {"config", sha256_hex(canonical_config(context.config))},
+          {"data listing", data_fingerprint(context.data)},
+          {"model", model_fingerprint(context.config.model.path)}};
+}
+
+}  // namespace lriad

@@ -1,0 +1,98 @@
+#include "lriad/generation/sampler.h"
+
+#include <ATen/ATen.h>
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <limits>
+#include <nlohmann/json.hpp>
+
+#include "lriad/core/files.h"
+#include "lriad/core/random.h"
+#include "lriad/model/safetensors.h"
+
+namespace lriad {
+namespace {
+
+const std::filesystem::path kGolden = LRIAD_GOLDEN_DIR;
+constexpr double kNever = -std::numeric_limits<double>::infinity();
+
+int64_t drawn(const at::Tensor& scores_V, double uniform) {
+  return sample_tokens(scores_V.unsqueeze(0), at::full({1}, uniform, at::kDouble)).item<int64_t>();
+}
+
+// Golden: scripts/golden/make_sampler.py, seed 11; 15 settings over 12 rows of 40 logits, half of them full of ties.
+TEST(Sampler, ScoresAreThoseOfTransformersWarpers) {
+  const SafetensorsFile golden(kGolden / "sampler.safetensors");
+  const auto cases = nlohmann::json::parse(read_file("test", kGolden / "sampler.json"));
+  ASSERT_EQ(cases.size(), 15u);
+  for (std::size_t k = 0; k < cases.size(); ++k) {
+    const auto& one = cases[k];
+    const SamplerSettings settings{one["temperature"], one["top_k"], one["top_p"], one["min_p"], one["banned"]};
+    const at::Tensor scores = sampler_scores(golden.tensor("logits"), settings);
+    const at::Tensor expected = golden.tensor("scores." + std::to_string(k));
+    EXPECT_TRUE(at::equal(at::isfinite(scores), at::isfinite(expected))) << one;
+    EXPECT_TRUE(at::allclose(scores, expected, /*rtol=*/1e-6, /*atol=*/1e-6)) << one;
+  }
+}
+
+TEST(Sampler, HalfPrecisionLogitsAreScoredInFloat32AndBansBeyondTheVocabularyPass) {
+  const at::Tensor logits = at::tensor({1.0, 2.0, 3.0}, at::kFloat).unsqueeze(0);
+  const SamplerSettings settings{0.7, 0, 1, 0, {1, 999}};
+  const at::Tensor scores = sampler_scores(logits.to(at::kBFloat16), settings);
+  EXPECT_EQ(scores.scalar_type(), at::kFloat);
+  EXPECT_TRUE(at::equal(scores, sampler_scores(logits, settings)));
+}
+
+TEST(Draw, TheEdgesOfTheUniformNumberGiveTheFirstAndTheLastTokenThatCanBeDrawn) {
+  const at::Tensor scores = at::tensor({kNever, kNever, 0.3, kNever, -2.0, 0.1, kNever, kNever}, at::kDouble);
+  EXPECT_EQ(drawn(scores, 0.0), 2);
+  EXPECT_EQ(drawn(scores, 1 - 0x1p-53), 5);
+  const at::Tensor rare = at::tensor({-700.0, 0.0, -700.0}, at::kDouble);
+  EXPECT_EQ(drawn(rare, 1 - 0x1p-53), 1);
+}
+
+TEST(Draw, NeverGivesATokenAtMinusInfinity) {
+  at::Generator generator = at::detail::createCPUGenerator(3);
+  at::Tensor scores = at::empty({2000, 97}, at::kDouble).normal_(0, 4, generator);
+  const at::Tensor never = at::empty({2000, 97}, at::kDouble).uniform_(0, 1, generator) < 0.7;
+  never.select(1, 50).fill_(false);
+  scores.masked_fill_(never, kNever);
+  for (const double uniform : {0.0, 0x1p-53, 0.25, 0.5, 0.75, 1 - 0x1p-52, 1 - 0x1p-53}) {
+    const at::Tensor ids = sample_tokens(scores, at::full({2000}, uniform, at::kDouble));
+    EXPECT_TRUE(at::isfinite(scores.gather(1, ids.unsqueeze(1))).all().item<bool>()) << uniform;
+    const at::Tensor narrow_ids = sample_tokens(scores.to(at::kFloat), at::full({2000}, uniform, at::kDouble));
+    EXPECT_TRUE(at::isfinite(scores.gather(1, narrow_ids.unsqueeze(1))).all().item<bool>()) << uniform;
+  }
+}
+
+TEST(Draw, InvertsTheCumulativeDistribution) {
+  const at::Tensor scores = at::tensor({0.1, 0.2, 0.3, 0.4}, at::kDouble).log();
+  const double borders[] = {0.1, 0.3, 0.6, 1.0};
+  for (int64_t k = 0; k < 4; ++k) {
+    EXPECT_EQ(drawn(scores, borders[k] - 1e-12), k);
+    EXPECT_EQ(drawn(scores, borders[k] + 1e-12), std::min<int64_t>(k + 1, 3));
+  }
+}
+
+TEST(Draw, CountsFollowTheDistribution) {
+  constexpr int64_t kDraws = 100000;
+  const at::Tensor p = at::tensor({0.02, 0.08, 0.15, 0.2, 0.25, 0.3}, at::kDouble);
+  const CounterRandom random(5, RandomUse::kToken);
+  const at::Tensor uniforms = at::empty({kDraws}, at::kDouble);
+  for (int64_t i = 0; i < kDraws; ++i)
+    uniforms.accessor<double, 1>()[i] = random.uniform(1, 2, 3, static_cast<uint32_t>(i));
+  const at::Tensor counts = at::bincount(sample_tokens(p.log().expand({kDraws, 6}), uniforms), {}, 6).to(at::kDouble);
+  const at::Tensor expected = p * kDraws;
+  const double chi_square = ((counts - expected).square() / expected).sum().item<double>();
+  EXPECT_LT(chi_square, 20.5);  // 5 degrees of freedom: exceeded once in 1000 seeds
+}
+
+TEST(Draw, ARowOfNaNsGivesAnIdOfTheVocabulary) {
+  const int64_t id = drawn(at::full({7}, std::numeric_limits<double>::quiet_NaN(), at::kDouble), 0.5);
+  EXPECT_GE(id, 0);
+  EXPECT_LT(id, 7);
+}
+
+}  // namespace
+}  // namespace lriad
