@@ -1,6 +1,6 @@
 # One test program per folder: tests/X/*_test.cpp.
 include(GoogleTest)
-foreach(name IN ITEMS core config text vision dist model data grpo eval train)
+foreach(name IN ITEMS core config text vision dist model data generation grpo eval run health train)
   file(GLOB sources CONFIGURE_DEPENDS tests/${name}/*_test.cpp)
   if(sources)
     add_executable(${name}_test ${sources})

@@ -4,7 +4,8 @@ import re
 import sys
 from pathlib import Path
 
-LEVELS = [["core"], ["config"], ["text", "vision", "dist", "model"], ["data", "grpo"], ["eval"], ["train"], ["app"]]
+LEVELS = [["core"], ["config"], ["text", "vision", "dist", "kernels"], ["model"], ["data"], ["generation"], ["grpo"], ["eval"], ["run"],
+          ["health"], ["train"], ["app"]]
 RANK = {name: rank for rank, names in enumerate(LEVELS) for name in names}
 DOORS = {
     r"yaml-cpp/": {"config"},

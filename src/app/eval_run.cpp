@@ -32,7 +32,7 @@ struct Stopped {
   int signal;
 };
 
-Dataset read_images(const EvalCommandLine& line, const Config& config) {
+Dataset read_eval_data(const EvalCommandLine& line, const Config& config) {
   Dataset dataset = line.images.empty() ? read_dataset(config.data) : read_images(line.images, line.object);
   if (line.limit && *line.limit < static_cast<int64_t>(dataset.samples.size())) {
     dataset.samples.resize(static_cast<size_t>(*line.limit));
@@ -76,7 +76,7 @@ class ModelEvaluation {
         settings_(answer_settings(line, config, device_)) {
     check_folder("--model", config.model.path);
     if (config.model.adapter) check_folder("--adapter", *config.model.adapter);
-    dataset_ = read_images(line, config);
+    dataset_ = read_eval_data(line, config);
   }
 
   int run() {
@@ -202,7 +202,7 @@ class ModelEvaluation {
 
 int import(const EvalCommandLine& line, const Config& config) {
   EvalOutput output(line.output);
-  const Dataset dataset = read_images(line, config);
+  const Dataset dataset = read_eval_data(line, config);
   const std::vector<Prediction> predictions = import_predictions(line.import_file, dataset, line.threshold);
   const Settings settings = import_settings(line, config);
   std::error_code ignored;

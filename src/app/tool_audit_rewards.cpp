@@ -42,7 +42,8 @@ AuditSettings settings_of(const AuditOptions& options) {
   if (options.class_factor <= 0) fail("app", "--class-factor is ", options.class_factor, ", expected more than 0");
   const Config config = load_config(input).config;
   if (config.stage != Stage::kGrpo) fail("app", "stage is sft, which has no rewards; give a config of stage grpo");
-  return {config.reward, config.grpo, config.rollout.num_generations, options.class_factor};
+  return {config.reward, config.grpo, config.rollout.num_generations, config.rollout.max_completion_length,
+          options.class_factor};
 }
 
 std::string fixed(double value) {
@@ -52,8 +53,8 @@ std::string fixed(double value) {
 }
 
 const char* reading(const AuditRow& row, bool is_defect) {
-  if (row.answer == Answer::kInvalid) return "invalid";
-  return row.answer == (is_defect ? Answer::kDefect : Answer::kNormal) ? "right" : "wrong";
+  if (row.verdict == Verdict::kInvalid) return "invalid";
+  return row.verdict == (is_defect ? Verdict::kDefect : Verdict::kNormal) ? "right" : "wrong";
 }
 
 void print_rows(const RewardAudit& audit) {
@@ -69,9 +70,9 @@ void print_rows(const RewardAudit& audit) {
     const AuditRow& defect = audit.rows[1][k];
     std::cout << std::left << std::setw(40) << defect.tried.name << std::setw(9) << reading(defect, true);
     for (const AuditRow* row : {&defect, &audit.rows[0][k]}) {
-      std::cout << std::right << std::setw(row == &defect ? 7 : 10) << fixed(row->reward.format) << std::setw(8)
-                << fixed(row->reward.answer) << std::setw(8) << fixed(row->reward.total) << std::setw(11)
-                << fixed(row->advantage);
+      std::cout << std::right << std::setw(row == &defect ? 7 : 10) << fixed(row->reward.value("format"))
+                << std::setw(8) << fixed(row->reward.value("answer")) << std::setw(8) << fixed(row->reward.total)
+                << std::setw(11) << fixed(row->advantage);
     }
     std::cout << "\n";
   }
@@ -116,8 +117,8 @@ ordered_json rows_json(const std::vector<AuditRow>& rows, bool is_defect) {
     list.push_back({{"completion", row.tried.name},
                     {"deserves", kKinds.at(static_cast<std::size_t>(row.tried.kind))},
                     {"read_as", reading(row, is_defect)},
-                    {"format", row.reward.format},
-                    {"answer", row.reward.answer},
+                    {"format", row.reward.value("format")},
+                    {"answer", row.reward.value("answer")},
                     {"reward", row.reward.total},
                     {"advantage", row.advantage},
                     {"text", row.tried.text.substr(0, kShownText)}});

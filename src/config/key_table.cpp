@@ -128,6 +128,10 @@ void add_reward(std::vector<Key>& keys, RewardSection& r) {
   s.add("missed_cost", real_field(r.missed_cost, {0, 1e6}),
         "taken from the answer reward of what does not recognise a defect");
   s.add("false_alarm_cost", real_field(r.false_alarm_cost, {0, 1e6}), "the same for a normal image");
+  s.add("soft_overlong_weight", real_field(r.soft_overlong_weight, {0, 1e6}),
+        "of a penalty for lengths near rollout.max_completion_length; 0 = off");
+  s.add("soft_overlong_cache", integer_field(r.soft_overlong_cache, {1, kMany}),
+        "tokens before the limit over which that penalty grows from 0 to -1");
   Section focal(keys, "reward.focal.");
   focal.add("alpha", real_field(r.focal.alpha, {0, 1e6}), "factor");
   focal.add("gamma", real_field(r.focal.gamma, {0, 100}), "exponent of 1 - p");

@@ -38,6 +38,11 @@ void check_grpo(const Config& c, const Complain& complain) {
     complain({"grpo.epsilon_high", "grpo.epsilon"},
              "grpo.epsilon_high is set, but grpo.epsilon is null (no clipping); set both or neither");
   }
+  if (c.reward.soft_overlong_weight != 0 && c.reward.soft_overlong_cache > c.rollout.max_completion_length) {
+    complain({"reward.soft_overlong_cache", "rollout.max_completion_length"},
+             concat("reward.soft_overlong_cache is ", c.reward.soft_overlong_cache,
+                    ", expected at most rollout.max_completion_length, ", c.rollout.max_completion_length));
+  }
   if (c.reward.format_weight == 0 && c.reward.answer_weight == 0) {
     complain({"reward.answer_weight", "reward.format_weight"},
              "reward.answer_weight and reward.format_weight are both 0, so that nothing is learned");

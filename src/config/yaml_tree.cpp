@@ -26,40 +26,40 @@ class TreeBuilder : public YAML::EventHandler {
 
   void OnDocumentStart(const YAML::Mark&) override {}
   void OnDocumentEnd() override {}
-  void OnNull(const YAML::Mark& mark, YAML::anchor_t reference) override {
-    add(node(mark, YamlNode::Kind::kNull), reference);
+  void OnNull(const YAML::Mark& mark, YAML::anchor_t anchor) override {
+    add(node(mark, YamlNode::Kind::kNull), anchor);
   }
-  void OnAlias(const YAML::Mark& mark, YAML::anchor_t reference) override {
-    const auto found = anchors_.find(reference);
-    if (found == anchors_.end()) refuse(mark, "an alias stands inside its own reference");
+  void OnAlias(const YAML::Mark& mark, YAML::anchor_t anchor) override {
+    const auto found = anchors_.find(anchor);
+    if (found == anchors_.end()) refuse(mark, "an alias stands inside its own anchor");
     place(found->second);
   }
-  void OnScalar(const YAML::Mark& mark, const std::string& tag, YAML::anchor_t reference,
+  void OnScalar(const YAML::Mark& mark, const std::string& tag, YAML::anchor_t anchor,
                 const std::string& value) override {
     check_tag(mark, tag);
     auto scalar = node(mark, YamlNode::Kind::kScalar);
     scalar->quoted = tag != "?";
     scalar->text = value;
     if (value.find('\0') != std::string::npos) refuse(mark, "the text holds a NUL character");
-    add(std::move(scalar), reference);
+    add(std::move(scalar), anchor);
   }
-  void OnSequenceStart(const YAML::Mark& mark, const std::string& tag, YAML::anchor_t reference,
+  void OnSequenceStart(const YAML::Mark& mark, const std::string& tag, YAML::anchor_t anchor,
                        YAML::EmitterStyle::value) override {
     check_tag(mark, tag);
-    open(node(mark, YamlNode::Kind::kList), reference);
+    open(node(mark, YamlNode::Kind::kList), anchor);
   }
   void OnSequenceEnd() override { close(); }
-  void OnMapStart(const YAML::Mark& mark, const std::string& tag, YAML::anchor_t reference,
+  void OnMapStart(const YAML::Mark& mark, const std::string& tag, YAML::anchor_t anchor,
                   YAML::EmitterStyle::value) override {
     check_tag(mark, tag);
-    open(node(mark, YamlNode::Kind::kMap), reference);
+    open(node(mark, YamlNode::Kind::kMap), anchor);
   }
   void OnMapEnd() override { close(); }
 
  private:
   struct Open {
     std::shared_ptr<YamlNode> node;
-    YAML::anchor_t reference;
+    YAML::anchor_t anchor;
     YamlNode::Pointer key;  ///< of a map, while its value is awaited
   };
 
@@ -76,19 +76,19 @@ class TreeBuilder : public YAML::EventHandler {
     made->line = mark.line + 1;
     return made;
   }
-  void open(std::shared_ptr<YamlNode> made, YAML::anchor_t reference) {
+  void open(std::shared_ptr<YamlNode> made, YAML::anchor_t anchor) {
     if (open_.size() >= kMaxDepth) {
       fail("config", where_, ":", made->line, ": nested deeper than ", kMaxDepth, ", which no key needs");
     }
-    open_.push_back({std::move(made), reference, nullptr});
+    open_.push_back({std::move(made), anchor, nullptr});
   }
   void close() {
     const Open done = std::move(open_.back());
     open_.pop_back();
-    add(done.node, done.reference);
+    add(done.node, done.anchor);
   }
-  void add(YamlNode::Pointer made, YAML::anchor_t reference) {
-    if (reference != 0) anchors_[reference] = made;
+  void add(YamlNode::Pointer made, YAML::anchor_t anchor) {
+    if (anchor != 0) anchors_[anchor] = made;
     place(std::move(made));
   }
   void place(YamlNode::Pointer made) {

@@ -15,7 +15,7 @@ struct Counts {
   void add(const Sample& sample) {
     if (!sample.label) {
       ++unlabelled;
-    } else if (*sample.label == Label::kNormal) {
+    } else if (*sample.label == Verdict::kNormal) {
       ++normal;
     } else {
       ++defect;

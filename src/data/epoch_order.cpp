@@ -41,7 +41,7 @@ struct Group {
 
 size_t class_of(const Sample& sample) {
   if (!sample.label) return 2;
-  return *sample.label == Label::kDefect ? 1 : 0;
+  return *sample.label == Verdict::kDefect ? 1 : 0;
 }
 
 /// A group per object; classes that do not occur are left out.

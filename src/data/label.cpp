@@ -4,13 +4,11 @@
 
 namespace lriad {
 
-const char* label_name(Label label) { return label == Label::kDefect ? "defect" : "normal"; }
-
-int64_t Dataset::count(Label label) const {
+int64_t Dataset::count(Verdict label) const {
   return std::count_if(samples.begin(), samples.end(), [&](const Sample& sample) { return sample.label == label; });
 }
 
-int64_t Dataset::count(Label label, const std::string& object) const {
+int64_t Dataset::count(Verdict label, const std::string& object) const {
   return std::count_if(samples.begin(), samples.end(),
                        [&](const Sample& sample) { return sample.label == label && sample.object == object; });
 }

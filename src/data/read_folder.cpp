@@ -30,7 +30,7 @@ void take_object(const Folder& folder, const std::string& object, std::vector<Sa
       sample.image = images.relative_of(image);
       sample.object = object;
       sample.defect_type = normal ? "" : name;
-      sample.label = normal ? Label::kNormal : Label::kDefect;
+      sample.label = normal ? Verdict::kNormal : Verdict::kDefect;
       samples.push_back(std::move(sample));
     }
   }

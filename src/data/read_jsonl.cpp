@@ -43,12 +43,12 @@ class Row {
     return value;
   }
 
-  std::optional<Label> label() const {
+  std::optional<Verdict> label() const {
     const auto found = root_.find("label");
     if (found == root_.end() && !root_.contains("response")) refuse("no label; needed are image, object and label");
     if (found == root_.end() || found->is_null()) return std::nullopt;
-    if (*found == "defect" || *found == 1) return Label::kDefect;
-    if (*found == "normal" || *found == 0) return Label::kNormal;
+    if (*found == "defect" || *found == 1) return Verdict::kDefect;
+    if (*found == "normal" || *found == 0) return Verdict::kNormal;
     refuse("label is ", shown(*found), ", expected defect, normal, 1, 0 or null");
   }
 
@@ -70,7 +70,7 @@ Sample read_sample(const Row& row, const fs::path& folder) {
   sample.image = checked_image(row, folder);
   sample.object = row.needed_text("object");
   sample.label = row.label();
-  if (sample.label != Label::kNormal) sample.defect_type = row.text("defect_type");
+  if (sample.label != Verdict::kNormal) sample.defect_type = row.text("defect_type");
   sample.response = row.text("response");
   return sample;
 }

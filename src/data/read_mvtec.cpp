@@ -32,7 +32,7 @@ void take_type(const Folder& folder, const std::string& object, std::vector<Samp
     sample.image = folder.relative_of(name);
     sample.object = object;
     sample.defect_type = normal ? "" : type;
-    sample.label = normal ? Label::kNormal : Label::kDefect;
+    sample.label = normal ? Verdict::kNormal : Verdict::kDefect;
     samples.push_back(std::move(sample));
   }
 }

@@ -72,7 +72,7 @@ std::unordered_map<std::string, std::string> defect_types(const Folder& object) 
 
 void take_object(const Folder& object, std::vector<Sample>& samples) {
   const auto types = defect_types(object);
-  for (const auto& [name, label] : {std::pair{"Normal", Label::kNormal}, std::pair{"Anomaly", Label::kDefect}}) {
+  for (const auto& [name, label] : {std::pair{"Normal", Verdict::kNormal}, std::pair{"Anomaly", Verdict::kDefect}}) {
     const Folder images = object.folder("Data").folder("Images");
     if (!images.has_folder(name)) continue;
     const Folder folder = images.folder(name);
@@ -82,7 +82,7 @@ void take_object(const Folder& object, std::vector<Sample>& samples) {
       sample.object = object.name();
       sample.label = label;
       const auto type = types.find(sample.image);
-      if (label == Label::kDefect) sample.defect_type = type == types.end() ? "anomaly" : type->second;
+      if (label == Verdict::kDefect) sample.defect_type = type == types.end() ? "anomaly" : type->second;
       samples.push_back(std::move(sample));
     }
   }
@@ -105,9 +105,9 @@ Split parse_split(const std::string& text) {
        ", expected all, train, test or <table>/train, <table>/test with a table of split_csv", " for format visa");
 }
 
-Label label_of(const Table& table, size_t row, const std::string& text) {
-  if (text == "normal") return Label::kNormal;
-  if (text == "anomaly") return Label::kDefect;
+Verdict label_of(const Table& table, size_t row, const std::string& text) {
+  if (text == "normal") return Verdict::kNormal;
+  if (text == "anomaly") return Verdict::kDefect;
   table.refuse(row, "label is ", text, ", expected normal or anomaly");
 }
 

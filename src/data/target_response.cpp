@@ -20,9 +20,9 @@ std::string target_response(const Sample& sample, const SftSection& section, uin
                             int64_t index) {
   if (!sample.response.empty()) return sample.response;
   if (!sample.label) fail("data", sample.image, " has no label and no response, expected one of them for stage sft");
-  const auto texts = section.responses.find(label_name(*sample.label));
+  const auto texts = section.responses.find(verdict_name(*sample.label));
   if (texts == section.responses.end() || texts->second.empty()) {
-    fail("data", sample.image, " has no response and sft.responses none for ", label_name(*sample.label),
+    fail("data", sample.image, " has no response and sft.responses none for ", verdict_name(*sample.label),
          "; give one for stage sft");
   }
   const auto place = static_cast<uint64_t>(index);

@@ -1,4 +1,4 @@
-#include "rank_sums.h"
+#include "lriad/dist/rank_sums.h"
 
 #include <unistd.h>
 

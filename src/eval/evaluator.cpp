@@ -18,11 +18,6 @@ constexpr int64_t kLargestBatch = 64;
 constexpr int64_t kPrefetch = 64;
 constexpr double kSecondsBetweenLines = 15;
 
-Verdict verdict_of(Answer answer) {
-  if (answer == Answer::kInvalid) return Verdict::kInvalid;
-  return answer == Answer::kDefect ? Verdict::kDefect : Verdict::kNormal;
-}
-
 Prediction make_prediction(const Sample& sample, const PreparedSample& prepared, const RawAnswer& raw,
                            const Tokenizer& tokenizer, const EvaluateOptions& options) {
   Prediction p;
@@ -32,7 +27,7 @@ Prediction make_prediction(const Sample& sample, const PreparedSample& prepared,
   p.defect_type = sample.defect_type;
   p.label = sample.label;
   p.text = tokenizer.decode(raw.ids, /*skip_special=*/true);
-  p.verdict = verdict_of(answer_of(tokenizer, raw.ids, raw.truncated));
+  p.verdict = verdict_of(tokenizer, raw.ids, raw.truncated);
   p.score = raw.score;
   p.length = static_cast<int64_t>(raw.ids.size());
   p.truncated = raw.truncated;

@@ -59,7 +59,7 @@ ClassMetrics::Interval wilson(int64_t part, int64_t whole) {
 Fraction auroc(const std::vector<const Prediction*>& rows) {
   std::vector<std::pair<double, bool>> scored;
   for (const Prediction* row : rows) {
-    if (row->score) scored.emplace_back(*row->score, *row->label == Label::kDefect);
+    if (row->score) scored.emplace_back(*row->score, *row->label == Verdict::kDefect);
   }
   std::sort(scored.begin(), scored.end(), [](const auto& a, const auto& b) { return a.first < b.first; });
   double rank_sum = 0;
@@ -81,8 +81,8 @@ struct Counts {
   int64_t total() const { return right + other + invalid; }
 };
 
-Counts count_answers(const std::vector<const Prediction*>& rows, Label label) {
-  const Verdict right = label == Label::kDefect ? Verdict::kDefect : Verdict::kNormal;
+Counts count_answers(const std::vector<const Prediction*>& rows, Verdict label) {
+  const Verdict right = label == Verdict::kDefect ? Verdict::kDefect : Verdict::kNormal;
   Counts counts;
   for (const Prediction* row : rows) {
     if (*row->label != label) continue;
@@ -124,8 +124,8 @@ void set_fractions(ClassMetrics& m, InvalidPolicy policy) {
 }
 
 ClassMetrics class_metrics(const std::vector<const Prediction*>& rows, InvalidPolicy policy) {
-  const Counts defect = count_answers(rows, Label::kDefect);
-  const Counts normal = count_answers(rows, Label::kNormal);
+  const Counts defect = count_answers(rows, Verdict::kDefect);
+  const Counts normal = count_answers(rows, Verdict::kNormal);
   ClassMetrics m;
   m.n_defect = defect.total();
   m.n_normal = normal.total();

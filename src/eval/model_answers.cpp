@@ -24,7 +24,7 @@ RawAnswer raw_answer(Completion&& completion, const Tokenizer& tokenizer, const 
 }  // namespace
 
 AnswerFunction model_answers(Qwen2Vl& model, const Tokenizer& tokenizer, const AnswerOptions& options) {
-  const AnswerTokens answer_tokens = answer_tokens(tokenizer);
+  const AnswerTokens answer_tokens = find_answer_tokens(tokenizer);
   GenerationSettings settings;
   settings.sampler.temperature = options.temperature;
   if (options.ban_vision_tokens) settings.sampler.banned = model->config().banned_ids();
@@ -33,7 +33,9 @@ AnswerFunction model_answers(Qwen2Vl& model, const Tokenizer& tokenizer, const A
   settings.answer_tokens = {answer_tokens.a, answer_tokens.b};
   return [&model, &tokenizer, answer_tokens, settings](std::span<const PreparedSample> samples) {
     const at::NoGradGuard no_grad;
-    const std::vector<at::Tensor> features = image_features(model, samples);
+    std::vector<const Patches*> images;
+    for (const PreparedSample& sample : samples) images.push_back(&sample.patches);
+    const std::vector<at::Tensor> features = image_features(model, images);
     std::vector<GenerationPrompt> prompts;
     for (std::size_t i = 0; i < samples.size(); ++i) {
       GenerationPrompt& prompt = prompts.emplace_back();

@@ -34,10 +34,10 @@ std::string text_member(const Json& line, const char* name) {
   return value.get<std::string>();
 }
 
-std::optional<Label> read_label(const Json& value) {
+std::optional<Verdict> read_label(const Json& value) {
   if (value.is_null()) return std::nullopt;
-  if (value == "defect") return Label::kDefect;
-  if (value == "normal") return Label::kNormal;
+  if (value == "defect") return Verdict::kDefect;
+  if (value == "normal") return Verdict::kNormal;
   throw LineError{"label is not defect, normal or null"};
 }
 
@@ -107,18 +107,13 @@ Prediction read_line(const std::string& text) {
 
 }  // namespace
 
-const char* verdict_name(Verdict verdict) {
-  if (verdict == Verdict::kInvalid) return "invalid";
-  return verdict == Verdict::kDefect ? "defect" : "normal";
-}
-
 std::string prediction_line(const Prediction& p) {
   Json line;
   line["sample_id"] = p.sample_id;
   line["image"] = p.image;
   line["object"] = p.object;
   line["defect_type"] = p.defect_type;
-  line["label"] = p.label ? Json(label_name(*p.label)) : Json(nullptr);
+  line["label"] = p.label ? Json(verdict_name(*p.label)) : Json(nullptr);
   line["text"] = p.text;
   line["verdict"] = verdict_name(p.verdict);
   line["score"] = p.score ? finite_or_null(*p.score) : Json(nullptr);

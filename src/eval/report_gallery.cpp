@@ -46,8 +46,8 @@ std::string reasoning_of(const std::string& text) {
 
 std::string label_text(const Prediction& p) {
   if (!p.label) return "none";
-  if (*p.label == Label::kNormal || p.defect_type.empty()) return label_name(*p.label);
-  return concat(label_name(*p.label), " (", p.defect_type, ")");
+  if (*p.label == Verdict::kNormal || p.defect_type.empty()) return verdict_name(*p.label);
+  return concat(verdict_name(*p.label), " (", p.defect_type, ")");
 }
 
 std::string score_text(const Prediction& p) {

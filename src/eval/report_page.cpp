@@ -52,17 +52,17 @@ std::string count_html(const char* name, int64_t count, const std::string& note)
                 note, "</div></div>\n");
 }
 
-int64_t count_if(const std::vector<Prediction>& predictions, const std::optional<Label>& label, Verdict verdict) {
+int64_t count_if(const std::vector<Prediction>& predictions, const std::optional<Verdict>& label, Verdict verdict) {
   return std::count_if(predictions.begin(), predictions.end(),
                        [&](const Prediction& p) { return p.label == label && p.verdict == verdict; });
 }
 
-std::string confusion_row(const std::vector<Prediction>& predictions, Label label) {
-  const bool defect = label == Label::kDefect;
+std::string confusion_row(const std::vector<Prediction>& predictions, Verdict label) {
+  const bool defect = label == Verdict::kDefect;
   const auto sequence = [&](Verdict verdict, const char* kind) {
     return concat("<td class=", kind, ">", count_if(predictions, label, verdict), "</td>");
   };
-  return concat("<tr><td>", label_name(label), "</td>", sequence(Verdict::kDefect, defect ? "hit" : "fault"),
+  return concat("<tr><td>", verdict_name(label), "</td>", sequence(Verdict::kDefect, defect ? "hit" : "fault"),
                 sequence(Verdict::kNormal, defect ? "fault" : "hit"), sequence(Verdict::kInvalid, "fault"), "</tr>");
 }
 
@@ -71,7 +71,7 @@ std::string confusion_html(const std::vector<Prediction>& predictions) {
       "<div class=\"figure matrix\"><table><thead><tr><th>label \\ "
       "answer</th><th>defect</th><th>normal</th><th>invalid</th>"
       "</tr></thead><tbody>",
-      confusion_row(predictions, Label::kDefect), confusion_row(predictions, Label::kNormal),
+      confusion_row(predictions, Verdict::kDefect), confusion_row(predictions, Verdict::kNormal),
       "</tbody></table></div>\n");
 }
 

@@ -88,7 +88,7 @@ Outcome outcome_of(const Prediction& prediction) {
   if (prediction.verdict == Verdict::kInvalid) return Outcome::kInvalid;
   if (!prediction.label) return Outcome::kUnlabelled;
   const bool says_defect = prediction.verdict == Verdict::kDefect;
-  if (says_defect == (*prediction.label == Label::kDefect)) return Outcome::kRight;
+  if (says_defect == (*prediction.label == Verdict::kDefect)) return Outcome::kRight;
   return says_defect ? Outcome::kFalseAlarm : Outcome::kMissed;
 }
 

@@ -8,17 +8,24 @@
 #include "lriad/generation/kv_cache.h"
 #include "lriad/model/rope.h"
 
-// Shape letters: J prompts, G rows a prompt, C sequences (rows in the batch), B rows in all, N places, V vocabulary.
+// Shape letters: J prompts, G rows a prompt, C sequences (rows in the batch), B rows in all, N tokens, V vocabulary.
 namespace lriad {
 namespace {
 
 constexpr double kShrinkAt = 0.75;  // of the batch still alive: copying the cache costs about one step
 
-/// Everything drawn so far, by row in the order [prompt][generation].
+/// Everything generated so far, by row in the order [prompt][generation], one column a token.
 struct GeneratedTokens {
-  at::Tensor ids_BN;                   ///< int64
-  at::Tensor numbers_BN5;              ///< float64: TokenTrace, field by field
-  std::vector<at::Tensor> allowed_BV;  ///< one a token_index
+  explicit GeneratedTokens(int64_t rows, int64_t tokens, const at::Device& device)
+      : ids_BN(at::zeros({rows, tokens}, at::TensorOptions().dtype(at::kLong).device(device))) {
+    const auto numbers = at::TensorOptions().dtype(at::kDouble).device(device);
+    for (at::Tensor* field : {&sampling_logp_BN, &logp_BN, &answer_logit_a_BN, &answer_logit_b_BN, &log_sum_BN}) {
+      *field = at::zeros({rows, tokens}, numbers);
+    }
+  }
+  at::Tensor ids_BN;                                                                       ///< int64
+  at::Tensor sampling_logp_BN, logp_BN, answer_logit_a_BN, answer_logit_b_BN, log_sum_BN;  ///< float64, as TokenTrace
+  std::vector<at::Tensor> allowed_BV;  ///< bool on the CPU, one a token; with keep_allowed only
 };
 
 class Generator {
@@ -28,10 +35,9 @@ class Generator {
         weight_(model->parameters().front()),
         prompts_(prompts),
         settings_(settings),
-        eos_(model->config().eos_token_ids) {
+        eos_(model->config().eos_token_ids),
+        generated_(num_rows(), settings.max_new_tokens, weight_.device()) {
     const int64_t rows = num_rows();
-    drawn_.ids_BN = at::zeros({rows, settings.max_new_tokens}, at::kLong).to(device());
-    drawn_.numbers_BN5 = at::zeros({rows, settings.max_new_tokens, 5}, at::kDouble).to(device());
     row_C_ = at::arange(rows, at::kLong).to(device());
     ended_C_ = at::zeros({rows}, at::kBool).to(device());
     uniforms_BN_ = uniforms().to(device());
@@ -43,9 +49,9 @@ class Generator {
       if (settings_.each_token) settings_.each_token();
       const at::Tensor ids_C = take(logits_CV, token_index);
       if (token_index + 1 == settings_.max_new_tokens || !shrink()) break;
-      logits_CV = next_logits(drawn_.ids_BN.index_select(0, row_C_).select(1, token_index), token_index);
+      logits_CV = next_logits(generated_.ids_BN.index_select(0, row_C_).select(1, token_index), token_index);
     }
-    return std::move(drawn_);
+    return std::move(generated_);
   }
 
  private:
@@ -105,28 +111,30 @@ class Generator {
     return model_->logits(model_->hidden(packed, cache_->decode(token_index)));
   }
 
-  /// Draws token `token_index` of every sequence and notes it.
+  /// Samples token `token_index` of every sequence and notes what it was sampled from.
   at::Tensor take(const at::Tensor& logits_CV, int64_t token_index) {
     const at::Tensor raw = logits_CV.scalar_type() == at::kDouble ? logits_CV : logits_CV.to(at::kFloat);
     const at::Tensor scores = sampler_scores(raw, settings_.sampler);
-    const at::Tensor token_index_1 = at::full({1}, token_index, at::kLong).to(device());
     const at::Tensor ids_C = settings_.sampler.temperature == 0
                                  ? scores.argmax(1)
                                  : sample_tokens(scores, uniforms_BN_.index_select(0, row_C_).select(1, token_index));
-    const at::Tensor answer_tokens =
-        at::tensor({settings_.answer_tokens[0], settings_.answer_tokens[1]}, at::kLong).to(device());
     const at::Tensor log_sum = raw.to(at::kDouble).logsumexp(1);
-    const at::Tensor chosen = ids_C.unsqueeze(1);
-    const at::Tensor raw_chosen = raw.gather(1, chosen).squeeze(1).to(at::kDouble);
-    const at::Tensor sampled =
-        scores.gather(1, chosen).squeeze(1).to(at::kDouble) - scores.to(at::kDouble).logsumexp(1);
-    const at::Tensor both = raw.index_select(1, answer_tokens).to(at::kDouble);
-    const at::Tensor numbers = at::cat({at::stack({sampled, raw_chosen - log_sum}, 1), both, log_sum.unsqueeze(1)}, 1);
-    drawn_.ids_BN.index_put_({row_C_, token_index_1}, ids_C);
-    drawn_.numbers_BN5.index_put_({row_C_, token_index_1}, numbers);
+    const auto of_chosen = [chosen = ids_C.unsqueeze(1)](const at::Tensor& x_CV) {
+      return x_CV.gather(1, chosen).squeeze(1).to(at::kDouble);
+    };
+    const auto note = [&](at::Tensor& field_BN, const at::Tensor& values_C) {
+      field_BN.select(1, token_index).index_copy_(0, row_C_, values_C);
+    };
+    note(generated_.ids_BN, ids_C);
+    note(generated_.sampling_logp_BN, of_chosen(scores) - scores.to(at::kDouble).logsumexp(1));
+    note(generated_.logp_BN, of_chosen(raw) - log_sum);
+    note(generated_.answer_logit_a_BN, raw.select(1, settings_.answer_tokens[0]).to(at::kDouble));
+    note(generated_.answer_logit_b_BN, raw.select(1, settings_.answer_tokens[1]).to(at::kDouble));
+    note(generated_.log_sum_BN, log_sum);
     if (settings_.keep_allowed) {
-      const at::Tensor kept = at::isfinite(scores).cpu();
-      drawn_.allowed_BV.push_back(at::zeros({num_rows(), kept.size(1)}, at::kBool).index_copy_(0, row_C_.cpu(), kept));
+      const at::Tensor allowed = at::isfinite(scores).cpu();
+      generated_.allowed_BV.push_back(
+          at::zeros({num_rows(), allowed.size(1)}, at::kBool).index_copy_(0, row_C_.cpu(), allowed));
     }
     ended_C_ = ended_C_.logical_or(at::isin(ids_C, at::tensor(eos_, at::kLong).to(device())));
     return ids_C;
@@ -181,24 +189,27 @@ class Generator {
   const GenerationSettings& settings_;
   std::vector<int64_t> eos_;
   std::unique_ptr<KvCache> cache_;
-  GeneratedTokens drawn_;
+  GeneratedTokens generated_;
   at::Tensor next_J_, row_C_, ended_C_, uniforms_BN_;
 };
 
-Completion cut_completion(const GeneratedTokens& drawn, int64_t row, const std::vector<int64_t>& eos) {
+/// The completion of a row of tokens that lie on the CPU: up to and with its first end token.
+Completion completion_of(const GeneratedTokens& generated, int64_t row, const std::vector<int64_t>& eos) {
+  const auto numbers = [row](const at::Tensor& field_BN) { return field_BN.accessor<double, 2>()[row]; };
+  const auto sampling = numbers(generated.sampling_logp_BN), logp = numbers(generated.logp_BN);
+  const auto a = numbers(generated.answer_logit_a_BN), b = numbers(generated.answer_logit_b_BN);
+  const auto log_sum = numbers(generated.log_sum_BN);
+  const auto ids = generated.ids_BN.accessor<int64_t, 2>()[row];
   Completion completion;
-  const auto ids = drawn.ids_BN.accessor<int64_t, 2>()[row];
-  const auto numbers = drawn.numbers_BN5.accessor<double, 3>()[row];
   completion.truncated = true;
-  std::vector<at::Tensor> kept;
-  for (int64_t token_index = 0; token_index < drawn.ids_BN.size(1) && completion.truncated; ++token_index) {
-    completion.ids.push_back(ids[token_index]);
-    const auto n = numbers[token_index];
-    completion.trace.push_back({n[0], n[1], n[2], n[3], n[4]});
-    if (!drawn.allowed_BV.empty()) kept.push_back(drawn.allowed_BV.at(static_cast<std::size_t>(token_index))[row]);
-    completion.truncated = std::find(eos.begin(), eos.end(), ids[token_index]) == eos.end();
+  std::vector<at::Tensor> allowed;
+  for (int64_t t = 0; t < generated.ids_BN.size(1) && completion.truncated; ++t) {
+    completion.ids.push_back(ids[t]);
+    completion.trace.push_back({sampling[t], logp[t], a[t], b[t], log_sum[t]});
+    if (!generated.allowed_BV.empty()) allowed.push_back(generated.allowed_BV.at(static_cast<std::size_t>(t))[row]);
+    completion.truncated = std::find(eos.begin(), eos.end(), ids[t]) == eos.end();
   }
-  if (!kept.empty()) completion.allowed_TV = at::stack(kept);
+  if (!allowed.empty()) completion.allowed_TV = at::stack(allowed);
   return completion;
 }
 
@@ -210,14 +221,16 @@ std::vector<std::vector<Completion>> generate(Qwen2Vl& model, const std::vector<
   const at::NoGradGuard no_grad;
   const bool was_training = model->is_training();
   model->eval();
-  GeneratedTokens drawn = Generator(model, prompts, settings).run();
+  GeneratedTokens generated = Generator(model, prompts, settings).run();
   model->train(was_training);
-  drawn.ids_BN = drawn.ids_BN.cpu();
-  drawn.numbers_BN5 = drawn.numbers_BN5.cpu();
+  for (at::Tensor* field : {&generated.ids_BN, &generated.sampling_logp_BN, &generated.logp_BN,
+                            &generated.answer_logit_a_BN, &generated.answer_logit_b_BN, &generated.log_sum_BN}) {
+    *field = field->cpu();
+  }
   std::vector<std::vector<Completion>> result(prompts.size());
-  for (int64_t row = 0; row < drawn.ids_BN.size(0); ++row) {
+  for (int64_t row = 0; row < generated.ids_BN.size(0); ++row) {
     result[static_cast<std::size_t>(row / settings.num_generations)].push_back(
-        cut_completion(drawn, row, model->config().eos_token_ids));
+        completion_of(generated, row, model->config().eos_token_ids));
   }
   return result;
 }

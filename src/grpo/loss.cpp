@@ -18,19 +18,34 @@ void check_shapes(const LossInputs& in) {
   }
 }
 
-/// -min(rho A, clip(rho) A) with TRL's counts of clipped tokens.
-at::Tensor ratio_loss(const LossInputs& in, const GrpoSection& section, LossSums& sums) {
-  const at::Tensor old = in.old_M.defined() ? in.old_M : in.logp_M.detach();
-  const at::Tensor ratio = at::exp(in.logp_M - old);
-  if (!section.epsilon) return -ratio * in.advantage_M;
-  const double low = 1 - *section.epsilon, high = 1 + section.epsilon_high.value_or(*section.epsilon);
-  const at::Tensor counted = in.weight_M != 0;
-  sums.clip_low = ((ratio < low) & (in.advantage_M < 0) & counted).sum().item<double>();
-  sums.clip_high = ((ratio > high) & (in.advantage_M > 0) & counted).sum().item<double>();
-  return -at::minimum(ratio * in.advantage_M, ratio.clamp(low, high) * in.advantage_M);
+template <class Value>
+at::Tensor tensor_of(const std::vector<Value>& values) {
+  return at::tensor(at::ArrayRef<Value>(values), c10::CppTypeToScalarType<Value>::value);
 }
 
-at::Tensor reference(const LossInputs& in, const GrpoSection& section) {
+/// The inputs with 0 for whatever belongs to a token that does not count: 0 times an infinite number would not be 0.
+LossInputs counted_only(const LossInputs& in) {
+  const at::Tensor counts_M = in.weight_M != 0;
+  const auto counted = [&](const at::Tensor& values_M) {
+    return values_M.defined() ? at::where(counts_M, values_M, at::zeros({}, values_M.options())) : values_M;
+  };
+  return {counted(in.logp_M), counted(in.old_M), counted(in.reference_M), counted(in.advantage_M), in.weight_M};
+}
+
+at::Tensor count(const at::Tensor& mask_M, const at::Tensor& like) { return mask_M.sum().to(like.scalar_type()); }
+
+/// -min(rho A, clip(rho) A) with TRL's counts of clipped tokens.
+at::Tensor ratio_loss(const LossInputs& in, const GrpoSection& section, LossSums& sums) {
+  const at::Tensor old_M = in.old_M.defined() ? in.old_M : in.logp_M.detach();
+  const at::Tensor ratio_M = at::exp(in.logp_M - old_M);
+  if (!section.epsilon) return -ratio_M * in.advantage_M;
+  const double low = 1 - *section.epsilon, high = 1 + section.epsilon_high.value_or(*section.epsilon);
+  sums.clip_low = count((ratio_M < low) & (in.advantage_M < 0), in.logp_M);
+  sums.clip_high = count((ratio_M > high) & (in.advantage_M > 0), in.logp_M);
+  return -at::minimum(ratio_M * in.advantage_M, ratio_M.clamp(low, high) * in.advantage_M);
+}
+
+at::Tensor reference_logprobs(const LossInputs& in, const GrpoSection& section) {
   if (in.reference_M.defined() || section.beta == 0 || section.kl_anchor != KlReference::kOld) return in.reference_M;
   return in.old_M.defined() ? in.old_M : in.logp_M.detach();
 }
@@ -59,15 +74,36 @@ std::vector<double> completion_weights(const std::vector<int64_t>& lengths, Loss
   return weights;
 }
 
-LossSums grpo_loss(const LossInputs& in, const GrpoSection& section) {
-  check_shapes(in);
-  LossSums sums;
+LossInputs loss_inputs(std::span<const Group* const> groups, at::ScalarType dtype, const at::Device& device) {
+  std::vector<double> advantages, weights;
+  std::vector<at::Tensor> old, reference;
+  for (const Group* group : groups) {
+    for (const GroupCompletion& completion : group->completions) {
+      advantages.insert(advantages.end(), completion.ids.size(), completion.advantage);
+      weights.insert(weights.end(), completion.ids.size(), completion.weight);
+    }
+    if (group->old_M.defined()) old.push_back(group->old_M.to(device));
+    if (group->reference_M.defined()) reference.push_back(group->reference_M.to(device));
+  }
+  LossInputs in;
+  in.advantage_M = tensor_of(advantages).to(device, dtype);
+  in.weight_M = tensor_of(weights).to(device, dtype);
+  if (!old.empty()) in.old_M = at::cat(old);
+  if (!reference.empty()) in.reference_M = at::cat(reference);
+  return in;
+}
+
+LossSums grpo_loss(const LossInputs& given, const GrpoSection& section) {
+  check_shapes(given);
+  const LossInputs in = counted_only(given);
+  const at::Tensor zero = at::zeros({}, in.logp_M.options().requires_grad(false));
+  LossSums sums{zero, zero, zero, zero};
   at::Tensor loss_M =
       section.policy_loss == PolicyLoss::kLogp ? -in.advantage_M * in.logp_M : ratio_loss(in, section, sums);
-  if (const at::Tensor reference_M = reference(in, section); reference_M.defined()) {
+  if (const at::Tensor reference_M = reference_logprobs(in, section); reference_M.defined()) {
     const at::Tensor gap_M = reference_M - in.logp_M;
     const at::Tensor k3_M = at::exp(gap_M) - gap_M - 1;
-    sums.kl_sum = (k3_M.detach() * (in.weight_M != 0)).sum().item<double>();
+    sums.kl = k3_M.detach().sum();
     if (section.beta != 0) loss_M = loss_M + section.beta * k3_M;
   }
   sums.loss = (in.weight_M * loss_M).sum();

@@ -11,81 +11,22 @@ namespace {
 
 constexpr std::size_t kRecallWindow = 256;
 
-/// Length in bytes of the white-space character at the start of `text`, 0 if there is none: Python's str.isspace().
-std::size_t space_at(std::string_view text) {
-  if (text.empty()) return 0;
-  const auto first = static_cast<unsigned char>(text[0]);
-  if ((first >= 0x09 && first <= 0x0D) || (first >= 0x1C && first <= 0x20)) return 1;
-  if (text.substr(0, 2) == "\xC2\x85" || text.substr(0, 2) == "\xC2\xA0") return 2;
-  const std::string_view three = text.substr(0, 3);
-  if (three == "\xE1\x9A\x80" || three == "\xE2\x80\xA8" || three == "\xE2\x80\xA9" || three == "\xE2\x80\xAF" ||
-      three == "\xE2\x81\x9F" || three == "\xE3\x80\x80") {
-    return 3;
-  }
-  const bool en_quad_and_on = three.size() == 3 && three.substr(0, 2) == "\xE2\x80" &&
-                              static_cast<unsigned char>(three[2]) >= 0x80 &&
-                              static_cast<unsigned char>(three[2]) <= 0x8A;
-  return en_quad_and_on ? 3 : 0;
-}
-
-std::string_view strip_left(std::string_view text) {
-  while (const std::size_t length = space_at(text)) text.remove_prefix(length);
-  return text;
-}
-
-std::string_view strip(std::string_view text) {
-  text = strip_left(text);
-  for (bool cut = true; cut;) {
-    cut = false;
-    for (std::size_t length = 1; length <= 3 && length <= text.size(); ++length) {
-      if (space_at(text.substr(text.size() - length)) != length) continue;
-      text.remove_suffix(length);
-      cut = true;
-      break;
-    }
-  }
-  return text;
-}
-
-/// Takes `prefix` off the front; false if it is not there.
-bool take(std::string_view& text, std::string_view prefix) {
-  if (!text.starts_with(prefix)) return false;
-  text.remove_prefix(prefix.size());
-  return true;
-}
-
-/// Takes everything up to and with the next `end`; false if there is none. `inside` gets what stood before it.
-bool take_until(std::string_view& text, std::string_view end, std::string_view& inside) {
-  const std::size_t place = text.find(end);
-  if (place == std::string_view::npos) return false;
-  inside = text.substr(0, place);
-  text.remove_prefix(place + end.size());
-  return true;
-}
-
-bool holds_a_tag(std::string_view text) {
-  for (const char* tag : {"<think>", "</think>", "<answer>", "</answer>"}) {
-    if (text.find(tag) != std::string_view::npos) return true;
-  }
-  return false;
-}
-
-bool right(const Scored& scored, bool is_defect) {
-  return scored.answer == (is_defect ? Answer::kDefect : Answer::kNormal);
+bool right(const RewardInput& input, bool is_defect) {
+  return input.verdict == (is_defect ? Verdict::kDefect : Verdict::kNormal);
 }
 
 /// A well-formed answer whose letter was hidden counts in the mean as if it were sure: left out, a right one could gain
 /// by hiding, as the mean of the others is lower and weighs more.
-std::optional<double> group_p(FocalP kind, const std::vector<Scored>& group, bool is_defect) {
+std::optional<double> group_p(FocalP kind, const std::vector<RewardInput>& group, bool is_defect) {
   double sum = 0;
   int64_t count = 0;
-  for (const Scored& scored : group) {
-    const double rate = right(scored, is_defect) ? 1 : 0;
+  for (const RewardInput& input : group) {
+    const double rate = right(input, is_defect) ? 1 : 0;
     if (kind == FocalP::kGroupRate) {
       sum += rate;
       ++count;
-    } else if (scored.answer != Answer::kInvalid) {
-      sum += scored.p_softmax.value_or(rate);
+    } else if (input.verdict != Verdict::kInvalid) {
+      sum += input.p_softmax.value_or(rate);
       ++count;
     }
   }
@@ -93,12 +34,12 @@ std::optional<double> group_p(FocalP kind, const std::vector<Scored>& group, boo
   return sum / static_cast<double>(count);
 }
 
-std::optional<double> p_of(FocalP kind, const Scored& scored, const std::optional<double>& of_group) {
+std::optional<double> p_of(FocalP kind, const RewardInput& input, const std::optional<double>& of_group) {
   switch (kind) {
     case FocalP::kAnswerSoftmax:
-      return scored.p_softmax;
+      return input.p_softmax;
     case FocalP::kAnswerToken:
-      return scored.p_token;
+      return input.p_token;
     case FocalP::kGroupRate:
     case FocalP::kGroupMean:
       return of_group;
@@ -111,40 +52,69 @@ double focal_strength(const FocalSection& focal, const std::optional<double>& p,
   return focal.alpha * std::pow(1 - p.value_or(1), focal.gamma) * f;
 }
 
-double answer_reward(const RewardSection& section, const Scored& scored, bool is_right, const std::optional<double>& p,
-                     double f) {
+double answer_reward(const RewardSection& section, const RewardInput& input, bool is_right,
+                     const std::optional<double>& p, double f) {
   const FocalSection& focal = section.focal;
   if (section.answer == AnswerReward::kAccuracy || focal.where == FocalWhere::kAdvantage) return is_right ? 1 : 0;
   if (is_right) return focal_strength(focal, p, f);
   if (focal.wrong == FocalWrong::kZero) return 0;
   // A wrong answer whose letter was hidden is as bad as an ill-formed one, not free.
-  const bool worst = scored.answer == Answer::kInvalid || !p;
+  const bool worst = input.verdict == Verdict::kInvalid || !p;
   return worst ? -focal.alpha * f : -focal_strength(focal, p, f);
 }
 
-}  // namespace
-
-const char* answer_name(Answer answer) {
-  static constexpr std::array<const char*, 3> kNames = {"normal", "defect", "invalid"};
-  return kNames.at(static_cast<std::size_t>(answer));
+std::vector<double> format_rewards(const RewardSection&, const std::vector<RewardInput>& group, const RewardQuery&) {
+  std::vector<double> values;
+  for (const RewardInput& input : group) values.push_back(input.verdict == Verdict::kInvalid ? 0 : 1);
+  return values;
 }
 
-Answer parse_answer(std::string_view text, const std::vector<std::string>& end_tokens) {
-  text = strip(text);
-  for (const std::string& end : end_tokens) {
-    if (!text.ends_with(end)) continue;
-    text = strip(text.substr(0, text.size() - end.size()));
-    break;
+std::vector<double> answer_rewards(const RewardSection& section, const std::vector<RewardInput>& group,
+                                   const RewardQuery& query) {
+  const std::optional<double> of_group = group_p(section.focal.p, group, query.is_defect);
+  const double cost = query.is_defect ? section.missed_cost : section.false_alarm_cost;
+  std::vector<double> values;
+  for (const RewardInput& input : group) {
+    const bool is_right = right(input, query.is_defect);
+    const auto p = p_of(section.focal.p, input, of_group);
+    values.push_back(answer_reward(section, input, is_right, p, query.f) - (is_right ? 0 : cost));
   }
-  std::string_view thought, answer;
-  if (!take(text, "<think>") || !take_until(text, "</think>", thought)) return Answer::kInvalid;
-  text = strip_left(text);
-  if (!take(text, "<answer>") || !take_until(text, "</answer>", answer) || !text.empty()) return Answer::kInvalid;
-  if (holds_a_tag(thought) || holds_a_tag(answer)) return Answer::kInvalid;
-  answer = strip(answer);
-  if (answer == "A" || answer == "(A)") return Answer::kDefect;
-  if (answer == "B" || answer == "(B)") return Answer::kNormal;
-  return Answer::kInvalid;
+  return values;
+}
+
+/// Falls from 0 to -1 over the last `soft_overlong_cache` tokens before the limit. Source: DAPO, arXiv 2503.14476,
+/// eq. 13; TRL's get_soft_overlong_punishment.
+std::vector<double> soft_overlong_rewards(const RewardSection& section, const std::vector<RewardInput>& group,
+                                          const RewardQuery& query) {
+  const int64_t cache = section.soft_overlong_cache, free = query.max_completion_length - cache;
+  std::vector<double> values;
+  for (const RewardInput& input : group) {
+    const double over = static_cast<double>(std::max<int64_t>(0, input.length - free)) / static_cast<double>(cache);
+    values.push_back(-std::min(1.0, over));
+  }
+  return values;
+}
+
+constexpr std::array<RewardComponent, 3> kComponents = {{
+    {"format", [](const RewardSection& section) { return section.format_weight; }, format_rewards},
+    {"answer", [](const RewardSection& section) { return section.answer_weight; }, answer_rewards},
+    {"soft_overlong", [](const RewardSection& section) { return section.soft_overlong_weight; }, soft_overlong_rewards},
+}};
+constexpr std::size_t kAlwaysLogged = 2;
+
+}  // namespace
+
+double Reward::value(std::string_view component) const {
+  const auto found = std::ranges::find(kComponents, component, &RewardComponent::name);
+  return values.at(static_cast<std::size_t>(found - kComponents.begin()));
+}
+
+std::span<const RewardComponent> reward_components() { return kComponents; }
+
+bool is_active(const RewardComponent& component, const RewardSection& section) {
+  return component.weight(section) != 0 ||
+         std::ranges::find(kComponents, std::string_view(component.name), &RewardComponent::name) <
+             kComponents.begin() + kAlwaysLogged;
 }
 
 void RunningRecall::add(bool defect, bool was_right) {
@@ -208,27 +178,27 @@ double class_factor(const FocalSection& focal, bool is_defect, const std::string
   return focal.f_cap ? std::min(f, *focal.f_cap) : f;
 }
 
-std::vector<Reward> score_group(const RewardSection& section, const std::vector<Scored>& group, bool is_defect,
-                                double f) {
-  const std::optional<double> of_group = group_p(section.focal.p, group, is_defect);
-  const double cost = is_defect ? section.missed_cost : section.false_alarm_cost;
-  std::vector<Reward> rewards;
-  for (const Scored& scored : group) {
-    Reward reward;
-    reward.format = scored.answer == Answer::kInvalid ? 0 : 1;
-    reward.p = p_of(section.focal.p, scored, of_group);
-    const bool is_right = right(scored, is_defect);
-    reward.answer = answer_reward(section, scored, is_right, reward.p, f) - (is_right ? 0 : cost);
-    reward.total = section.format_weight * reward.format + section.answer_weight * reward.answer;
-    rewards.push_back(reward);
+std::vector<Reward> score_group(const RewardSection& section, const std::vector<RewardInput>& group,
+                                const RewardQuery& query) {
+  const std::optional<double> of_group = group_p(section.focal.p, group, query.is_defect);
+  std::vector<Reward> rewards(group.size());
+  for (const RewardComponent& component : kComponents) {
+    const double weight = component.weight(section);
+    const std::vector<double> values = is_active(component, section) ? component.values(section, group, query)
+                                                                     : std::vector<double>(group.size(), 0.0);
+    for (std::size_t i = 0; i < group.size(); ++i) {
+      rewards[i].values.push_back(values[i]);
+      rewards[i].total += weight * values[i];
+    }
   }
+  for (std::size_t i = 0; i < group.size(); ++i) rewards[i].p = p_of(section.focal.p, group[i], of_group);
   return rewards;
 }
 
-double advantage_weight(const RewardSection& section, const std::vector<Scored>& group, bool is_defect, double f) {
+double advantage_weight(const RewardSection& section, const std::vector<RewardInput>& group, const RewardQuery& query) {
   if (section.answer != AnswerReward::kFocal || section.focal.where != FocalWhere::kAdvantage) return 1;
-  const auto p = group_p(section.focal.p, group, is_defect);
-  return p ? focal_strength(section.focal, p, f) : 1;
+  const auto p = group_p(section.focal.p, group, query.is_defect);
+  return p ? focal_strength(section.focal, p, query.f) : 1;
 }
 
 }  // namespace lriad

@@ -45,11 +45,11 @@ class Rules {
     return focal.f_cap ? std::min(settings_.defect_factor, *focal.f_cap) : settings_.defect_factor;
   }
 
-  Paid pay(const std::vector<Scored>& group, bool is_defect) const {
-    const double f = factor(is_defect);
+  Paid pay(const std::vector<RewardInput>& group, bool is_defect) const {
+    const RewardQuery query{is_defect, factor(is_defect), settings_.max_completion_length};
     Paid paid;
-    paid.rewards = score_group(settings_.reward, group, is_defect, f);
-    paid.weight = advantage_weight(settings_.reward, group, is_defect, f);
+    paid.rewards = score_group(settings_.reward, group, query);
+    paid.weight = advantage_weight(settings_.reward, group, query);
     std::vector<double> totals;
     for (const Reward& reward : paid.rewards) totals.push_back(reward.total);
     paid.advantages = group_advantages({totals}, settings_.grpo).front();
@@ -58,13 +58,13 @@ class Rules {
   }
 
   Paid pay(const std::vector<AuditMember>& members, bool is_defect) const {
-    std::vector<Scored> group;
+    std::vector<RewardInput> group;
     for (const AuditMember& member : members) group.push_back(scored(member, is_defect));
     return pay(group, is_defect);
   }
 
   /// Ordinary right and wrong answers, in turn, up to the group's size.
-  void fill(std::vector<Scored>& group, bool is_defect) const {
+  void fill(std::vector<RewardInput>& group, bool is_defect) const {
     while (static_cast<int64_t>(group.size()) < settings_.num_generations) {
       const bool right = group.size() % 2 == 1;
       group.push_back(
@@ -72,10 +72,10 @@ class Rules {
     }
   }
 
-  static Scored scored(const AuditMember& member, bool is_defect) {
-    if (member.kind == AuditKind::kIllFormed) return {Answer::kInvalid, member.p, member.p};
+  static RewardInput scored(const AuditMember& member, bool is_defect) {
+    if (member.kind == AuditKind::kIllFormed) return {Verdict::kInvalid, member.p, member.p, 0};
     const bool says_defect = (member.kind == AuditKind::kRight) == is_defect;
-    return {says_defect ? Answer::kDefect : Answer::kNormal, member.p, member.p};
+    return {says_defect ? Verdict::kDefect : Verdict::kNormal, member.p, member.p, 0};
   }
 
   int64_t num_generations() const { return settings_.num_generations; }
@@ -86,7 +86,7 @@ class Rules {
 
 AuditRow try_case(const Rules& rules, const AuditCase& tried, bool is_defect, std::optional<double> p) {
   AuditRow row{tried, parse_answer(tried.text), {}, 0};
-  std::vector<Scored> group = {{row.answer, p, p}};
+  std::vector<RewardInput> group = {{row.verdict, p, p, 0}};
   rules.fill(group, is_defect);
   const Paid paid = rules.pay(group, is_defect);
   row.reward = paid.rewards.front();
@@ -135,11 +135,11 @@ AuditClaim nothing_ill_formed_is_paid(const Rules& rules) {
       if (tried.kind != AuditKind::kIllFormed) continue;
       for (const std::optional<double> p : {kHidden, {0.0}, {0.05}, {0.5}, {0.95}, {1.0}}) {
         const AuditRow row = try_case(rules, tried, is_defect, p);
-        const bool paid = row.reward.format > 0 || row.reward.total > kRounding || row.advantage > kRounding;
-        if (row.answer == Answer::kInvalid && !paid) continue;
+        const bool paid = row.reward.value("format") > 0 || row.reward.total > kRounding || row.advantage > kRounding;
+        if (row.verdict == Verdict::kInvalid && !paid) continue;
         claim.holds = false;
         claim.counter_example =
-            concat("for ", image(is_defect), ": ", tried.name, ", read as ", answer_name(row.answer), ", has reward ",
+            concat("for ", image(is_defect), ": ", tried.name, ", read as ", verdict_name(row.verdict), ", has reward ",
                    number(row.reward.total), ", advantage ", number(row.advantage));
         return claim;
       }
@@ -151,7 +151,7 @@ AuditClaim nothing_ill_formed_is_paid(const Rules& rules) {
 /// What is wrong with the order of a group that begins with a right, a wrong and an ill-formed answer; empty if
 /// nothing.
 std::string disorder(const Rules& rules, const std::array<AuditMember, 3>& three, bool is_defect) {
-  std::vector<Scored> group;
+  std::vector<RewardInput> group;
   for (const AuditMember& member : three) group.push_back(Rules::scored(member, is_defect));
   rules.fill(group, is_defect);
   const Paid paid = rules.pay(group, is_defect);

@@ -17,19 +17,20 @@ class Packer {
  public:
   Packer(const ModelConfig& config, Prefix prefix) : config_(config), prefix_(prefix) {}
 
-  void add(const PromptGroup& group) {
+  void add(const Group& group) {
     const at::Tensor prompt_at =
-        mrope_positions(group.ids, group.grids, config_.image_token_id, config_.vision.spatial_merge_size);
+        mrope_positions(group.prompt_ids, group.grids, config_.image_token_id, config_.vision.spatial_merge_size);
     const int64_t next = prompt_at.max().item<int64_t>() + 1;
     if (prefix_ == Prefix::kShared) add_prompt(group, prompt_at, stream_seed(group.dropout_seed, 0));
     const int64_t prompt_span = static_cast<int64_t>(out_.tokens.spans.size()) - 1;
     const int64_t prompt_end = out_.num_rows;
     for (std::size_t i = 0; i < group.completions.size(); ++i) {
-      const uint64_t seed = stream_seed(group.dropout_seed, group.first_completion + i + 1);
+      const uint64_t seed = stream_seed(group.dropout_seed, i + 1);
       if (prefix_ == Prefix::kOwn) add_prompt(group, prompt_at, seed);
-      predict(group.completions[i], prefix_ == Prefix::kShared ? prompt_end : out_.num_rows);
-      add_completion(group.completions[i], next, prompt_span, seed);
-      if (!group.allowed_TV.empty()) kept_.push_back(group.allowed_TV[i]);
+      const Completion& completion = group.completions[i];
+      predict(completion.ids, prefix_ == Prefix::kShared ? prompt_end : out_.num_rows);
+      add_completion(completion.ids, next, prompt_span, seed);
+      if (completion.allowed_TV.defined()) allowed_.push_back(completion.allowed_TV);
     }
   }
 
@@ -42,7 +43,7 @@ class Packer {
     }
     out_.rows_M = at::tensor(rows_, at::kLong).to(device);
     out_.targets_M = at::tensor(targets_, at::kLong).to(device);
-    if (!kept_.empty()) out_.allowed_MV = at::cat(kept_).to(device);
+    if (!allowed_.empty()) out_.allowed_MV = at::cat(allowed_).to(device);
     return std::move(out_);
   }
 
@@ -53,14 +54,14 @@ class Packer {
     out_.num_rows += count;
   }
 
-  void add_prompt(const PromptGroup& group, const at::Tensor& positions, uint64_t seed) {
+  void add_prompt(const Group& group, const at::Tensor& positions, uint64_t seed) {
     const int64_t begin = out_.num_rows;
-    add_rows(group.ids, static_cast<int64_t>(group.ids.size()), positions);
-    if (group.features_MD.defined()) {
-      features_.push_back(group.features_MD);
-      // Of the prompt alone: an image token that a completion drew is an ordinary token.
-      for (std::size_t i = 0; i < group.ids.size(); ++i) {
-        if (group.ids[i] == config_.image_token_id) feature_rows_.push_back(begin + static_cast<int64_t>(i));
+    add_rows(group.prompt_ids, std::ssize(group.prompt_ids), positions);
+    if (group.features_ID.defined()) {
+      features_.push_back(group.features_ID);
+      // Of the prompt alone: an image token that was generated is an ordinary token.
+      for (std::size_t i = 0; i < group.prompt_ids.size(); ++i) {
+        if (group.prompt_ids[i] == config_.image_token_id) feature_rows_.push_back(begin + static_cast<int64_t>(i));
       }
     }
     out_.tokens.spans.push_back({begin, out_.num_rows, -1});
@@ -92,24 +93,22 @@ class Packer {
   const ModelConfig& config_;
   Prefix prefix_;
   PackedGroups out_;
-  std::vector<at::Tensor> ids_, positions_, features_, kept_;
+  std::vector<at::Tensor> ids_, positions_, features_, allowed_;
   std::vector<int64_t> rows_, targets_, feature_rows_;
 };
 
 }  // namespace
 
-PackedGroups pack_groups(std::span<const PromptGroup> groups, const ModelConfig& config, Prefix prefix,
+PackedGroups pack_groups(std::span<const Group* const> groups, const ModelConfig& config, Prefix prefix,
                          const at::Device& device) {
   Packer packer(config, prefix);
-  for (const PromptGroup& group : groups) packer.add(group);
+  for (const Group* group : groups) packer.add(*group);
   return packer.finish(device);
 }
 
-int64_t packed_rows(const PromptGroup& group, Prefix prefix) {
-  const auto prompt = static_cast<int64_t>(group.ids.size()), count = static_cast<int64_t>(group.completions.size());
-  int64_t rows = prefix == Prefix::kShared ? prompt : prompt * count;
-  for (const auto& completion : group.completions) rows += static_cast<int64_t>(completion.size()) - 1;
-  return rows;
+int64_t packed_rows(const Group& group, Prefix prefix) {
+  const int64_t prompt = std::ssize(group.prompt_ids), count = std::ssize(group.completions);
+  return (prefix == Prefix::kShared ? prompt : prompt * count) + group.num_tokens() - count;
 }
 
 TokenLogprobs token_logprobs(Qwen2Vl& model, const PackedGroups& packed, double temperature,
@@ -137,6 +136,12 @@ void TokenLogprobs::backward() {
   } else {
     head.mutable_grad() = head_gradient;
   }
+}
+
+std::vector<double> read_scalars(std::vector<at::Tensor> scalars) {
+  for (at::Tensor& scalar : scalars) scalar = scalar.detach().to(at::kDouble);
+  const at::Tensor values = at::stack(scalars).cpu();
+  return {values.data_ptr<double>(), values.data_ptr<double>() + values.numel()};
 }
 
 }  // namespace lriad

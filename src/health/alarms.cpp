@@ -129,14 +129,14 @@ constexpr double kMost = 1e9;  // far beyond every figure, and harmless in sums
 
 double figure(const Json& json) {
   const double value = json.get<double>();
-  if (std::abs(value) > kMost) fail("train", "the saved state of the alarms holds ", value, ", which is no figure");
+  if (std::abs(value) > kMost) fail("health", "the saved state of the alarms holds ", value, ", which is no figure");
   return value;
 }
 
 int64_t count(const Json& json) {
   const int64_t value = whole_number(json);
   if (value < 0 || value > static_cast<int64_t>(kMost)) {
-    fail("train", "the saved state of the alarms holds ", value, ", which is no count");
+    fail("health", "the saved state of the alarms holds ", value, ", which is no count");
   }
   return value;
 }
@@ -178,12 +178,12 @@ const std::array<AlarmRule, kNumAlarms>& alarm_rules() {
   return kRules;
 }
 
-std::vector<AlarmChange> Alarms::observe(const RolloutMetrics& figures) {
-  history_.samplings.push_back(figures);
+std::vector<AlarmChange> Alarms::observe(const RolloutMetrics& metrics) {
+  history_.samplings.push_back(metrics);
   if (history_.samplings.size() > kLong) history_.samplings.pop_front();
-  if (figures.entropy && history_.first_count < static_cast<int64_t>(kShort)) {
+  if (metrics.entropy && history_.first_count < static_cast<int64_t>(kShort)) {
     ++history_.first_count;
-    history_.first_entropy += (*figures.entropy - history_.first_entropy) / static_cast<double>(history_.first_count);
+    history_.first_entropy += (*metrics.entropy - history_.first_entropy) / static_cast<double>(history_.first_count);
   }
   std::vector<AlarmChange> changes;
   for (std::size_t k = 0; k < kNumAlarms; ++k) {
@@ -204,7 +204,7 @@ std::vector<std::pair<std::string, bool>> Alarms::state() const {
 
 std::string Alarms::save() const {
   Json samplings = Json::array();
-  for (const RolloutMetrics& figures : history_.samplings) samplings.push_back(to_json(figures));
+  for (const RolloutMetrics& metrics : history_.samplings) samplings.push_back(to_json(metrics));
   Json on = Json::array();
   for (const auto& [name, rings] : state()) {
     if (rings) on.push_back(name);
@@ -220,14 +220,14 @@ void Alarms::restore(const std::string& text) {
   try {
     const Json saved = parse_json(text);
     AlarmHistory history;
-    for (const Json& figures : saved.at("samplings")) history.samplings.push_back(from_json(figures));
+    for (const Json& metrics : saved.at("samplings")) history.samplings.push_back(from_json(metrics));
     history.first_entropy = figure(saved.at("first_entropy"));
     history.first_count = count(saved.at("first_count"));
     const auto on = saved.at("on").get<std::vector<std::string>>();
     for (std::size_t k = 0; k < kNumAlarms; ++k) on_[k] = std::ranges::count(on, alarm_rules()[k].name) > 0;
     history_ = std::move(history);
   } catch (const nlohmann::json::exception& error) {
-    fail("train", "the saved state of the alarms cannot be read: ", error.what());
+    fail("health", "the saved state of the alarms cannot be read: ", error.what());
   }
 }
 

@@ -92,7 +92,7 @@ void HealthGuard::restore(const std::string& text) {
     tripped_ = saved.at("tripped").get<std::deque<bool>>();
     num_trips_ = whole_number(saved.at("num_trips"));
   } catch (const nlohmann::json::exception& error) {
-    fail("train", "the saved state of the health guard cannot be read: ", error.what());
+    fail("health", "the saved state of the health guard cannot be read: ", error.what());
   }
 }
 

@@ -1,3 +1,5 @@
+#include "lriad/health/refused_batch.h"
+
 #include <ATen/ATen.h>
 
 #include <cmath>
@@ -7,7 +9,6 @@
 #include "lriad/core/error.h"
 #include "lriad/core/files.h"
 #include "lriad/model/safetensors.h"
-#include "step_batch.h"
 
 // Shape letters: M completion tokens of a group, G its completions, D hidden size, V vocabulary.
 namespace lriad {
@@ -17,7 +18,7 @@ namespace fs = std::filesystem;
 using Json = nlohmann::ordered_json;
 
 constexpr const char* kTextKey = "lriad_batch";
-constexpr int64_t kVersion = 1;
+constexpr int64_t kVersion = 2;
 constexpr int64_t kMostTokens = 1 << 24;  // of a completion
 
 template <class Value>
@@ -39,38 +40,45 @@ double number_from(const Json& json) { return json.is_null() ? NAN : json.get<do
 
 using Tensors = std::map<std::string, at::Tensor>;
 
-void add_tensors(Tensors& tensors, const std::string& prefix, const BatchGroup& group) {
+void add_tensors(Tensors& tensors, const std::string& prefix, const Group& group) {
   std::vector<int64_t> ids, lengths, grids;
-  for (const auto& completion : group.tokens.completions) {
-    ids.insert(ids.end(), completion.begin(), completion.end());
-    lengths.push_back(static_cast<int64_t>(completion.size()));
+  std::vector<double> rewards, advantages, weights;
+  std::vector<at::Tensor> allowed;
+  for (const GroupCompletion& completion : group.completions) {
+    ids.insert(ids.end(), completion.ids.begin(), completion.ids.end());
+    lengths.push_back(completion.length());
+    rewards.push_back(completion.reward.total);
+    advantages.push_back(completion.advantage);
+    weights.push_back(completion.weight);
+    if (completion.allowed_TV.defined()) allowed.push_back(completion.allowed_TV);
   }
-  for (const Grid& grid : group.tokens.grids) grids.insert(grids.end(), grid.begin(), grid.end());
-  tensors[prefix + "prompt_ids"] = tensor_of(group.tokens.ids);
+  for (const Grid& grid : group.grids) grids.insert(grids.end(), grid.begin(), grid.end());
+  tensors[prefix + "prompt_ids"] = tensor_of(group.prompt_ids);
   tensors[prefix + "grids"] = tensor_of(grids).view({-1, 3});
   tensors[prefix + "completion_ids"] = tensor_of(ids);
   tensors[prefix + "lengths"] = tensor_of(lengths);
-  tensors[prefix + "rewards"] = tensor_of(group.rewards);
-  tensors[prefix + "advantages"] = tensor_of(group.advantages);
-  tensors[prefix + "weights"] = tensor_of(group.weights);
+  tensors[prefix + "rewards"] = tensor_of(rewards);
+  tensors[prefix + "advantages"] = tensor_of(advantages);
+  tensors[prefix + "weights"] = tensor_of(weights);
   const auto add = [&](const char* name, const at::Tensor& tensor) {
     if (tensor.defined()) tensors[prefix + name] = tensor.detach();
   };
-  add("features", group.tokens.features_MD);
+  add("features", group.features_ID);
   if (!group.patches.empty()) tensors[prefix + "patches"] = tensor_of(group.patches);
   add("old", group.old_M);
   add("reference", group.reference_M);
   add("policy", group.policy_M);
-  if (!group.tokens.allowed_TV.empty()) add("kept", at::cat(group.tokens.allowed_TV));
+  if (!allowed.empty()) add("allowed", at::cat(allowed));
 }
 
-Json group_json(const BatchGroup& group) {
+Json group_json(const Group& group, std::size_t pass) {
+  Json texts = Json::array();
+  for (const GroupCompletion& completion : group.completions) texts.push_back(completion.text);
   return {{"prompt_index", group.prompt_index},
-          {"pass", group.pass},
+          {"pass", pass},
           {"sample_id", group.sample_id},
-          {"prompt", group.prompt},
-          {"texts", group.texts},
-          {"dropout_seed", group.tokens.dropout_seed}};
+          {"texts", texts},
+          {"dropout_seed", group.dropout_seed}};
 }
 
 Json adapter_json(const AdapterConfig& config) {
@@ -106,7 +114,7 @@ class BatchTensors {
     return file_.find(name) == nullptr ? at::Tensor() : file_.tensor(name).clone();
   }
   at::Tensor required(const std::string& name) const {
-    if (file_.find(name) == nullptr) fail("train", file_.path().string(), " lacks the tensor ", name);
+    if (file_.find(name) == nullptr) fail("health", file_.path().string(), " lacks the tensor ", name);
     return file_.tensor(name).clone();
   }
   /// As required, with `count` entries along the first dimension.
@@ -119,53 +127,54 @@ class BatchTensors {
  private:
   at::Tensor check(const std::string& name, const at::Tensor& tensor, int64_t count) const {
     if (tensor.dim() > 0 && tensor.size(0) == count) return tensor;
-    fail("train", file_.path().string(), ": ", name, " has the shape ", tensor.sizes(), ", expected ", count, " rows");
+    fail("health", file_.path().string(), ": ", name, " has the shape ", tensor.sizes(), ", expected ", count, " rows");
   }
 
   const SafetensorsFile& file_;
 };
 
-void read_completions(BatchGroup& group, const BatchTensors& tensors, const std::string& prefix) {
-  const auto count = static_cast<int64_t>(group.texts.size());
+void read_completions(Group& group, const BatchTensors& tensors, const std::string& prefix) {
+  const int64_t count = std::ssize(group.completions);
   const auto lengths = values_of<int64_t>(tensors.sized(prefix + "lengths", count));
   int64_t total = 0;
   for (const int64_t length : lengths) {
     if (length < 1 || length > kMostTokens)
-      fail("train", prefix, "lengths: a completion has ", length, " tokens, expected 1 to ", kMostTokens);
+      fail("health", prefix, "lengths: a completion has ", length, " tokens, expected 1 to ", kMostTokens);
     total += length;
   }
   const at::Tensor ids_M = tensors.sized(prefix + "completion_ids", total);
-  const at::Tensor allowed_MV = tensors.optional_sized(prefix + "kept", total);
+  const at::Tensor allowed_MV = tensors.optional_sized(prefix + "allowed", total);
+  const auto rewards = values_of<double>(tensors.sized(prefix + "rewards", count));
+  const auto advantages = values_of<double>(tensors.sized(prefix + "advantages", count));
+  const auto weights = values_of<double>(tensors.sized(prefix + "weights", count));
   int64_t begin = 0;
-  for (const int64_t length : lengths) {
-    group.tokens.completions.push_back(values_of<int64_t>(ids_M.slice(0, begin, begin + length)));
-    if (allowed_MV.defined()) group.tokens.allowed_TV.push_back(allowed_MV.slice(0, begin, begin + length));
-    begin += length;
+  for (std::size_t i = 0; i < lengths.size(); ++i) {
+    GroupCompletion& completion = group.completions[i];
+    const int64_t end = begin + lengths[i];
+    completion.ids = values_of<int64_t>(ids_M.slice(0, begin, end));
+    if (allowed_MV.defined()) completion.allowed_TV = allowed_MV.slice(0, begin, end);
+    completion.reward.total = rewards[i];
+    completion.advantage = advantages[i];
+    completion.weight = weights[i];
+    begin = end;
   }
   group.old_M = tensors.optional_sized(prefix + "old", total);
   group.reference_M = tensors.optional_sized(prefix + "reference", total);
   group.policy_M = tensors.optional_sized(prefix + "policy", total);
-  group.advantages = values_of<double>(tensors.sized(prefix + "advantages", count));
-  group.weights = values_of<double>(tensors.sized(prefix + "weights", count));
-  group.rewards = values_of<double>(tensors.required(prefix + "rewards"));
 }
 
-BatchGroup read_group(const Json& json, const BatchTensors& tensors, const std::string& prefix) {
-  BatchGroup group;
+Group read_group(const Json& json, const BatchTensors& tensors, const std::string& prefix) {
+  Group group;
   group.prompt_index = whole_number(json.at("prompt_index"));
-  group.pass = whole_number(json.at("pass"));
   group.sample_id = json.at("sample_id").get<std::string>();
-  group.prompt = json.at("prompt").get<std::string>();
-  group.texts = json.at("texts").get<std::vector<std::string>>();
-  group.tokens.dropout_seed = static_cast<uint64_t>(whole_number(json.at("dropout_seed")));
-  group.tokens.ids = values_of<int64_t>(tensors.required(prefix + "prompt_ids"));
-  group.tokens.features_MD = tensors.optional(prefix + "features");
+  for (const Json& text : json.at("texts")) group.completions.emplace_back().text = text.get<std::string>();
+  group.dropout_seed = static_cast<uint64_t>(whole_number(json.at("dropout_seed")));
+  group.prompt_ids = values_of<int64_t>(tensors.required(prefix + "prompt_ids"));
+  group.features_ID = tensors.optional(prefix + "features");
   const at::Tensor patches = tensors.optional(prefix + "patches");
   if (patches.defined()) group.patches = values_of<float>(patches);
   const auto grids = values_of<int64_t>(tensors.required(prefix + "grids"));
-  for (std::size_t k = 0; k + 2 < grids.size(); k += 3) {
-    group.tokens.grids.push_back({grids[k], grids[k + 1], grids[k + 2]});
-  }
+  for (std::size_t k = 0; k + 2 < grids.size(); k += 3) group.grids.push_back({grids[k], grids[k + 1], grids[k + 2]});
   read_completions(group, tensors, prefix);
   return group;
 }
@@ -186,8 +195,8 @@ Adapter read_weights(const Json& json, const SafetensorsFile& file) {
 
 RefusedBatch batch_from(const Json& json, const SafetensorsFile& file) {
   const int64_t version = whole_number(json.at("version"));
-  if (version > kVersion) {
-    fail("train", file.path().string(), " has format version ", version, ", this program reads up to ", kVersion);
+  if (version != kVersion) {
+    fail("health", file.path().string(), " has format version ", version, ", this program reads ", kVersion);
   }
   RefusedBatch batch;
   batch.step = whole_number(json.at("step"));
@@ -201,46 +210,27 @@ RefusedBatch batch_from(const Json& json, const SafetensorsFile& file) {
   batch.last_saved = whole_number(json.at("last_saved"));
   if (!json.at("adapter").is_null()) batch.adapter = read_weights(json.at("adapter"), file);
   const BatchTensors tensors(file);
+  int64_t pass = -1;
+  std::size_t number = 0;
   for (const Json& group : json.at("groups")) {
-    batch.groups.push_back(read_group(group, tensors, prefix_of(batch.groups.size())));
+    if (batch.passes.empty() || whole_number(group.at("pass")) != pass) batch.passes.emplace_back();
+    pass = whole_number(group.at("pass"));
+    batch.passes.back().push_back(read_group(group, tensors, prefix_of(number++)));
   }
   return batch;
 }
 
 }  // namespace
 
-int64_t BatchGroup::num_tokens() const {
-  int64_t tokens_M = 0;
-  for (const auto& completion : tokens.completions) tokens_M += static_cast<int64_t>(completion.size());
-  return tokens_M;
-}
-
-LossInputs loss_inputs(std::span<const BatchGroup> groups, at::ScalarType dtype, const at::Device& device) {
-  std::vector<double> advantages, weights;
-  std::vector<at::Tensor> old, reference;
-  for (const BatchGroup& group : groups) {
-    for (std::size_t i = 0; i < group.size(); ++i) {
-      advantages.insert(advantages.end(), group.tokens.completions[i].size(), group.advantages[i]);
-      weights.insert(weights.end(), group.tokens.completions[i].size(), group.weights[i]);
-    }
-    if (group.old_M.defined()) old.push_back(group.old_M.to(device));
-    if (group.reference_M.defined()) reference.push_back(group.reference_M.to(device));
-  }
-  LossInputs in;
-  in.advantage_M = tensor_of(advantages).to(device, dtype);
-  in.weight_M = tensor_of(weights).to(device, dtype);
-  if (!old.empty()) in.old_M = at::cat(old);
-  if (!reference.empty()) in.reference_M = at::cat(reference);
-  return in;
-}
-
 void write_refused_batch(const fs::path& file, const RefusedBatch& batch) {
   Json json = batch_json(batch);
   json["groups"] = Json::array();
   Tensors tensors;
-  for (std::size_t k = 0; k < batch.groups.size(); ++k) {
-    json["groups"].push_back(group_json(batch.groups[k]));
-    add_tensors(tensors, prefix_of(k), batch.groups[k]);
+  for (std::size_t pass = 0; pass < batch.passes.size(); ++pass) {
+    for (const Group& group : batch.passes[pass]) {
+      add_tensors(tensors, prefix_of(json["groups"].size()), group);
+      json["groups"].push_back(group_json(group, pass));
+    }
   }
   if (batch.adapter) {
     for (const auto& [name, tensor] : batch.adapter->tensors) tensors["adapter." + name] = tensor;
@@ -252,12 +242,12 @@ RefusedBatch read_refused_batch(const fs::path& path) {
   const SafetensorsFile file(path);
   const auto text = file.metadata().find(kTextKey);
   if (text == file.metadata().end()) {
-    fail("train", path.string(), " is no batch of a run (guard/step-<n>/rank-<r>.safetensors of a run folder)");
+    fail("health", path.string(), " is no batch of a run (guard/step-<n>/rank-<r>.safetensors of a run folder)");
   }
   try {
     return batch_from(parse_json<Json>(text->second), file);
   } catch (const nlohmann::json::exception& error) {
-    fail("train", path.string(), " cannot be read: ", error.what());
+    fail("health", path.string(), " cannot be read: ", error.what());
   }
 }
 

@@ -9,13 +9,15 @@
 
 #include "lriad/core/error.h"
 #include "lriad/core/log.h"
+#include "lriad/grpo/loss.h"
+#include "lriad/grpo/token_logprobs.h"
+#include "lriad/health/refused_batch.h"
 #include "lriad/model/accumulate_dtype.h"
 #include "lriad/model/image_features.h"
 #include "lriad/model/load_model.h"
 #include "lriad/run/checkpoint.h"
+#include "lriad/run/trained_parameters.h"
 #include "replay_findings.h"
-#include "step_batch.h"
-#include "trainer_impl.h"
 
 // Shape letters: M completion tokens of the groups of one pass.
 namespace lriad {
@@ -34,7 +36,7 @@ std::vector<RefusedBatch> read_parts(const fs::path& path) {
   }
   std::vector<RefusedBatch> parts;
   for (const fs::path& file : files) parts.push_back(read_refused_batch(file));
-  if (parts.empty()) fail("train", path.string(), " holds no rank-<r>.safetensors of a refused batch");
+  if (parts.empty()) fail("health", path.string(), " holds no rank-<r>.safetensors of a refused batch");
   std::ranges::sort(parts, {}, &RefusedBatch::rank);
   return parts;
 }
@@ -45,13 +47,13 @@ std::optional<fs::path> saved_weights(const Config& config, const RefusedBatch& 
   if (config.trainable != Trainable::kAll) return std::nullopt;
   const int64_t saved = std::max<int64_t>(batch.last_saved, 0);
   if (saved != batch.step - 1) {
-    log_warning(concat("[train] the batch of step ", batch.step, " is computed with the weights after step ", saved,
+    log_warning(concat("[health] the batch of step ", batch.step, " is computed with the weights after step ", saved,
                        ", the newest that were saved: its figures will differ"));
   }
   if (saved == 0) return std::nullopt;
   const fs::path checkpoint = run_dir / concat("checkpoint-", saved);
   if (const auto damage = checkpoint_damage(checkpoint)) {
-    fail("train", checkpoint.string(), ", the newest with weights from before step ", batch.step,
+    fail("health", checkpoint.string(), ", the newest with weights from before step ", batch.step,
          ", cannot be used: ", *damage, "; give another by --resume FOLDER");
   }
   return checkpoint;
@@ -63,25 +65,25 @@ Qwen2Vl model_with_weights(const Config& config, const RefusedBatch& batch, cons
   Qwen2Vl model = load_model(whole && checkpoint ? *checkpoint : fs::path(config.model.path),
                              scalar_type(config.model.dtype), device);
   if (whole) return model;
-  if (!batch.adapter) fail("train", "the batch was refused in a run with trainable: all, the config says lora");
+  if (!batch.adapter) fail("health", "the batch was refused in a run with trainable: all, the config says lora");
   add_adapter(model, checkpoint ? read_adapter(*checkpoint) : *batch.adapter, config.lora.lora_dropout);
   return model;
 }
 
-PreparedSample image_of(const BatchGroup& group, int64_t patch_dim) {
-  PreparedSample sample;
-  sample.patches.values = group.patches;
-  const auto values = static_cast<int64_t>(group.patches.size());
-  int64_t patches = group.tokens.grids.size() == 1 ? 1 : 0;
-  for (const Grid& grid : group.tokens.grids) {
-    sample.patches.grid = grid;
+Patches image_of(const Group& group, int64_t patch_dim) {
+  Patches image;
+  image.values = group.patches;
+  const int64_t values = std::ssize(group.patches);
+  int64_t patches = group.grids.size() == 1 ? 1 : 0;
+  for (const Grid& grid : group.grids) {
+    image.grid = grid;
     for (const int64_t length : grid) {
       const bool fits = patches > 0 && length > 0 && length <= values / patches;
       patches = fits ? patches * length : 0;
     }
   }
-  if (patches * patch_dim == values) return sample;
-  fail("train", "the batch has ", values, " values of patches for ", group.sample_id,
+  if (patches * patch_dim == values) return image;
+  fail("health", "the batch has ", values, " values of patches for ", group.sample_id,
        ", which do not fill its grid by rows of ", patch_dim);
 }
 
@@ -99,14 +101,9 @@ class Replay {
     section_.beta = 0;
   }
 
-  /// Adds the whole part's gradient and figures; a finding for each completion, without its own gradient.
-  void add(const RefusedBatch& part) {
-    const std::span<const BatchGroup> all(part.groups);
-    for (std::size_t begin = 0, end = 0; begin < all.size(); begin = end) {
-      while (end < all.size() && all[end].pass == all[begin].pass) ++end;
-      const std::span<const BatchGroup> groups = all.subspan(begin, end - begin);
-      look_at(groups, pass(groups));
-    }
+  /// Adds the gradient and the metrics of the whole part; a finding for each completion, without its own gradient.
+  void add(RefusedBatch& part) {
+    for (std::vector<Group>& groups : part.passes) look_at(groups, pass(groups));
   }
 
   StepHealth health() {
@@ -115,17 +112,21 @@ class Replay {
     return health_;
   }
 
-  /// The gradient that each completion of the part has by itself; after health().
-  void look_at_each_alone(const RefusedBatch& part) {
+  /// The gradient that each completion of the part has by itself: its group passes the model again, with no weight on
+  /// the other completions. After health().
+  void look_at_each_alone(RefusedBatch& part) {
     auto finding = std::ranges::find(findings_, -1.0, &Finding::grad_norm);
-    for (const BatchGroup& group : part.groups) {
-      int64_t begin = 0;
-      for (std::size_t i = 0; i < group.size(); ++i, ++finding) {
-        parameters_.zero_gradients();
-        const BatchGroup alone = completion_of(group, i, begin);
-        pass({&alone, 1});
-        finding->grad_norm = parameters_.gradients().norm().item<double>();
-        begin += static_cast<int64_t>(group.tokens.completions[i].size());
+    for (std::vector<Group>& groups : part.passes) {
+      for (Group& group : groups) {
+        for (std::size_t i = 0; i < group.completions.size(); ++i, ++finding) {
+          std::vector<Group> alone = {group};
+          for (std::size_t k = 0; k < group.completions.size(); ++k) {
+            if (k != i) alone.front().completions[k].weight = 0;
+          }
+          parameters_.zero_gradients();
+          pass(alone);
+          finding->grad_norm = parameters_.gradients().norm().item<double>();
+        }
       }
     }
   }
@@ -133,24 +134,30 @@ class Replay {
   std::vector<Finding>& findings() { return findings_; }
 
  private:
-  /// The loss inputs of the groups with the log-probabilities now; their gradient is added.
-  LossInputs pass(std::span<const BatchGroup> groups) {
-    std::vector<PromptGroup> tokens;
-    std::vector<PreparedSample> images;
-    for (const BatchGroup& group : groups) {
-      PromptGroup& last = tokens.emplace_back(group.tokens);
-      if (last.features_MD.defined()) last.features_MD = last.features_MD.to(device_, scalar_type(config_.model.dtype));
+  /// Puts the rows of the groups' images where the model is; those of a trained tower belong to the gradient.
+  void prepare_features(std::vector<Group>& groups) {
+    std::vector<Patches> images;
+    for (Group& group : groups) {
+      if (group.features_ID.defined()) {
+        group.features_ID = group.features_ID.to(device_, scalar_type(config_.model.dtype));
+      }
       if (!group.patches.empty()) images.push_back(image_of(group, model_->config().vision.patch_dim()));
     }
-    // A trained tower belongs to the gradient.
-    if (images.size() == groups.size()) {
-      const std::vector<at::Tensor> features = image_features(model_, images);
-      for (std::size_t k = 0; k < tokens.size(); ++k) tokens[k].features_MD = features[k];
-    }
+    if (images.size() != groups.size()) return;
+    std::vector<const Patches*> addresses;
+    for (const Patches& image : images) addresses.push_back(&image);
+    const std::vector<at::Tensor> features = image_features(model_, addresses);
+    for (std::size_t k = 0; k < groups.size(); ++k) groups[k].features_ID = features[k];
+  }
+
+  /// The loss inputs of the groups with the log-probabilities now; their gradient is added.
+  LossInputs pass(std::vector<Group>& groups) {
+    prepare_features(groups);
+    const std::vector<const Group*> addresses = addresses_of(groups);
     const bool own_prefix = config_.stage == Stage::kGrpo && config_.train.shared_prefix == Switch::kOff;
     const PackedGroups packed =
-        pack_groups(tokens, model_->config(), own_prefix ? Prefix::kOwn : Prefix::kShared, device_);
-    LossInputs in = loss_inputs(groups, accumulate_dtype(scalar_type(config_.model.dtype)), device_);
+        pack_groups(addresses, model_->config(), own_prefix ? Prefix::kOwn : Prefix::kShared, device_);
+    LossInputs in = loss_inputs(addresses, accumulate_dtype(scalar_type(config_.model.dtype)), device_);
     model_->train();
     TokenLogprobs now = token_logprobs(
         model_, packed, config_.stage == Stage::kSft ? 1.0 : config_.rollout.temperature,
@@ -162,36 +169,36 @@ class Replay {
     return in;
   }
 
-  void look_at(std::span<const BatchGroup> groups, const LossInputs& in) {
+  void look_at(const std::vector<Group>& groups, const LossInputs& in) {
     int64_t begin = 0;
-    for (const BatchGroup& group : groups) {
-      for (std::size_t i = 0; i < group.size(); ++i) {
-        const auto length = static_cast<int64_t>(group.tokens.completions[i].size());
+    for (const Group& group : groups) {
+      for (std::size_t i = 0; i < group.completions.size(); ++i) {
+        const int64_t length = group.completions[i].length();
         findings_.push_back(finding(group, i, slice(in, begin, length)));
         begin += length;
       }
     }
   }
 
-  Finding finding(const BatchGroup& group, std::size_t i, const LossInputs& in) {
+  Finding finding(const Group& group, std::size_t i, const LossInputs& in) {
     const LossSums sums = grpo_loss(in, section_);
-    Finding result{group.prompt_index,
-                   i,
-                   group.sample_id,
-                   group.texts[i],
-                   group.tokens.completions[i].size(),
-                   group.advantages[i],
-                   sums.loss.item<double>(),
-                   in.logp_M.mean().item<double>(),
-                   in.logp_M.min().item<double>(),
-                   0,
-                   -1,
-                   ""};
-    const bool counts = group.weights[i] != 0;
-    result.kl = counts ? sums.kl_sum / static_cast<double>(result.tokens) : 0;
+    const GroupCompletion& completion = group.completions[i];
+    const auto kl_sum = sums.kl.item<double>();
+    Finding result;
+    result.grad_norm = -1;  // not yet known
+    result.prompt_index = group.prompt_index;
+    result.generation = i;
+    result.sample_id = group.sample_id;
+    result.text = completion.text;
+    result.tokens = completion.ids.size();
+    result.advantage = completion.advantage;
+    result.loss = sums.loss.item<double>();
+    result.mean_logp = in.logp_M.mean().item<double>();
+    result.min_logp = in.logp_M.min().item<double>();
+    result.kl = kl_sum / static_cast<double>(result.tokens);
     health_.loss += result.loss;
-    kl_sum_ += sums.kl_sum;
-    if (counts) tokens_ += static_cast<int64_t>(result.tokens);
+    kl_sum_ += kl_sum;
+    if (completion.weight != 0) tokens_ += completion.length();
     if (!at::isfinite(in.logp_M).all().item<bool>()) {
       health_.finite_logprobs = false;
       result.marks = "log-probability not finite";
@@ -204,19 +211,6 @@ class Replay {
       return values_M.defined() ? values_M.slice(0, begin, begin + length) : values_M;
     };
     return {part(in.logp_M), part(in.old_M), part(in.reference_M), part(in.advantage_M), part(in.weight_M)};
-  }
-
-  static BatchGroup completion_of(const BatchGroup& group, std::size_t i, int64_t begin) {
-    BatchGroup alone = group;
-    const auto end = begin + static_cast<int64_t>(group.tokens.completions[i].size());
-    alone.tokens.completions = {group.tokens.completions[i]};
-    alone.tokens.first_completion = i;
-    if (!group.tokens.allowed_TV.empty()) alone.tokens.allowed_TV = {group.tokens.allowed_TV[i]};
-    alone.advantages = {group.advantages[i]};
-    alone.weights = {group.weights[i]};
-    if (group.old_M.defined()) alone.old_M = group.old_M.slice(0, begin, end);
-    if (group.reference_M.defined()) alone.reference_M = group.reference_M.slice(0, begin, end);
-    return alone;
   }
 
   const Config& config_;
@@ -235,7 +229,7 @@ void warn_of_differences(const std::string& before, const std::string& now) {
   std::istringstream old_text(before), new_text(now);
   for (std::string line; std::getline(old_text, line);) old_lines.insert(line);
   for (std::string line; std::getline(new_text, line);) {
-    if (!old_lines.contains(line)) log_warning(concat("[train] not as in the run: ", line));
+    if (!old_lines.contains(line)) log_warning(concat("[health] not as in the run: ", line));
   }
 }
 
@@ -245,14 +239,14 @@ fs::path run_of_batch(const fs::path& batch) {
   std::error_code error;
   const fs::path path = fs::weakly_canonical(batch, error);
   if (error || !fs::exists(path)) {
-    fail("train", "--replay ", batch.string(), " does not exist, expected guard/step-<n> of a run folder");
+    fail("health", "--replay ", batch.string(), " does not exist, expected guard/step-<n> of a run folder");
   }
   return (fs::is_directory(path) ? path : path.parent_path()).parent_path().parent_path();
 }
 
 int replay_batch(const LoadedConfig& loaded, const fs::path& path, const std::optional<fs::path>& given,
                  const at::Device& device) {
-  const std::vector<RefusedBatch> parts = read_parts(path);
+  std::vector<RefusedBatch> parts = read_parts(path);
   const RefusedBatch& first = parts.front();
   const std::optional<fs::path> checkpoint = given ? given : saved_weights(loaded.config, first, run_of_batch(path));
   warn_of_differences(first.config, canonical_config(loaded.config));
@@ -263,9 +257,9 @@ int replay_batch(const LoadedConfig& loaded, const fs::path& path, const std::op
                                 : loaded.config.model.path)
             << '\n';
   Replay replay(loaded.config, model_with_weights(loaded.config, first, checkpoint, device), device);
-  for (const RefusedBatch& part : parts) replay.add(part);
+  for (RefusedBatch& part : parts) replay.add(part);
   const StepHealth now = replay.health();
-  for (const RefusedBatch& part : parts) replay.look_at_each_alone(part);
+  for (RefusedBatch& part : parts) replay.look_at_each_alone(part);
   print_totals(first.health, now);
   mark(replay.findings(), &Finding::kl, "KL");
   mark(replay.findings(), &Finding::grad_norm, "gradient");

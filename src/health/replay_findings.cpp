@@ -15,28 +15,28 @@ constexpr double kFarAbove = 5;  // times the median of the batch
 
 }  // namespace
 
-void mark(std::vector<Finding>& findings, double Finding::*figure, const std::string& name) {
+void mark(std::vector<Finding>& findings, double Finding::*metric, const std::string& name) {
   std::vector<double> finite;
   for (const Finding& finding : findings) {
-    if (std::isfinite(finding.*figure) && finding.*figure > 0) finite.push_back(finding.*figure);
+    if (std::isfinite(finding.*metric) && finding.*metric > 0) finite.push_back(finding.*metric);
   }
   const auto middle = finite.begin() + static_cast<std::ptrdiff_t>(finite.size() / 2);
   if (!finite.empty()) std::nth_element(finite.begin(), middle, finite.end());
   for (Finding& finding : findings) {
     const char* what = nullptr;
-    if (!std::isfinite(finding.*figure)) what = " not finite";
-    if (!finite.empty() && finding.*figure > kFarAbove * *middle) what = " far above the others";
+    if (!std::isfinite(finding.*metric)) what = " not finite";
+    if (!finite.empty() && finding.*metric > kFarAbove * *middle) what = " far above the others";
     if (what != nullptr) finding.marks += concat(finding.marks.empty() ? "" : ", ", name, what);
   }
 }
 
 void print_findings(const std::vector<Finding>& findings) {
-  std::cout << "\nplace gen tokens advantage        loss  mean logp least logp          KL   grad norm  sample\n";
+  std::cout << "\nprompt gen tokens advantage        loss  mean logp   min logp          KL   grad norm  sample\n";
   for (const Finding& f : findings) {
-    std::cout << std::setw(5) << f.prompt_index << std::setw(4) << f.generation << std::setw(7) << f.tokens
+    std::cout << std::setw(6) << f.prompt_index << std::setw(4) << f.generation << std::setw(7) << f.tokens
               << std::setprecision(4);
     std::cout << std::setw(10) << f.advantage;
-    for (const double value : {f.loss, f.mean_logp, f.least_logp, f.kl, f.grad_norm}) {
+    for (const double value : {f.loss, f.mean_logp, f.min_logp, f.kl, f.grad_norm}) {
       std::cout << ' ' << std::setw(11) << value;
     }
     std::cout << "  " << f.sample_id << (f.marks.empty() ? "" : "  <- ") << f.marks << '\n';
@@ -45,7 +45,7 @@ void print_findings(const std::vector<Finding>& findings) {
     if (f.marks.empty()) continue;
     // As JSON: a completion may hold anything, control characters included.
     const nlohmann::json text = f.text;
-    std::cout << "\nplace " << f.prompt_index << ", generation " << f.generation << ": "
+    std::cout << "\nprompt " << f.prompt_index << ", generation " << f.generation << ": "
               << text.dump(-1, ' ', true, nlohmann::json::error_handler_t::replace) << '\n';
   }
 }

@@ -14,17 +14,17 @@ struct Finding {
   std::size_t generation = 0;
   std::string sample_id, text;
   std::size_t tokens = 0;
-  double advantage = 0, loss = 0, mean_logp = 0, least_logp = 0, kl = 0, grad_norm = 0;
+  double advantage = 0, loss = 0, mean_logp = 0, min_logp = 0, kl = 0, grad_norm = 0;
   std::string marks;
 };
 
-/// Marks findings whose figure, called `name`, is not finite or more than five times the median of the batch.
-void mark(std::vector<Finding>& findings, double Finding::*figure, const std::string& name);
+/// Marks findings whose metric, called `name`, is not finite or more than five times the median of the batch.
+void mark(std::vector<Finding>& findings, double Finding::*metric, const std::string& name);
 
 /// A table of the findings on standard output, then the texts of those that are marked.
 void print_findings(const std::vector<Finding>& findings);
 
-/// Recorded figures beside those of the replay, on standard output.
+/// Recorded metrics beside those of the replay, on standard output.
 void print_totals(const StepHealth& before, const StepHealth& now);
 
 }  // namespace lriad

@@ -1,4 +1,4 @@
-#include "feature_cache.h"
+#include "lriad/model/feature_cache.h"
 
 #include <ATen/ATen.h>
 
@@ -23,9 +23,9 @@ std::string_view bytes_of(const at::Tensor& tensor) {
   return {static_cast<const char*>(tensor.const_data_ptr()), tensor.nbytes()};
 }
 
-std::string key_of(const PreparedSample& sample) {
-  const auto& values = sample.patches.values;
-  const auto& grid = sample.patches.grid;
+std::string key_of(const Patches& image) {
+  const auto& values = image.values;
+  const auto& grid = image.grid;
   const std::string patches = sha256_hex({reinterpret_cast<const char*>(values.data()), values.size() * sizeof(float)});
   return sha256_hex(concat(patches, ' ', grid[0], ' ', grid[1], ' ', grid[2]));
 }
@@ -54,18 +54,18 @@ FeatureCache::FeatureCache(const VisionCacheSection& section, Qwen2Vl& model)
 }
 
 void FeatureCache::open_folder() {
-  make_folder("train", folder_);
+  make_folder("model", folder_);
   tower_ = tower_hash(model_);
   for (const auto& entry : fs::directory_iterator(folder_)) {
     if (is_entry(entry)) disk_used_ += static_cast<int64_t>(entry.file_size());
   }
 }
 
-at::Tensor FeatureCache::features(const PreparedSample& sample) {
+at::Tensor FeatureCache::features(const Patches& image) {
   const at::NoGradGuard no_grad;
-  const auto compute = [&] { return image_features(model_, {&sample, 1}).front(); };
+  const auto compute = [&] { return image_features(model_, {&image}).front(); };
   if (memory_bytes_ == 0 && folder_.empty()) return compute();
-  const std::string key = key_of(sample);
+  const std::string key = key_of(image);
   std::optional<at::Tensor> found = from_memory(key);
   if (!found && !folder_.empty() && (found = from_disk(key))) to_memory(key, *found);
   if (found) return found->to(model_->head().device());
@@ -110,9 +110,9 @@ std::optional<at::Tensor> FeatureCache::from_disk(const std::string& key) {
     const at::Tensor features = file.tensor(kFeatures).clone();
     const auto checksum = file.metadata().find(kChecksum);
     if (checksum != file.metadata().end() && checksum->second == sha256_hex(bytes_of(features))) return features;
-    log_warning(concat("[train] ", path.string(), " is damaged and computed anew"));
+    log_warning(concat("[model] ", path.string(), " is damaged and computed anew"));
   } catch (const Error& problem) {
-    log_warning(concat("[train] ", path.string(), " is damaged and computed anew: ", problem.what()));
+    log_warning(concat("[model] ", path.string(), " is damaged and computed anew: ", problem.what()));
   }
   disk_used_ -= static_cast<int64_t>(fs::file_size(path, error));
   fs::remove(path, error);
@@ -141,7 +141,7 @@ void FeatureCache::to_disk(const std::string& key, const at::Tensor& features) {
                       {{"format", "pt"}, {kChecksum, sha256_hex(bytes_of(features))}});
     disk_used_ += static_cast<int64_t>(fs::file_size(path));
   } catch (const Error& problem) {
-    log_warning(concat("[train] the vision cache stops writing: ", problem.what()));
+    log_warning(concat("[model] the vision cache stops writing: ", problem.what()));
     disk_bytes_ = 0;
   }
 }

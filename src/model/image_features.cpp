@@ -6,20 +6,20 @@
 
 namespace lriad {
 
-std::vector<at::Tensor> image_features(Qwen2Vl& model, std::span<const PreparedSample> samples) {
-  if (samples.empty()) return {};
+std::vector<at::Tensor> image_features(Qwen2Vl& model, const std::vector<const Patches*>& images) {
+  if (images.empty()) return {};
   const at::Tensor& like = model->head();
   const VisionConfig& vision = model->config().vision;
   std::vector<at::Tensor> patches;
   std::vector<Grid> grids;
   std::vector<int64_t> rows;
-  for (const PreparedSample& sample : samples) {
-    const auto& values = sample.patches.values;
+  for (const Patches* image : images) {
+    const auto& values = image->values;
     const at::Tensor view =
         at::from_blob(const_cast<float*>(values.data()), {static_cast<int64_t>(values.size())}, at::kFloat);
     patches.push_back(view.view({-1, vision.patch_dim()}).to(like.device(), like.scalar_type()));
-    grids.push_back(sample.patches.grid);
-    rows.push_back(sample.patches.tokens(vision.spatial_merge_size));
+    grids.push_back(image->grid);
+    rows.push_back(image->tokens(vision.spatial_merge_size));
   }
   return model->image_features(patches.size() == 1 ? patches.front() : at::cat(patches), grids).split_with_sizes(rows);
 }
@@ -29,7 +29,7 @@ ImageSettings read_model_image_settings(const std::filesystem::path& model_dir, 
   const VisionConfig vision = read_model_config(model_dir).vision;
   const auto check = [&](const char* key, int64_t got, int64_t expected) {
     if (got == expected) return;
-    fail("eval", model_dir.string(), ": the ", key, " of preprocessor_config.json is ", got, ", but ", expected,
+    fail("model", model_dir.string(), ": the ", key, " of preprocessor_config.json is ", got, ", but ", expected,
          " in vision_config of config.json; take both files of the published model");
   };
   check("patch_size", image.patch_size, vision.patch_size);

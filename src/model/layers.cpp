@@ -3,7 +3,7 @@
 #include <ATen/ATen.h>
 #include <ATen/Context.h>
 
-#include "fused.h"
+#include "memory_saving.h"
 
 // Shape letters: T tokens, D hidden size, H query heads, K key heads.
 namespace lriad {

@@ -1,8 +1,9 @@
+#include "memory_saving.h"
+
 #include <ATen/ATen.h>
 #include <torch/csrc/autograd/custom_function.h>
 #include <torch/custom_class.h>
 
-#include "fused.h"
 #include "lriad/model/accumulate_dtype.h"
 
 namespace lriad {

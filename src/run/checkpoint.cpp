@@ -35,7 +35,7 @@ fs::path hidden_folder(const fs::path& run_dir, int64_t step, const char* end) {
 }
 
 void check(const std::error_code& error, const char* verb, const fs::path& path) {
-  if (error) fail("train", "cannot ", verb, " ", path.string(), ": ", error.message());
+  if (error) fail("run", "cannot ", verb, " ", path.string(), ": ", error.message());
 }
 
 void sync_file(const fs::path& path) {
@@ -43,7 +43,7 @@ void sync_file(const fs::path& path) {
   const bool flushed = descriptor >= 0 && (fsync(descriptor) == 0 || errno == EINVAL);
   const int reason = errno;
   if (descriptor >= 0) close(descriptor);
-  if (!flushed) fail("train", "cannot flush ", path.string(), ": ", std::strerror(reason));
+  if (!flushed) fail("run", "cannot flush ", path.string(), ": ", std::strerror(reason));
 }
 
 std::string trainer_text(const TrainerState& state) {
@@ -72,7 +72,7 @@ std::string done_text(const fs::path& folder, int64_t step) {
   for (const fs::path& path : paths) {
     sync_file(path);
     files[path.lexically_relative(folder).generic_string()] = {{"bytes", fs::file_size(path)},
-                                                               {"sha256", sha256_file("train", path)}};
+                                                               {"sha256", sha256_file("run", path)}};
   }
   return Json{{"version", kVersion}, {"step", step}, {"files", files}}.dump(2) + "\n";
 }
@@ -80,8 +80,8 @@ std::string done_text(const fs::path& folder, int64_t step) {
 void fill(const fs::path& folder, const CheckpointContents& contents) {
   contents.write_weights(folder);
   write_safetensors(folder / kStateFile, contents.state);
-  write_file_atomic("train", folder / kTrainerFile, trainer_text(contents.trainer));
-  write_file_atomic("train", folder / kDoneFile, done_text(folder, contents.trainer.global_step));
+  write_file_atomic("run", folder / kTrainerFile, trainer_text(contents.trainer));
+  write_file_atomic("run", folder / kDoneFile, done_text(folder, contents.trainer.global_step));
 }
 
 /// Takes a checkpoint away at once, then deletes its files.
@@ -96,7 +96,7 @@ void remove_checkpoint(const fs::path& run_dir, int64_t step) {
 }
 
 [[noreturn]] void refuse_version(const fs::path& path, int64_t version) {
-  fail("train", path.string(), " has format version ", version, ", this program reads up to ", kVersion,
+  fail("run", path.string(), " has format version ", version, ", this program reads up to ", kVersion,
        "; go on with the newer program that wrote it");
 }
 
@@ -114,7 +114,7 @@ std::optional<std::string> damage_of_files(const fs::path& checkpoint, const Jso
     if (error) return concat(name, " cannot be read");
     const Json expected = entry.value("bytes", Json());
     if (expected != size) return concat(name, " has ", size, " bytes, expected ", expected.dump());
-    if (sha256_file("train", path) != entry.value("sha256", ""))
+    if (sha256_file("run", path) != entry.value("sha256", ""))
       return concat(name, " has changed (its checksum differs)");
   }
   return std::nullopt;
@@ -123,10 +123,10 @@ std::optional<std::string> damage_of_files(const fs::path& checkpoint, const Jso
 fs::path explicit_checkpoint(const fs::path& path) {
   std::error_code error;
   if (!fs::is_directory(path, error)) {
-    fail("train", "--resume ", path.string(), " is no folder, expected auto, never or a checkpoint folder");
+    fail("run", "--resume ", path.string(), " is no folder, expected auto, never or a checkpoint folder");
   }
   if (const auto damage = checkpoint_damage(path)) {
-    fail("train", "checkpoint ", path.string(), " cannot be used: ", *damage,
+    fail("run", "checkpoint ", path.string(), " cannot be used: ", *damage,
          "; choose another one, or --resume auto for the newest whole one");
   }
   return path;
@@ -140,15 +140,15 @@ fs::path write_checkpoint(const fs::path& run_dir, const CheckpointContents& con
   std::error_code error;
   fs::remove_all(hidden, error);
   try {
-    make_subfolder("train", hidden);
+    make_subfolder("run", hidden);
     fill(hidden, contents);
     if (fs::exists(folder)) remove_checkpoint(run_dir, step);
     fs::rename(hidden, folder, error);
     check(error, "create", folder);
-    sync_folder("train", run_dir);
+    sync_folder("run", run_dir);
   } catch (const fs::filesystem_error& problem) {
     fs::remove_all(hidden, error);
-    fail("train", "cannot write checkpoint ", folder.string(), ": ", problem.code().message());
+    fail("run", "cannot write checkpoint ", folder.string(), ": ", problem.code().message());
   } catch (...) {
     fs::remove_all(hidden, error);
     throw;
@@ -202,7 +202,7 @@ std::optional<fs::path> find_checkpoint(const fs::path& run_dir, const std::stri
     const fs::path folder = folder_of(run_dir, *step);
     const auto damage = checkpoint_damage(folder);
     if (!damage) return folder;
-    log_warning(concat("[train] checkpoint ", folder.string(), " is damaged and left out: ", *damage));
+    log_warning(concat("[run] checkpoint ", folder.string(), " is damaged and left out: ", *damage));
   }
   return std::nullopt;
 }
@@ -223,10 +223,10 @@ TrainerState read_trainer_state(const fs::path& checkpoint) {
     state.extra = json.at("extra").get<std::map<std::string, std::string>>();
     for (const Json& line : json.at("log_history")) state.log_history.push_back(line.dump());
     if (state.global_step < 0)
-      fail("train", path.string(), ": global_step is ", state.global_step, ", expected 0 or more");
+      fail("run", path.string(), ": global_step is ", state.global_step, ", expected 0 or more");
     return state;
   } catch (const nlohmann::json::exception& error) {
-    fail("train", path.string(), " cannot be read: ", error.what());
+    fail("run", path.string(), " cannot be read: ", error.what());
   }
 }
 
@@ -254,7 +254,7 @@ void limit_checkpoints(const fs::path& run_dir, int64_t save_total_limit, int64_
 void discard_checkpoints_after(const fs::path& run_dir, int64_t step) {
   for (const int64_t later : checkpoint_steps(run_dir)) {
     if (later <= step) continue;
-    log_info(concat("[train] removing ", folder_of(run_dir, later).string(), ": the run goes on from step ", step));
+    log_info(concat("[run] removing ", folder_of(run_dir, later).string(), ": the run goes on from step ", step));
     remove_checkpoint(run_dir, later);
   }
 }

@@ -248,7 +248,7 @@ int64_t free_memory(const at::Device& device) {
   for (std::string rest; info >> name >> kilobytes && std::getline(info, rest);) {
     if (name == "MemAvailable:") return kilobytes << 10;
   }
-  fail("train", "/proc/meminfo does not tell the memory available");
+  fail("run", "/proc/meminfo does not tell the memory available");
 }
 
 }  // namespace lriad

@@ -29,6 +29,9 @@ void StepMetrics::add(const std::string& name, double value) { entries_.push_bac
 void StepMetrics::add_count(const std::string& name, int64_t value) {
   entries_.push_back({name, Kind::kCount, 0, value});
 }
+void StepMetrics::add(const Metrics& metrics) {
+  for (const auto& [name, value] : metrics) value ? add(name, *value) : add_null(name);
+}
 void StepMetrics::add_null(const std::string& name) { entries_.push_back({name, Kind::kNull, 0, 0}); }
 
 std::string StepMetrics::json() const {
@@ -57,6 +60,8 @@ std::vector<std::pair<std::string, double>> StepMetrics::scalars() const {
 }
 
 std::string completion_json(const CompletionRecord& record) {
+  Json rewards = Json::object();
+  for (const auto& [component, value] : record.rewards) rewards[component] = number(value);
   Json line = {{"step", record.step},
                {"rank", record.rank},
                {"prompt_index", record.prompt_index},
@@ -67,7 +72,7 @@ std::string completion_json(const CompletionRecord& record) {
                {"generation", record.generation},
                {"text", record.text},
                {"verdict", record.verdict},
-               {"rewards", {{"format", number(record.format_reward)}, {"answer", number(record.answer_reward)}}},
+               {"rewards", rewards},
                {"reward", number(record.reward)},
                {"p", record.p ? number(*record.p) : Json(nullptr)},
                {"advantage", number(record.advantage)},

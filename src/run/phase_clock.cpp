@@ -1,4 +1,4 @@
-#include "phase_clock.h"
+#include "lriad/run/phase_clock.h"
 
 #include <ATen/DeviceAccelerator.h>
 #include <sys/resource.h>

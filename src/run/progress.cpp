@@ -27,9 +27,9 @@ std::string seconds_text(double seconds) {
   return out.str();
 }
 
-std::string join(const NamedMetrics& figures, std::string (*text)(double)) {
+std::string join(const NamedMetrics& metrics, std::string (*text)(double)) {
   std::string line;
-  for (const auto& [name, value] : figures) line += concat(line.empty() ? "" : ", ", name, ' ', text(value));
+  for (const auto& [name, value] : metrics) line += concat(line.empty() ? "" : ", ", name, ' ', text(value));
   return line;
 }
 
@@ -80,12 +80,12 @@ void Progress::phase(const std::string& name) {
   if (enabled_) draw(name);
 }
 
-void Progress::step_done(int64_t step, const NamedMetrics& figures, const NamedMetrics& phase_seconds, bool log_line) {
+void Progress::step_done(int64_t step, const NamedMetrics& metrics, const NamedMetrics& phase_seconds, bool log_line) {
   done_steps_ = step;
   if (!enabled_) return;
   if (log_line) {
     const double left = seconds_per_step() * static_cast<double>(total_steps_ - done_steps_);
-    log_info(concat("step ", step, '/', total_steps_, ": ", join(figures, short_number),
+    log_info(concat("step ", step, '/', total_steps_, ": ", join(metrics, short_number),
                     phase_seconds.empty() ? "" : "; " + join(phase_seconds, seconds_text), "; ", duration_text(left),
                     " left"));
   }

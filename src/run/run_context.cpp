@@ -1,10 +1,11 @@
+#include "lriad/run/run_context.h"
+
 #include <ATen/ATen.h>
 
 #include <algorithm>
 #include <cmath>
 #include <filesystem>
 
-#include "context.h"
 #include "lriad/config/load_config.h"
 #include "lriad/core/error.h"
 #include "lriad/core/files.h"
@@ -104,7 +105,7 @@ std::string model_fingerprint(const std::string& model_dir) {
 std::string data_fingerprint(const Dataset& data) {
   std::string text;
   for (const Sample& sample : data.samples) {
-    text += concat(sample.id, '\t', sample.object, '\t', sample.label ? label_name(*sample.label) : "", '\t',
+    text += concat(sample.id, '\t', sample.object, '\t', sample.label ? verdict_name(*sample.label) : "", '\t',
                    sample.response, '\n');
   }
   return sha256_hex(text);
@@ -124,7 +125,7 @@ RunInputs load_run_inputs(const Config& config, const at::Device& device, int64_
   const fs::path model_dir = config.model.path;
   Tokenizer tokenizer = Tokenizer::load(model_dir);
   check_chat_template(model_dir);
-  AnswerTokens answer_tokens = answer_tokens(tokenizer);
+  AnswerTokens answer_tokens = find_answer_tokens(tokenizer);
   SamplePreparer preparer(tokenizer, config.prompt, read_model_image_settings(model_dir, config.image));
   PlanInput plan{config,
                  read_model_config(model_dir),

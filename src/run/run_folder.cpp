@@ -50,13 +50,13 @@ void cut_file(const fs::path& path, uint64_t size) {
   std::error_code error;
   if (fs::file_size(path, error) == size && !error) return;
   if (!error) fs::resize_file(path, size, error);
-  if (error) fail("train", "cannot cut ", path.string(), " to ", size, " bytes: ", error.message());
+  if (error) fail("run", "cannot cut ", path.string(), " to ", size, " bytes: ", error.message());
 }
 
 /// Bytes of the leading lines whose step is at most `last_step`.
 uint64_t bytes_until(const fs::path& path, int64_t last_step) {
   std::ifstream file(path, std::ios::binary);
-  if (!file) fail("train", "cannot read ", path.string());
+  if (!file) fail("run", "cannot read ", path.string());
   uint64_t kept = 0;
   bool cut = false;
   std::string line;
@@ -65,14 +65,14 @@ uint64_t bytes_until(const fs::path& path, int64_t last_step) {
     const std::optional<int64_t> step = step_of(line);
     const bool keep = step && *step <= last_step;
     if (keep && cut) {
-      fail("train", path.string(), ", line ", number, ": step ", *step,
+      fail("run", path.string(), ", line ", number, ": step ", *step,
            " stands behind a later step or an unreadable line; ",
            "repair the file, or move it away to go on without it");
     }
     if (keep) kept += line.size() + 1;
     cut = cut || !keep;
   }
-  if (file.bad()) fail("train", "cannot read ", path.string());
+  if (file.bad()) fail("run", "cannot read ", path.string());
   return kept;
 }
 
@@ -81,10 +81,10 @@ uint64_t bytes_until(const fs::path& path, int64_t last_step) {
 void check_run_folder(const fs::path& run_dir, const std::string& resume) {
   std::error_code error;
   if (fs::exists(run_dir, error) && !fs::is_directory(run_dir, error)) {
-    fail("train", "output_dir ", run_dir.string(), " is a file, expected a folder or a name that is free");
+    fail("run", "output_dir ", run_dir.string(), " is a file, expected a folder or a name that is free");
   }
   if (resume == "never" && !checkpoint_steps(run_dir).empty()) {
-    fail("train", "output_dir ", run_dir.string(), " holds checkpoints of an earlier run and --resume is never; ",
+    fail("run", "output_dir ", run_dir.string(), " holds checkpoints of an earlier run and --resume is never; ",
          "choose another output_dir, or move them away");
   }
   if (resume != "never" && resume != "auto") find_checkpoint(run_dir, resume);
@@ -93,17 +93,17 @@ void check_run_folder(const fs::path& run_dir, const std::string& resume) {
 RunLock::RunLock(const fs::path& run_dir) : run_dir_(run_dir) {
   const fs::path path = run_dir / ".lock";
   descriptor_ = open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0644);
-  if (descriptor_ < 0) fail("train", "cannot write in the run folder: ", path.string(), ": ", std::strerror(errno));
+  if (descriptor_ < 0) fail("run", "cannot write in the run folder: ", path.string(), ": ", std::strerror(errno));
   if (flock(descriptor_, LOCK_EX | LOCK_NB) != 0) {
     const int reason = errno;
     std::array<char, 320> owner{};
     [[maybe_unused]] const ssize_t got = read(descriptor_, owner.data(), owner.size() - 1);
     if (reason == EWOULDBLOCK) {
       close(descriptor_);
-      fail("train", "the run folder ", run_dir.string(), " is in use by ",
+      fail("run", "the run folder ", run_dir.string(), " is in use by ",
            owner[0] != 0 ? owner.data() : "another process", "; wait for it to end, or choose another output_dir");
     }
-    log_warning(concat("[train] ", path.string(), " cannot be locked (", std::strerror(reason),
+    log_warning(concat("[run] ", path.string(), " cannot be locked (", std::strerror(reason),
                        "): take care that no other run writes to this folder"));
   }
   const std::string owner = owner_text();
@@ -123,7 +123,7 @@ void RunLock::check() const {
   const bool same = fstat(descriptor_, &own) == 0 && stat((run_dir_ / ".lock").c_str(), &there) == 0 &&
                     own.st_ino == there.st_ino && own.st_dev == there.st_dev;
   if (!same) {
-    fail("train", "the run folder ", run_dir_.string(),
+    fail("run", "the run folder ", run_dir_.string(),
          " has been removed or moved away; put it back, and the same command goes on from its last checkpoint");
   }
 }
@@ -139,7 +139,7 @@ void remove_leftovers(const fs::path& run_dir) {
     std::error_code problem;
     fs::remove_all(entry.path(), problem);
     if (problem)
-      fail("train", "cannot remove ", entry.path().string(), ", left by an interrupted run: ", problem.message());
+      fail("run", "cannot remove ", entry.path().string(), ", left by an interrupted run: ", problem.message());
   }
 }
 
@@ -151,7 +151,7 @@ void truncate_run_logs(const fs::path& run_dir, int64_t step) {
   std::error_code error;
   for (const fs::directory_entry& entry : fs::directory_iterator(run_dir, error)) {
     if (!entry.path().filename().string().starts_with("events.out.tfevents.")) continue;
-    cut_file(entry.path(), events_until(read_file("train", entry.path(), kMaxEventBytes), step));
+    cut_file(entry.path(), events_until(read_file("run", entry.path(), kMaxEventBytes), step));
   }
 }
 

@@ -1,4 +1,4 @@
-#include "stop_signal.h"
+#include "lriad/run/stop_signal.h"
 
 #include <csignal>
 #include <initializer_list>

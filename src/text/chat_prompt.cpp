@@ -73,7 +73,7 @@ std::vector<int64_t> encode_chat(const Tokenizer& tokenizer, const std::optional
   return tokenizer.encode(expanded);
 }
 
-AnswerTokens answer_tokens(const Tokenizer& tokenizer) {
+AnswerTokens find_answer_tokens(const Tokenizer& tokenizer) {
   const std::vector<int64_t> a = tokenizer.encode("<answer>A"), b = tokenizer.encode("<answer>B");
   const auto [end_a, end_b] = std::mismatch(a.begin(), a.end(), b.begin(), b.end());
   if (a.end() - end_a != 1 || b.end() - end_b != 1) {

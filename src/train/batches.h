@@ -4,10 +4,10 @@
 #include <optional>
 #include <vector>
 
-#include "context.h"
 #include "lriad/config/config.h"
 #include "lriad/data/dataset.h"
 #include "lriad/data/prepare.h"
+#include "lriad/run/run_context.h"
 
 namespace lriad {
 

@@ -33,17 +33,17 @@ Metrics evaluate_model(RunContext& m, Communicator& communicator) {
   }
   const auto policy = section.invalid_extra_class ? InvalidPolicy::kExtraClass : InvalidPolicy::kWrong;
   const ClassMetrics overall = compute_metrics(all, policy).overall;
-  Metrics figures;
+  Metrics metrics;
   for (const char* name :
        {"accuracy", "f1_macro", "balanced_accuracy", "recall", "specificity", "auroc", "invalid_rate"}) {
-    figures.emplace_back(std::string("eval_") + name, metric_by_name(overall, name));
+    metrics.emplace_back(std::string("eval_") + name, metric_by_name(overall, name));
   }
   const std::string best = m.config.train.metric_for_best_model;
   const std::string key = "eval_" + best;
-  if (std::ranges::none_of(figures, [&](const auto& one) { return one.first == key; })) {
-    figures.emplace_back(key, metric_by_name(overall, best));
+  if (std::ranges::none_of(metrics, [&](const auto& one) { return one.first == key; })) {
+    metrics.emplace_back(key, metric_by_name(overall, best));
   }
-  return figures;
+  return metrics;
 }
 
 }  // namespace lriad

@@ -1,101 +1,81 @@
-// What is written down of groups: the lines of completions.jsonl, and the batch that the health guard refused.
+#include "grpo_records.h"
+
 #include <ATen/ATen.h>
 
 #include <algorithm>
 #include <nlohmann/json.hpp>
+#include <optional>
 
-#include "grpo_stage.h"
+#include "lriad/run/metrics_log.h"
 
 namespace lriad {
 namespace {
 
-std::optional<std::vector<double>> slice(const at::Tensor& values_M, int64_t begin, int64_t length) {
+std::optional<std::vector<double>> logprobs_of(const Group& group, const at::Tensor& values_M, std::size_t completion) {
   if (!values_M.defined()) return std::nullopt;
-  const at::Tensor part = values_M.slice(0, begin, begin + length).to(at::kCPU, at::kDouble).contiguous();
-  return std::vector<double>(part.data_ptr<double>(), part.data_ptr<double>() + length);
+  const at::Tensor part = group.of_completion(values_M, completion).to(at::kCPU, at::kDouble).contiguous();
+  return std::vector<double>(part.data_ptr<double>(), part.data_ptr<double>() + part.numel());
+}
+
+CompletionTokens tokens_of(const Group& group, std::size_t generation) {
+  const GroupCompletion& completion = group.completions[generation];
+  CompletionTokens tokens;
+  tokens.prompt_ids = group.prompt_ids;
+  tokens.completion_ids = completion.ids;
+  for (const TokenTrace& trace : completion.trace) tokens.sampling_logprobs.push_back(trace.sampling_logp);
+  tokens.old_logprobs = logprobs_of(group, group.old_M, generation);
+  tokens.ref_logprobs = logprobs_of(group, group.reference_M, generation);
+  tokens.policy_logprobs = logprobs_of(group, group.policy_M, generation).value();
+  return tokens;
+}
+
+CompletionRecord record_of(const Group& group, std::size_t generation, const RunContext& context) {
+  const Sample& sample = context.data.samples[static_cast<std::size_t>(group.sample_index)];
+  const GroupCompletion& completion = group.completions[generation];
+  CompletionRecord record;
+  record.prompt_index = group.prompt_index;
+  record.sample_id = group.sample_id;
+  record.image = sample.image;
+  record.object = sample.object;
+  record.label = verdict_name(*sample.label);
+  record.generation = static_cast<int64_t>(generation);
+  record.text = completion.text;
+  record.verdict = verdict_name(completion.verdict);
+  for (std::size_t k = 0; k < reward_components().size(); ++k) {
+    const RewardComponent& component = reward_components()[k];
+    if (is_active(component, context.config.reward))
+      record.rewards.emplace_back(component.name, completion.reward.values[k]);
+  }
+  record.reward = completion.reward.total;
+  record.p = completion.reward.p;
+  record.advantage = completion.advantage;
+  record.length = completion.length();
+  record.truncated = completion.truncated;
+  if (context.config.log.token_ids) record.tokens = tokens_of(group, generation);
+  return record;
 }
 
 }  // namespace
 
-CompletionRecord GrpoStage::record(const Group& group, std::size_t completion, int64_t step, int64_t offset) const {
-  const Sample& sample = context_.data.samples[static_cast<std::size_t>(group.prompt.sample.index)];
-  const Completion& drawn = group.completions[completion];
-  const Reward& reward = group.rewards[completion];
-  CompletionRecord line;
-  line.step = step;
-  line.rank = communicator_.rank();
-  line.prompt_index = group.prompt.prompt_index;
-  line.sample_id = sample.id;
-  line.image = sample.image;
-  line.object = sample.object;
-  line.label = label_name(*sample.label);
-  line.generation = static_cast<int64_t>(completion);
-  line.text = group.texts[completion];
-  line.verdict = answer_name(group.summary.verdicts[completion]);
-  line.format_reward = reward.format;
-  line.answer_reward = reward.answer;
-  line.reward = reward.total;
-  line.p = reward.p;
-  line.advantage = group.advantages[completion];
-  line.length = static_cast<int64_t>(drawn.ids.size());
-  line.truncated = drawn.truncated;
-  if (!config_.log.token_ids) return line;
-  CompletionTokens& tokens = line.tokens.emplace();
-  tokens.prompt_ids = group.prompt.sample.prompt_ids;
-  tokens.completion_ids = drawn.ids;
-  for (const TokenTrace& trace : drawn.trace) tokens.sampling_logprobs.push_back(trace.sampling_logp);
-  tokens.old_logprobs = slice(group.old_M, offset, line.length);
-  tokens.ref_logprobs = slice(group.reference_M, offset, line.length);
-  tokens.policy_logprobs = slice(group.policy_M, offset, line.length).value();
-  return line;
-}
-
-BatchGroup GrpoStage::batch_group(const Group& group, int64_t step) const {
-  BatchGroup result;
-  const Sample& sample = context_.data.samples[static_cast<std::size_t>(group.prompt.sample.index)];
-  result.prompt_index = group.prompt.prompt_index;
-  result.sample_id = sample.id;
-  result.tokens = prompt_group(group, step);
-  result.texts = group.texts;
-  for (const Reward& reward : group.rewards) result.rewards.push_back(reward.total);
-  result.advantages = group.advantages;
-  result.weights = group.weights;
-  result.old_M = group.old_M;
-  result.reference_M = group.reference_M;
-  return result;
-}
-
-std::vector<BatchGroup> GrpoStage::batch(int64_t step) {
-  std::vector<BatchGroup> batch;
-  int64_t pass = 0;
-  for (const auto& groups : micro_batches(step)) {
-    for (const Group* group : groups) {
-      BatchGroup& written = batch.emplace_back(batch_group(*group, step));
-      written.pass = pass;
-      written.prompt = context_.tokenizer.decode(group->prompt.sample.prompt_ids, /*skip_special=*/true);
-      if (sampled_at(step) == step) written.policy_M = group->policy_M;
-    }
-    ++pass;
-  }
-  return batch;
-}
-
-std::vector<std::string> GrpoStage::completion_lines(int64_t step) {
-  nlohmann::json own = nlohmann::json::array();
-  for (const Group& group : groups_) {
-    int64_t offset = 0;
+std::vector<std::string> completion_lines(const std::vector<Group>& groups, int64_t step, const RunContext& context,
+                                          Communicator& communicator) {
+  using Line = std::pair<std::pair<int64_t, int64_t>, std::string>;  // prompt index and generation, text
+  std::vector<Line> own;
+  for (const Group& group : groups) {
     for (std::size_t i = 0; i < group.completions.size(); ++i) {
-      own.push_back({group.prompt.prompt_index, i, completion_json(record(group, i, step, offset))});
-      offset += static_cast<int64_t>(group.completions[i].ids.size());
+      CompletionRecord record = record_of(group, i, context);
+      record.step = step;
+      record.rank = communicator.rank();
+      own.push_back({{group.prompt_index, record.generation}, completion_json(record)});
     }
   }
-  std::vector<nlohmann::json> all;
-  for (const std::string& bytes : communicator_.gather(own.dump(), "completions of the step")) {
-    for (auto& line : nlohmann::json::parse(bytes)) all.push_back(std::move(line));
+  std::vector<Line> all;
+  for (const std::string& bytes : communicator.gather(nlohmann::json(own).dump(), "completions of the step")) {
+    for (Line& line : nlohmann::json::parse(bytes).get<std::vector<Line>>()) all.push_back(std::move(line));
   }
   std::ranges::sort(all);
   std::vector<std::string> lines;
-  for (const auto& line : all) lines.push_back(line[2].get<std::string>());
+  for (Line& line : all) lines.push_back(std::move(line.second));
   return lines;
 }
 

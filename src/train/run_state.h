@@ -3,9 +3,9 @@
 #include <filesystem>
 #include <optional>
 
-#include "context.h"
 #include "lriad/health/guard.h"
 #include "lriad/run/checkpoint.h"
+#include "lriad/run/run_context.h"
 #include "lriad/train/optimizer.h"
 #include "training_stage.h"
 

@@ -1,11 +1,11 @@
 #pragma once
 
 #include "batches.h"
-#include "context.h"
 #include "lriad/dist/communicator.h"
 #include "lriad/grpo/token_logprobs.h"
+#include "lriad/run/phase_clock.h"
+#include "lriad/run/run_context.h"
 #include "lriad/train/optimizer.h"
-#include "phase_clock.h"
 #include "training_stage.h"
 
 namespace lriad {
@@ -17,7 +17,7 @@ class SftStage : public TrainingStage {
   SftStage(RunContext& context, FlatParameters& parameters, Communicator& communicator, PhaseClock& clock);
   StepResult gradients(int64_t step) override;
   int64_t steps_per_epoch() const override { return batches_.per_epoch(); }
-  std::vector<BatchGroup> batch(int64_t step) override;
+  std::vector<std::vector<Group>> passes(int64_t step) override;
   void save(TrainerState& trainer, std::map<std::string, at::Tensor>& state) const override;
   void restore(const TrainerState& trainer, const std::map<std::string, at::Tensor>& state) override;
 
@@ -25,8 +25,10 @@ class SftStage : public TrainingStage {
   struct Sums {
     double nll = 0, entropy = 0, tokens = 0, prompt_tokens = 0, nonfinite = 0, top1 = 0;
   };
-  PromptGroup target_group(const BatchPrompt& prompt, int64_t step) const;
-  void learn_from(std::vector<BatchPrompt>& prompts, std::size_t begin, std::size_t end, double tokens, Sums& sums);
+  Group target_group(BatchPrompt& prompt, int64_t step) const;
+  void make_passes(int64_t step);
+  void compute_features(std::vector<Group>& groups);
+  void learn_from(std::vector<Group>& groups, Sums& sums);
   Sums over_ranks(const Sums& own);
 
   RunContext& context_;
@@ -35,8 +37,7 @@ class SftStage : public TrainingStage {
   Communicator& communicator_;
   PhaseClock& clock_;
   Batches batches_;
-  std::vector<PromptGroup> groups_;  ///< of the present step's prompts
-  std::vector<BatchGroup> notes_;    ///< of the same: what batch() says besides
+  std::vector<std::vector<Group>> passes_;  ///< of the present step; a group has its target as its one completion
   int64_t num_tokens_ = 0;
 };
 

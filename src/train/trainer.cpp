@@ -11,20 +11,15 @@
 #include "lriad/core/error.h"
 #include "lriad/core/files.h"
 #include "lriad/core/log.h"
-#include "rank_sums.h"
+#include "lriad/dist/rank_sums.h"
+#include "lriad/run/stop_signal.h"
 #include "sft_stage.h"
-#include "stop_signal.h"
 #include "trainer_impl.h"
 
 namespace lriad {
 namespace {
 
 namespace fs = std::filesystem;
-
-/// Weight decay skips biases and norms, as transformers' Trainer.
-bool decays(const std::string& name, const at::Tensor& tensor) {
-  return tensor.dim() > 1 && !name.ends_with(".bias") && name.find("norm") == std::string::npos;
-}
 
 std::unique_ptr<TrainingStage> make_stage(RunContext& m, FlatParameters& parameters, Communicator& communicator,
                                           PhaseClock& clock) {
@@ -33,19 +28,6 @@ std::unique_ptr<TrainingStage> make_stage(RunContext& m, FlatParameters& paramet
 }
 
 }  // namespace
-
-std::vector<TrainedParameter> trained_parameters(Qwen2Vl& model, Trainable trainable) {
-  std::vector<TrainedParameter> trained;
-  if (trainable == Trainable::kLora) {
-    for (const auto& [name, tensor] : model->lora_parameters()) trained.push_back({name, tensor, true});
-    return trained;
-  }
-  for (const auto& item : model->named_parameters()) {
-    item.value().requires_grad_(true);
-    trained.push_back({item.key(), item.value(), decays(item.key(), item.value())});
-  }
-  return trained;
-}
 
 Trainer::Impl::Impl(const LoadedConfig& loaded_config, const TrainOptions& given, Communicator& world,
                     const at::Device& device)

@@ -4,14 +4,14 @@
 #include <memory>
 #include <optional>
 
-#include "context.h"
 #include "lriad/health/guard.h"
 #include "lriad/run/metrics_log.h"
+#include "lriad/run/phase_clock.h"
 #include "lriad/run/progress.h"
+#include "lriad/run/run_context.h"
 #include "lriad/run/run_folder.h"
 #include "lriad/train/optimizer.h"
 #include "lriad/train/trainer.h"
-#include "phase_clock.h"
 #include "run_state.h"
 #include "training_stage.h"
 
@@ -24,9 +24,6 @@ struct RunFiles {
   std::unique_ptr<RunLog> log;
 };
 
-/// Weight decay skips biases and norms, as transformers' Trainer.
-std::vector<TrainedParameter> trained_parameters(Qwen2Vl& model, Trainable trainable);
-
 struct Trainer::Impl {
   Impl(const LoadedConfig& loaded_config, const TrainOptions& given, Communicator& world, const at::Device& device);
 
@@ -36,11 +33,11 @@ struct Trainer::Impl {
   void start_progress();
   void enter(const std::string& phase);
   bool step(int64_t number);
-  bool update(const StepResult& figures, StepMetrics& metrics, int64_t number);
+  bool update(const StepResult& result, StepMetrics& metrics, int64_t number);
   double agreed_norm();
   void keep_batch(const StepHealth& health, const std::string& reason, int64_t number);
   void evaluate_step(int64_t number, StepMetrics& metrics);
-  void log_step(const StepResult& figures, StepMetrics& metrics);
+  void log_step(const StepResult& result, StepMetrics& metrics);
   void save();
   int agreed_signal();
   void finish();

@@ -1,4 +1,4 @@
-// One step of a run: the stage's gradients, the update, the figures.
+// One step of a run: the stage's gradients, the update, the result.
 #include <ATen/ATen.h>
 
 #include <algorithm>
@@ -8,14 +8,15 @@
 #include "lriad/core/error.h"
 #include "lriad/core/files.h"
 #include "lriad/core/log.h"
+#include "lriad/dist/rank_sums.h"
+#include "lriad/health/refused_batch.h"
 #include "lriad/train/schedule.h"
-#include "rank_sums.h"
 #include "trainer_impl.h"
 
 namespace lriad {
 namespace {
 
-/// The figures of a step that a terminal has room for.
+/// The metrics of a step that a terminal has room for.
 NamedMetrics shown_metrics(const StepMetrics& metrics) {
   NamedMetrics shown;
   const auto all = metrics.scalars();
@@ -34,24 +35,18 @@ bool Trainer::Impl::step(int64_t number) {
   const auto start = std::chrono::steady_clock::now();
   parameters.zero_gradients();
   const PassCounts before = context.model->counts();
-  const StepResult figures = stage->gradients(number);
+  const StepResult result = stage->gradients(number);
   StepMetrics metrics(number, static_cast<double>(number) / static_cast<double>(stage->steps_per_epoch()));
-  const bool go_on = update(figures, metrics, number);
+  const bool go_on = update(result, metrics, number);
   trainer.global_step = number;
   trainer.epoch = static_cast<double>(number) / static_cast<double>(stage->steps_per_epoch());
-  for (const auto& [name, value] : figures.figures) {
-    if (value) {
-      metrics.add(name, *value);
-    } else {
-      metrics.add_null(name);
-    }
-  }
+  metrics.add(result.metrics);
   if (config.train.eval_steps > 0 && number % config.train.eval_steps == 0) evaluate_step(number, metrics);
   const NamedMetrics phases = clock.finish();
   const double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
   metrics.add("time/step", seconds);
   for (const auto& [name, value] : phases) metrics.add("time/" + name, value);
-  metrics.add("tokens_per_second", static_cast<double>(figures.tokens) / seconds);
+  metrics.add("tokens_per_second", static_cast<double>(result.tokens) / seconds);
   const PassCounts after = context.model->counts();
   const auto passes = sum_over_ranks(
       communicator, {static_cast<double>(after.rows - before.rows), static_cast<double>(after.images - before.images)},
@@ -59,7 +54,7 @@ bool Trainer::Impl::step(int64_t number) {
   metrics.add("passes/rows", passes[0]);
   metrics.add("passes/images", passes[1]);
   metrics.add("memory/peak_gb", peak_memory_gb(context.device));
-  log_step(figures, metrics);
+  log_step(result, metrics);
   progress->step_done(number, shown_metrics(metrics), phases, number % config.train.logging_steps == 0);
   return go_on;
 }
@@ -67,28 +62,28 @@ bool Trainer::Impl::step(int64_t number) {
 /// Sums the gradient over the ranks, lets the guard look, clips, moves the weights. A step without anything left, or
 /// one that the guard refuses, leaves weights and Adam as they are; the schedule goes on. False when the guard ends the
 /// run.
-bool Trainer::Impl::update(const StepResult& figures, StepMetrics& metrics, int64_t number) {
+bool Trainer::Impl::update(const StepResult& result, StepMetrics& metrics, int64_t number) {
   clock.enter("exchange");
   communicator.sum(parameters.gradients(), "gradient");
   clock.enter("optimizer");
   const double rate = config.optim.learning_rate * schedule_factor(config.optim.lr_scheduler_type, number - 1,
                                                                    total_steps, config.optim.warmup_ratio);
   const double norm = agreed_norm();
-  const StepHealth health{figures.loss, norm, figures.kl, figures.finite};
+  const StepHealth health{result.loss, norm, result.kl, result.finite};
   std::optional<std::string> trip;
-  if (!figures.nothing_left) trip = guard.check(health);
-  if (figures.nothing_left || trip) {
+  if (!result.nothing_left) trip = guard.check(health);
+  if (result.nothing_left || trip) {
     metrics.add_null("loss");
     metrics.add_null("grad_norm");
   } else {
     optimizer.clip_gradients();
     optimizer.step(rate);
     parameters.publish_values();
-    metrics.add("loss", figures.loss);
+    metrics.add("loss", result.loss);
     metrics.add("grad_norm", norm);
   }
   metrics.add("learning_rate", rate);
-  if (figures.nothing_left)
+  if (result.nothing_left)
     log_warning(concat("[train] step ", number, ": no completion counts, the weights stay as they are"));
   if (!trip) return true;
   log_warning(concat("[train] step ", number, ": the health guard left the weights as they are: ", *trip));
@@ -120,8 +115,8 @@ void Trainer::Impl::keep_batch(const StepHealth& health, const std::string& reas
   batch.config = canonical_config(config);
   batch.last_saved = saved_step;
   if (config.trainable == Trainable::kLora) batch.adapter = {context.adapter, parameters.named_values()};
-  batch.groups = stage->batch(number);
   try {
+    batch.passes = stage->passes(number);
     make_subfolder("train", folder.parent_path());
     make_subfolder("train", folder);
     write_refused_batch(folder / concat("rank-", communicator.rank(), ".safetensors"), batch);
@@ -147,11 +142,11 @@ void Trainer::Impl::evaluate_step(int64_t number, StepMetrics& metrics) {
   }
 }
 
-void Trainer::Impl::log_step(const StepResult& figures, StepMetrics& metrics) {
+void Trainer::Impl::log_step(const StepResult& result, StepMetrics& metrics) {
   if (metrics.step() % config.train.logging_steps == 0) trainer.log_history.push_back(metrics.json());
   if (!files) return;
   files->lock.check();
-  for (const std::string& line : figures.completions) files->log->write_completion(line);
+  for (const std::string& line : result.completions) files->log->write_completion(line);
   files->log->write(metrics);
 }
 

@@ -9,14 +9,15 @@
 #include <utility>
 #include <vector>
 
+#include "lriad/grpo/group.h"
 #include "lriad/run/checkpoint.h"
-#include "step_batch.h"
+#include "lriad/run/metrics_log.h"
 
 namespace lriad {
 
 /// What a stage tells of one step, over all ranks and alike on each.
 struct StepResult {
-  std::vector<std::pair<std::string, std::optional<double>>> figures;  ///< for metrics.jsonl, in order; null: undefined
+  Metrics metrics;  ///< for metrics.jsonl
   double loss = 0;
   double kl = 0;                         ///< token mean, nats
   bool finite = true;                    ///< false: a log-probability was not finite
@@ -32,8 +33,9 @@ class TrainingStage {
   /// Adds this rank's part of the step's gradient to the flat buffer; collective.
   virtual StepResult gradients(int64_t step) = 0;
   virtual int64_t steps_per_epoch() const = 0;
-  /// This rank's prompts and completions of the step that gradients() has just done, as the loss saw them.
-  virtual std::vector<BatchGroup> batch(int64_t step) = 0;
+  /// This rank's prompts and completions of the step that gradients() has just done, as the loss saw them: the groups
+  /// that went through the model together, pass by pass.
+  virtual std::vector<std::vector<Group>> passes(int64_t step) = 0;
   /// What resuming after the last step needs besides weights and optimizer.
   virtual void save(TrainerState& trainer, std::map<std::string, at::Tensor>& state) const = 0;
   virtual void restore(const TrainerState& trainer, const std::map<std::string, at::Tensor>& state) = 0;

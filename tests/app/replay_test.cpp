@@ -88,7 +88,7 @@ TEST_F(Replay, TakesAllWeightsFromACheckpoint) {
   EXPECT_EQ(again.code, 3) << again.err;
   for (const char* figure : {"loss", "grad_norm"}) expect_as_recorded(again.out, figure, /*tolerance=*/1e-6);
   RefusedBatch part = read_refused_batch(batch / "rank-0.safetensors");
-  part.groups[0].patches.pop_back();
+  part.passes[0][0].patches.pop_back();
   write_refused_batch(batch / "rank-0.safetensors", part);
   const Ended cut = replay(batch);
   EXPECT_EQ(cut.code, 2);
@@ -98,7 +98,7 @@ TEST_F(Replay, TakesAllWeightsFromACheckpoint) {
 TEST_F(Replay, NamesTheOneCompletionThatIsNotFinite) {
   const Path file = refused_batch("nan", {"guard.max_grad_norm=1e-6"}) / "rank-0.safetensors";
   RefusedBatch batch = read_refused_batch(file);
-  BatchGroup& group = batch.groups.at(1);
+  Group& group = batch.passes.at(0).at(1);
   group.reference_M[0] = NAN;
   write_refused_batch(file, batch);
   const Ended again = replay(file);
@@ -113,13 +113,16 @@ TEST_F(Replay, NamesTheOneCompletionThatIsNotFinite) {
 TEST_F(Replay, KeepsWhatWasWritten) {
   const Path file = refused_batch("kept", {"guard.max_grad_norm=1e-6"}) / "rank-0.safetensors";
   const RefusedBatch batch = read_refused_batch(file);
-  EXPECT_EQ(batch.groups.size(), 4u);
-  for (const BatchGroup& group : batch.groups) {
-    EXPECT_EQ(group.size(), 4u);
-    EXPECT_THAT(group.prompt, HasSubstr("Analyze the given image"));
-    EXPECT_TRUE(group.policy_M.defined() && group.reference_M.defined());
-    EXPECT_EQ(group.policy_M.size(0), group.num_tokens());
+  std::size_t groups = 0;
+  for (const std::vector<Group>& pass : batch.passes) {
+    for (const Group& group : pass) {
+      ++groups;
+      EXPECT_EQ(group.completions.size(), 4u);
+      EXPECT_TRUE(group.policy_M.defined() && group.reference_M.defined());
+      EXPECT_EQ(group.policy_M.size(0), group.num_tokens());
+    }
   }
+  EXPECT_EQ(groups, 4u);
   const std::string before = bytes(file);
   write_refused_batch(file, batch);
   EXPECT_EQ(bytes(file), before);

@@ -32,9 +32,9 @@ Qwen2Vl bench_model() {
   return model;
 }
 
-double seconds_of_passes(Qwen2Vl& model, const PromptGroup& group, Prefix prefix) {
+double seconds_of_passes(Qwen2Vl& model, const Group& group, Prefix prefix) {
   const auto start = std::chrono::steady_clock::now();
-  const PackedGroups packed = pack_groups({&group, 1}, model->config(), prefix, at::kCPU);
+  const PackedGroups packed = pack_groups(addresses_of({&group, 1}), model->config(), prefix, at::kCPU);
   model->enable_lora(false);
   const at::Tensor reference_M = token_logprobs(model, packed, 1).logp_M;
   model->enable_lora(true);
@@ -51,7 +51,7 @@ double median(std::vector<double> values) {
 
 Point measure(Qwen2Vl& model, int64_t prompt, int64_t generations) {
   const GenerationPrompt text = tiny_prompt(model, prompt, {}, 3);
-  const PromptGroup group = tiny_group(text, std::vector<int64_t>(static_cast<std::size_t>(generations), kTokens), 4);
+  const Group group = tiny_group(text, std::vector<int64_t>(static_cast<std::size_t>(generations), kTokens), 4);
   std::vector<double> shared, own;
   for (int round = 0; round < kRounds; ++round) {
     shared.push_back(seconds_of_passes(model, group, Prefix::kShared));

@@ -22,8 +22,8 @@ TEST(FolderFormat, ReadsObjectsWithClasses) {
   data.files({"gear/OK/0.png", "gear/cracked/0.png", "gear/ground_truth/0.png", "belt/normal/0.png"});
   const Dataset dataset = read_dataset(data.section(DataFormat::kFolder));
   EXPECT_THAT(images_of(dataset), ElementsAre("belt/normal/0.png", "gear/OK/0.png", "gear/cracked/0.png"));
-  EXPECT_EQ(dataset.samples[1].label, Label::kNormal);
-  EXPECT_EQ(dataset.samples[2].label, Label::kDefect);
+  EXPECT_EQ(dataset.samples[1].label, Verdict::kNormal);
+  EXPECT_EQ(dataset.samples[2].label, Verdict::kDefect);
   EXPECT_EQ(dataset.samples[2].defect_type, "cracked");
   EXPECT_EQ(dataset.samples[2].object, "gear");
 }
@@ -78,9 +78,9 @@ TEST_F(Jsonl, ReadsOneObjectPerLine) {
       "{\"image\": \"b/1.png\", \"object\": \"nut\", \"response\": \"<think>\"}\n"
       "{\"image\": \"c.png\", \"object\": \"nut\", \"label\": null}");
   EXPECT_THAT(images_of(dataset), ElementsAre("a.png", "b/1.png", "b/1.png", "c.png"));
-  EXPECT_EQ(dataset.samples[0].label, Label::kNormal);
+  EXPECT_EQ(dataset.samples[0].label, Verdict::kNormal);
   EXPECT_EQ(dataset.samples[0].defect_type, "");
-  EXPECT_EQ(dataset.samples[1].label, Label::kDefect);
+  EXPECT_EQ(dataset.samples[1].label, Verdict::kDefect);
   EXPECT_EQ(dataset.samples[1].defect_type, "bent");
   EXPECT_EQ(dataset.samples[1].object_name, "metal nut");
   EXPECT_EQ(dataset.samples[1].path, fs::canonical(data_.path()) / "b/1.png");

@@ -43,18 +43,18 @@ TEST_F(Mvtec, ReadsTrainAndTestSortedByPath) {
   EXPECT_EQ(bent.object, "metal_nut");
   EXPECT_EQ(bent.object_name, "metal nut");
   EXPECT_EQ(bent.defect_type, "bent");
-  EXPECT_EQ(bent.label, Label::kDefect);
-  EXPECT_EQ(dataset.samples[1].label, Label::kNormal);
+  EXPECT_EQ(bent.label, Verdict::kDefect);
+  EXPECT_EQ(dataset.samples[1].label, Verdict::kNormal);
   EXPECT_EQ(dataset.samples[1].defect_type, "");
-  EXPECT_EQ(dataset.count(Label::kNormal), 4);
-  EXPECT_EQ(dataset.count(Label::kDefect, "01"), 1);
+  EXPECT_EQ(dataset.count(Verdict::kNormal), 4);
+  EXPECT_EQ(dataset.count(Verdict::kDefect, "01"), 1);
 }
 
 TEST_F(Mvtec, ComparesPathComponentsOnly) {
   DataFolder data;
   data.files({"test_good/train/good/0.png", "test_good/test/not_good/0.png", "good/test/goodies/0.png"});
   for (const Sample& sample : read_dataset(data.section(DataFormat::kMvtec)).samples) {
-    EXPECT_EQ(sample.label == Label::kNormal, sample.image == "test_good/train/good/0.png") << sample.image;
+    EXPECT_EQ(sample.label == Verdict::kNormal, sample.image == "test_good/train/good/0.png") << sample.image;
   }
 }
 
@@ -137,7 +137,7 @@ TEST(BallScrew, HasThePublishedCounts) {
   const Dataset dataset = read_dataset(section);
   EXPECT_EQ(dataset.samples.size(), 734u);
   EXPECT_EQ(dataset.samples[0].object_name, "ball screw");
-  EXPECT_EQ(dataset.count(Label::kDefect, "ball_screw"), 270);
+  EXPECT_EQ(dataset.count(Verdict::kDefect, "ball_screw"), 270);
 }
 
 }  // namespace

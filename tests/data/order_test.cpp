@@ -22,8 +22,8 @@ Dataset small_set() {
     sample.image = "p" + std::to_string(i);
     sample.object = i < 10 ? "a" : "b";
     sample.object_name = sample.object;
-    sample.label = i == 3 || i == 7 ? Label::kDefect : Label::kNormal;
-    if (sample.label == Label::kDefect) sample.defect_type = "deep_scratch";
+    sample.label = i == 3 || i == 7 ? Verdict::kDefect : Verdict::kNormal;
+    if (sample.label == Verdict::kDefect) sample.defect_type = "deep_scratch";
     dataset.samples.push_back(sample);
   }
   return dataset;
@@ -49,7 +49,7 @@ TEST(EpochOrder, AlternatesTheClassesEvenly) {
   std::map<int64_t, int64_t> times;
   for (size_t i = 0; i + 1 < all.size(); i += 2) {
     const auto is_defect = [&](int64_t index) {
-      return dataset.samples[static_cast<size_t>(index)].label == Label::kDefect;
+      return dataset.samples[static_cast<size_t>(index)].label == Verdict::kDefect;
     };
     EXPECT_NE(is_defect(all[i]), is_defect(all[i + 1]));
     ++times[all[i]];
@@ -66,7 +66,7 @@ TEST(EpochOrder, AlternatesObjectsAndTheirClasses) {
   for (int64_t epoch = 0; epoch < 4; ++epoch) {
     for (const int64_t index : epoch_order(dataset, SamplerKind::kObjectBalanced, 5, epoch)) {
       const Sample& sample = dataset.samples[static_cast<size_t>(index)];
-      ++drawn[sample.object + label_name(*sample.label)];
+      ++drawn[sample.object + verdict_name(*sample.label)];
     }
   }
   EXPECT_EQ(drawn["anormal"], 13);

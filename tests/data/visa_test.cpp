@@ -46,7 +46,7 @@ TEST_F(Visa, ReadsBothFoldersWithoutATable) {
   std::filesystem::remove_all(data_.path() / "split_csv");
   const Dataset dataset = read();
   EXPECT_EQ(dataset.samples.size(), 6u);
-  EXPECT_EQ(dataset.count(Label::kDefect, "candle"), 2);
+  EXPECT_EQ(dataset.count(Verdict::kDefect, "candle"), 2);
   EXPECT_EQ(dataset.samples[0].image, "candle/Data/Images/Anomaly/000.JPG");
   EXPECT_EQ(dataset.samples[0].defect_type, "melt, scratch");
   EXPECT_EQ(dataset.samples[1].defect_type, "anomaly");

@@ -26,7 +26,7 @@ class Import : public ::testing::Test {
       sample.id = sample.image = name;
       sample.path = folder_ / name;
       sample.object = "nut";
-      sample.label = sample.image.find("bent") == std::string::npos ? Label::kNormal : Label::kDefect;
+      sample.label = sample.image.find("bent") == std::string::npos ? Verdict::kNormal : Verdict::kDefect;
       dataset_.samples.push_back(sample);
     }
   }
@@ -58,7 +58,7 @@ TEST_F(Import, ReadsCsvWithQuotesAndFindsImagesByAnyName) {
   ASSERT_EQ(rows.size(), 3u);
   EXPECT_EQ(rows[0].verdict, Verdict::kNormal);
   EXPECT_FALSE(rows[0].score.has_value());
-  EXPECT_EQ(rows[1].label, Label::kDefect);
+  EXPECT_EQ(rows[1].label, Verdict::kDefect);
   EXPECT_EQ(rows[1].verdict, Verdict::kNormal);
   EXPECT_EQ(rows[2].sample_id, "a,b \"c\"/test/good/1.png");
   EXPECT_EQ(rows[2].verdict, Verdict::kInvalid);
@@ -90,7 +90,7 @@ TEST_F(Import, ReadsJsonLinesSuchAsItsOwn) {
   ASSERT_EQ(rows.size(), 1u);
   EXPECT_EQ(rows[0].text, own.text);
   EXPECT_EQ(rows[0].score, own.score);
-  EXPECT_EQ(rows[0].label, Label::kDefect);
+  EXPECT_EQ(rows[0].label, Verdict::kDefect);
 }
 
 TEST_F(Import, NamesFileAndLineOfWhatIsWrong) {

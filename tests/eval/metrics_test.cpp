@@ -17,7 +17,7 @@ using ::testing::HasSubstr;
 
 constexpr double kTolerance = 1e-12;
 
-Prediction row(const std::string& object, Label label, Verdict verdict, std::optional<double> score = std::nullopt) {
+Prediction row(const std::string& object, Verdict label, Verdict verdict, std::optional<double> score = std::nullopt) {
   Prediction prediction;
   prediction.object = object;
   prediction.label = label;
@@ -28,10 +28,10 @@ Prediction row(const std::string& object, Label label, Verdict verdict, std::opt
 
 std::vector<Prediction> rows_of(int64_t tp, int64_t fn, int64_t tn, int64_t fp, const std::string& object = "part") {
   std::vector<Prediction> rows;
-  rows.insert(rows.end(), static_cast<size_t>(tp), row(object, Label::kDefect, Verdict::kDefect));
-  rows.insert(rows.end(), static_cast<size_t>(fn), row(object, Label::kDefect, Verdict::kNormal));
-  rows.insert(rows.end(), static_cast<size_t>(tn), row(object, Label::kNormal, Verdict::kNormal));
-  rows.insert(rows.end(), static_cast<size_t>(fp), row(object, Label::kNormal, Verdict::kDefect));
+  rows.insert(rows.end(), static_cast<size_t>(tp), row(object, Verdict::kDefect, Verdict::kDefect));
+  rows.insert(rows.end(), static_cast<size_t>(fn), row(object, Verdict::kDefect, Verdict::kNormal));
+  rows.insert(rows.end(), static_cast<size_t>(tn), row(object, Verdict::kNormal, Verdict::kNormal));
+  rows.insert(rows.end(), static_cast<size_t>(fp), row(object, Verdict::kNormal, Verdict::kDefect));
   return rows;
 }
 
@@ -44,7 +44,7 @@ std::vector<Prediction> golden_rows(const Json& rows) {
   std::vector<Prediction> predictions;
   for (const Json& item : rows) {
     const std::string verdict = item[1];
-    predictions.push_back(row("part", item[0] == "defect" ? Label::kDefect : Label::kNormal,
+    predictions.push_back(row("part", item[0] == "defect" ? Verdict::kDefect : Verdict::kNormal,
                               verdict == "invalid"  ? Verdict::kInvalid
                               : verdict == "defect" ? Verdict::kDefect
                                                     : Verdict::kNormal,
@@ -83,8 +83,8 @@ TEST(Metrics, EqualScikitLearnAndStatsmodels) {
 
 TEST(Metrics, CountAnInvalidAnswerAsTheOtherClass) {
   std::vector<Prediction> rows = rows_of(3, 1, 5, 1);
-  rows.push_back(row("part", Label::kDefect, Verdict::kInvalid));
-  rows.push_back(row("part", Label::kNormal, Verdict::kInvalid));
+  rows.push_back(row("part", Verdict::kDefect, Verdict::kInvalid));
+  rows.push_back(row("part", Verdict::kNormal, Verdict::kInvalid));
   const ClassMetrics wrong = compute_metrics(rows, InvalidPolicy::kWrong).overall;
   EXPECT_EQ(wrong.n, 12);
   EXPECT_EQ(wrong.fn, 2);
@@ -120,8 +120,8 @@ TEST(Metrics, LeaveOutPredictionsWithoutALabel) {
 
 TEST(Metrics, CountTiesHalfInAuroc) {
   const std::vector<Prediction> rows = {
-      row("a", Label::kDefect, Verdict::kDefect, 0.5), row("a", Label::kNormal, Verdict::kNormal, 0.5),
-      row("a", Label::kNormal, Verdict::kNormal, 0.1), row("a", Label::kNormal, Verdict::kNormal)};
+      row("a", Verdict::kDefect, Verdict::kDefect, 0.5), row("a", Verdict::kNormal, Verdict::kNormal, 0.5),
+      row("a", Verdict::kNormal, Verdict::kNormal, 0.1), row("a", Verdict::kNormal, Verdict::kNormal)};
   EXPECT_DOUBLE_EQ(*compute_metrics(rows, InvalidPolicy::kWrong).overall.auroc, 0.75);
 }
 

@@ -42,7 +42,7 @@ Prediction sample_prediction(const std::string& id) {
   p.sample_id = p.image = id;
   p.object = "metal_nut";
   p.defect_type = "bent";
-  p.label = Label::kDefect;
+  p.label = Verdict::kDefect;
   p.text = "<think> \"déjà\"\n\\ </think> <answer>A</answer>";
   p.verdict = Verdict::kDefect;
   p.score = 0.1234567890123456789;

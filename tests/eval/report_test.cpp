@@ -16,7 +16,7 @@ namespace fs = std::filesystem;
 using ::testing::HasSubstr;
 using ::testing::Not;
 
-Prediction made_up(const std::string& id, std::optional<Label> label, Verdict verdict) {
+Prediction made_up(const std::string& id, std::optional<Verdict> label, Verdict verdict) {
   Prediction p;
   p.sample_id = p.image = id;
   p.object = "<b>gear</b>";
@@ -43,8 +43,8 @@ class Report : public ::testing::Test {
 TEST_F(Report, EscapesEveryTextAndLinksTheImages) {
   ReportInput input;
   input.title = "model & <script>alert(0)</script>";
-  input.predictions = {made_up("a \"#1\".png", Label::kDefect, Verdict::kNormal),
-                       made_up("b.png", Label::kNormal, Verdict::kInvalid)};
+  input.predictions = {made_up("a \"#1\".png", Verdict::kDefect, Verdict::kNormal),
+                       made_up("b.png", Verdict::kNormal, Verdict::kInvalid)};
   input.predictions[1].text = "<script>alert(1)</script>\x01\xff";
   input.predictions[0].defect_type = "\"><img src=x>";
   input.metrics = compute_metrics(input.predictions, InvalidPolicy::kWrong);
@@ -86,8 +86,9 @@ TEST_F(Report, ReplacesAnOlderOne) {
 
 TEST(Gallery, ShowsMistakesFirstAndAlwaysSomeThatAreRight) {
   std::vector<Prediction> predictions;
-  for (int i = 0; i < 50; ++i) predictions.push_back(made_up(std::to_string(i), Label::kNormal, Verdict::kNormal));
-  for (int i = 0; i < 50; ++i) predictions.push_back(made_up(std::to_string(50 + i), Label::kDefect, Verdict::kNormal));
+  for (int i = 0; i < 50; ++i) predictions.push_back(made_up(std::to_string(i), Verdict::kNormal, Verdict::kNormal));
+  for (int i = 0; i < 50; ++i)
+    predictions.push_back(made_up(std::to_string(50 + i), Verdict::kDefect, Verdict::kNormal));
   const std::vector<const Prediction*> chosen = choose_gallery(predictions, 20);
   ASSERT_EQ(chosen.size(), 20u);
   for (size_t i = 0; i < chosen.size(); ++i) {

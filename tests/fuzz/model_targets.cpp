@@ -113,7 +113,7 @@ void eval_settings(const std::string& input) {
 std::string page_of(const std::string& words) {
   Prediction prediction;
   prediction.sample_id = prediction.image = prediction.object = prediction.defect_type = prediction.text = words;
-  prediction.label = Label::kDefect;
+  prediction.label = Verdict::kDefect;
   ReportInput input;
   input.title = words;
   input.settings.set(words, words);
@@ -134,9 +134,9 @@ void html(const std::string& input) {
 }
 
 void answer(const std::string& input) {
-  Scored scored;
-  scored.answer = parse_answer(input);
-  const std::vector<Reward> rewards = score_group(RewardSection(), {scored, Scored()}, true, 1.0);
+  RewardInput scored;
+  scored.verdict = parse_answer(input);
+  const std::vector<Reward> rewards = score_group(RewardSection(), {scored, RewardInput()}, {true, 1.0, 64});
   fuzz_check(std::isfinite(rewards.at(0).total) && rewards.at(0).total >= rewards.at(1).total);
 }
 
@@ -185,7 +185,9 @@ void refused_batch(const std::string& input) {
   static const FuzzFile file("rank-0.safetensors");
   file.set(input);
   fuzz_refusable([&] {
-    for (const BatchGroup& group : read_refused_batch(file.path()).groups) fuzz_check(group.num_tokens() > 0);
+    for (const std::vector<Group>& pass : read_refused_batch(file.path()).passes) {
+      for (const Group& group : pass) fuzz_check(group.num_tokens() > 0);
+    }
   });
 }
 

@@ -40,9 +40,9 @@ TEST(AuditCases, CoverWhatPoliciesTryForBothClasses) {
     for (const AuditCase& tried : audit_cases(is_defect)) {
       EXPECT_TRUE(names.insert(tried.name).second) << tried.name;
       EXPECT_TRUE(texts.insert(tried.text).second) << tried.name;
-      const Answer right = is_defect ? Answer::kDefect : Answer::kNormal;
-      const Answer answer = parse_answer(tried.text);
-      EXPECT_EQ(answer == Answer::kInvalid, tried.kind == AuditKind::kIllFormed) << tried.name;
+      const Verdict right = is_defect ? Verdict::kDefect : Verdict::kNormal;
+      const Verdict answer = parse_answer(tried.text);
+      EXPECT_EQ(answer == Verdict::kInvalid, tried.kind == AuditKind::kIllFormed) << tried.name;
       EXPECT_EQ(answer == right, tried.kind == AuditKind::kRight) << tried.name;
     }
     EXPECT_GE(names.size(), 60u);
@@ -122,8 +122,8 @@ TEST(RewardAudit, PenaltyNeedsAFormatRewardToKeepTheOrder) {
 
 TEST(RewardAudit, FindsAWeightThatPaysIllFormedAnswers) {
   AuditSettings settings;
-  settings.reward.answer = AnswerReward::kAccuracy;
-  settings.reward.format_weight = -2;
+  settings.reward.value("answer") = AnswerReward::kAccuracy;
+  settings.reward.value("format") _weight = -2;
   const RewardAudit audit = audit_rewards(settings);
   EXPECT_FALSE(claim(audit, kUnpaid).holds);
   EXPECT_THAT(claim(audit, kUnpaid).counter_example,

@@ -15,10 +15,10 @@ TEST(ParseAnswer, ReadsWellFormedCompletions) {
   for (const char* text :
        {"<think>x</think><answer>A</answer>", " \n<think>a\nb</think> \n <answer> (A) </answer>\t",
         "<think></think><answer>A</answer><|im_end|>", "<think>x</think><answer>A</answer> <|endoftext|>"}) {
-    EXPECT_EQ(parse_answer(text), Answer::kDefect) << text;
+    EXPECT_EQ(parse_answer(text), Verdict::kDefect) << text;
   }
-  EXPECT_EQ(parse_answer("<think>x</think>\u00A0<answer>\u2003B\u3000</answer>"), Answer::kNormal);
-  EXPECT_EQ(parse_answer("<think>x</think><answer>(B)</answer>"), Answer::kNormal);
+  EXPECT_EQ(parse_answer("<think>x</think>\u00A0<answer>\u2003B\u3000</answer>"), Verdict::kNormal);
+  EXPECT_EQ(parse_answer("<think>x</think><answer>(B)</answer>"), Verdict::kNormal);
 }
 
 TEST(ParseAnswer, RefusesEverythingElse) {
@@ -44,20 +44,20 @@ TEST(ParseAnswer, RefusesEverythingElse) {
                            "<Think>x</Think><answer>A</answer>",
                            "<think>x</think><answer>A</answer><|im_end|><|im_end|>",
                            "<think>x</think>\u200B<answer>A</answer>"}) {
-    EXPECT_EQ(parse_answer(text), Answer::kInvalid) << text;
+    EXPECT_EQ(parse_answer(text), Verdict::kInvalid) << text;
   }
 }
 
 TEST(ParseAnswer, TakesTimeLinearInTheText) {
   std::string text = "<think>";
   for (int i = 0; i < 200000; ++i) text += "</think";
-  EXPECT_EQ(parse_answer(text), Answer::kInvalid);
-  EXPECT_EQ(parse_answer("<think>" + std::string(5'000'000, ' ') + "</think><answer>B</answer>"), Answer::kNormal);
+  EXPECT_EQ(parse_answer(text), Verdict::kInvalid);
+  EXPECT_EQ(parse_answer("<think>" + std::string(5'000'000, ' ') + "</think><answer>B</answer>"), Verdict::kNormal);
 }
 
-std::vector<Scored> defects(const std::vector<double>& p) {
-  std::vector<Scored> group;
-  for (const double value : p) group.push_back({Answer::kDefect, value, value});
+std::vector<RewardInput> defects(const std::vector<double>& p) {
+  std::vector<RewardInput> group;
+  for (const double value : p) group.push_back({Verdict::kDefect, value, value, 0});
   return group;
 }
 
@@ -70,10 +70,10 @@ std::vector<double> totals(const std::vector<Reward>& rewards) {
 TEST(FocalReward, FollowsEquationFour) {
   const RewardSection section;
   auto group = defects({0.6, 0.9});
-  group.push_back({Answer::kNormal, 0.3, 0.3});
-  group.push_back({Answer::kInvalid, std::nullopt, std::nullopt});
-  group.push_back({Answer::kDefect, std::nullopt, std::nullopt});
-  const auto rewards = score_group(section, group, /*is_defect=*/true, /*f=*/2);
+  group.push_back({Verdict::kNormal, 0.3, 0.3, 0});
+  group.push_back({Verdict::kInvalid, std::nullopt, std::nullopt, 0});
+  group.push_back({Verdict::kDefect, std::nullopt, std::nullopt, 0});
+  const auto rewards = score_group(section, group, {true, 2, 64});
   EXPECT_NEAR(rewards[0].total, 1 + 2 * 0.16, 1e-12);
   EXPECT_NEAR(rewards[1].total, 1 + 2 * 0.01, 1e-12);
   EXPECT_EQ(rewards[2].total, 1);  // wrong
@@ -84,11 +84,11 @@ TEST(FocalReward, FollowsEquationFour) {
 TEST(FocalReward, PenaltyKeepsRightAboveWrongAboveInvalid) {
   RewardSection section;
   section.focal.wrong = FocalWrong::kPenalty;
-  const std::vector<Scored> group = {
-      {Answer::kDefect, 0.4, 0.4}, {Answer::kNormal, 0.4, 0.4}, {Answer::kInvalid, {}, {}}};
-  const auto rewards = score_group(section, group, /*is_defect=*/true, /*f=*/8.02);
-  EXPECT_NEAR(rewards[1].answer, -8.02 * 0.36, 1e-12);
-  EXPECT_NEAR(rewards[2].answer, -8.02, 1e-12);
+  const std::vector<RewardInput> group = {
+      {Verdict::kDefect, 0.4, 0.4, 0}, {Verdict::kNormal, 0.4, 0.4, 0}, {Verdict::kInvalid, {}, {}, 0}};
+  const auto rewards = score_group(section, group, {true, 8.02, 64});
+  EXPECT_NEAR(rewards[1].value("answer"), -8.02 * 0.36, 1e-12);
+  EXPECT_NEAR(rewards[2].value("answer"), -8.02, 1e-12);
   EXPECT_GT(rewards[0].total, rewards[1].total);
   EXPECT_GT(rewards[1].total, rewards[2].total);
 }
@@ -96,13 +96,13 @@ TEST(FocalReward, PenaltyKeepsRightAboveWrongAboveInvalid) {
 // The paper's reward read literally: a factor that is constant within a group cancels in its own normalisation.
 TEST(FocalReward, AConstantFactorCancelsInTheGroupsAdvantages) {
   auto group = defects({0.6});
-  for (int i = 0; i < 3; ++i) group.push_back({Answer::kNormal, 0.6, 0.6});
+  for (int i = 0; i < 3; ++i) group.push_back({Verdict::kNormal, 0.6, 0.6, 0});
   RewardSection section;
   section.format_weight = 0;
   for (const auto& [f, best, rest] : {std::array{1.0, 1.498, -0.499}, std::array{8.02, 1.500, -0.500}}) {
     GrpoSection grpo;
     grpo.std = StdKind::kUnbiased;
-    const auto advantages = group_advantages({totals(score_group(section, group, true, f))}, grpo)[0];
+    const auto advantages = group_advantages({totals(score_group(section, group, {true, f, 64}))}, grpo)[0];
     EXPECT_NEAR(advantages[0], best, 2e-3);
     EXPECT_NEAR(advantages[3], rest, 1e-3);
   }
@@ -110,10 +110,10 @@ TEST(FocalReward, AConstantFactorCancelsInTheGroupsAdvantages) {
 
 TEST(FocalReward, TheConfidentRightAnswerIsTreatedLikeTheWrongOne) {
   auto group = defects({0.95, 0.60, 0.55});
-  group.push_back({Answer::kNormal, 0.5, 0.5});
+  group.push_back({Verdict::kNormal, 0.5, 0.5, 0});
   GrpoSection grpo;
   grpo.std = StdKind::kUnbiased;
-  const auto advantages = group_advantages({totals(score_group({}, group, true, 1))}, grpo)[0];
+  const auto advantages = group_advantages({totals(score_group({}, group, {true, 1, 64}))}, grpo)[0];
   const std::vector<double> expected = {-0.84, 0.65, 1.06, -0.87};
   for (std::size_t i = 0; i < 4; ++i) EXPECT_NEAR(advantages[i], expected[i], 0.01);
 }
@@ -122,24 +122,26 @@ TEST(FocalReward, OnTheAdvantageItWeighsTheGroup) {
   RewardSection section;
   section.focal.where = FocalWhere::kAdvantage;
   section.focal.p = FocalP::kGroupRate;
-  const std::vector<Scored> group = {{Answer::kDefect, 0.9, 0.9}, {Answer::kNormal, 0.2, 0.2}};
-  EXPECT_EQ(score_group(section, group, true, 3)[0].answer, 1);
-  EXPECT_EQ(score_group(section, group, true, 3)[1].answer, 0);
-  EXPECT_NEAR(advantage_weight(section, group, true, 3), 3 * 0.25, 1e-12);
+  const std::vector<RewardInput> group = {{Verdict::kDefect, 0.9, 0.9, 0}, {Verdict::kNormal, 0.2, 0.2, 0}};
+  EXPECT_EQ(score_group(section, group, {true, 3, 64})[0].value("answer"), 1);
+  EXPECT_EQ(score_group(section, group, {true, 3, 64})[1].value("answer"), 0);
+  EXPECT_NEAR(advantage_weight(section, group, {true, 3, 64}), 3 * 0.25, 1e-12);
   section.focal.p = FocalP::kGroupMean;
-  EXPECT_NEAR(advantage_weight(section, group, true, 3), 3 * 0.45 * 0.45, 1e-12);
+  EXPECT_NEAR(advantage_weight(section, group, {true, 3, 64}), 3 * 0.45 * 0.45, 1e-12);
   section.focal.where = FocalWhere::kReward;
-  EXPECT_EQ(advantage_weight(section, group, true, 3), 1);
+  EXPECT_EQ(advantage_weight(section, group, {true, 3, 64}), 1);
 }
 
 TEST(FocalReward, AHiddenLetterCountsAsSureInTheGroupsMean) {
   RewardSection section;
   section.focal.where = FocalWhere::kAdvantage;
   section.focal.p = FocalP::kGroupMean;
-  const Scored wrong{Answer::kNormal, 0.3, 0.3}, ill{Answer::kInvalid, 0.9, 0.9};
-  const Scored hidden_right{Answer::kDefect, {}, {}}, hidden_wrong{Answer::kNormal, {}, {}};
-  EXPECT_NEAR(advantage_weight(section, {hidden_right, wrong, ill}, true, 1), std::pow(1 - (1 + 0.3) / 2, 2), 1e-12);
-  EXPECT_NEAR(advantage_weight(section, {hidden_wrong, wrong, ill}, true, 1), std::pow(1 - (0 + 0.3) / 2, 2), 1e-12);
+  const RewardInput wrong{Verdict::kNormal, 0.3, 0.3, 0}, ill{Verdict::kInvalid, 0.9, 0.9, 0};
+  const RewardInput hidden_right{Verdict::kDefect, {}, {}, 0}, hidden_wrong{Verdict::kNormal, {}, {}, 0};
+  EXPECT_NEAR(advantage_weight(section, {hidden_right, wrong, ill}, {true, 1, 64}), std::pow(1 - (1 + 0.3) / 2, 2),
+              1e-12);
+  EXPECT_NEAR(advantage_weight(section, {hidden_wrong, wrong, ill}, {true, 1, 64}), std::pow(1 - (0 + 0.3) / 2, 2),
+              1e-12);
 }
 
 // A cost of 4 for a missed defect does not show in the advantages once each group is divided by its own deviation.
@@ -148,16 +150,16 @@ TEST(AnswerReward, CostsOfWrongAnswersActWithoutTheGroupsDeviation) {
   section.answer = AnswerReward::kAccuracy;
   section.missed_cost = 4;
   section.false_alarm_cost = 0.5;
-  const std::vector<Scored> group = {
-      {Answer::kDefect, 0.5, 0.5}, {Answer::kNormal, 0.5, 0.5}, {Answer::kInvalid, {}, {}}};
-  EXPECT_EQ(totals(score_group(section, group, /*is_defect=*/true, 1)), (std::vector<double>{2, -3, -4}));
-  EXPECT_EQ(totals(score_group(section, group, /*is_defect=*/false, 1)), (std::vector<double>{0.5, 2, -0.5}));
-  const std::vector<Scored> pair(group.begin(), group.begin() + 2);
+  const std::vector<RewardInput> group = {
+      {Verdict::kDefect, 0.5, 0.5, 0}, {Verdict::kNormal, 0.5, 0.5, 0}, {Verdict::kInvalid, {}, {}, 0}};
+  EXPECT_EQ(totals(score_group(section, group, {true, 1, 64})), (std::vector<double>{2, -3, -4}));
+  EXPECT_EQ(totals(score_group(section, group, {false, 1, 64})), (std::vector<double>{0.5, 2, -0.5}));
+  const std::vector<RewardInput> pair(group.begin(), group.begin() + 2);
   GrpoSection grpo;
   grpo.advantage_eps = 1e-12;
   for (const auto& [scale, defect] : {std::pair{ScaleRewards::kGroup, 1.0}, {ScaleRewards::kNone, 2.5}}) {
     grpo.scale_rewards = scale;
-    EXPECT_NEAR(group_advantages({totals(score_group(section, pair, true, 1))}, grpo)[0][0], defect, 1e-9);
+    EXPECT_NEAR(group_advantages({totals(score_group(section, pair, {true, 1, 64}))}, grpo)[0][0], defect, 1e-9);
   }
 }
 

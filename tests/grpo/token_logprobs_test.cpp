@@ -23,10 +23,10 @@ struct Setting {
 
 void PrintTo(const Setting& setting, std::ostream* out) { *out << setting.name; }
 
-std::vector<PromptGroup> groups_of(const Setting& setting, Qwen2Vl& model) {
+std::vector<Group> groups_of(const Setting& setting, Qwen2Vl& model) {
   const std::vector<std::vector<Grid>> images = {
       {{1, 4, 4}}, {}, {{1, 2, 4}, {1, 2, 2}}, {{1, 2, 2}, {1, 6, 2}, {1, 4, 2}}};
-  std::vector<PromptGroup> groups;
+  std::vector<Group> groups;
   for (std::size_t k = 0; k < setting.lengths.size(); ++k) {
     const auto number = static_cast<int64_t>(k);
     const GenerationPrompt prompt = tiny_prompt(model, 3 + 4 * ((number * 5) % 3), images[k % 4], 100 + k);
@@ -35,23 +35,24 @@ std::vector<PromptGroup> groups_of(const Setting& setting, Qwen2Vl& model) {
   return groups;
 }
 
-at::Tensor packed_logprobs(Qwen2Vl& model, std::span<const PromptGroup> groups, Prefix prefix) {
-  return token_logprobs(model, pack_groups(groups, model->config(), prefix, at::kCPU), kTemperature).logp_M;
+at::Tensor packed_logprobs(Qwen2Vl& model, std::span<const Group> groups, Prefix prefix) {
+  return token_logprobs(model, pack_groups(addresses_of(groups), model->config(), prefix, at::kCPU), kTemperature)
+      .logp_M;
 }
 
 /// Each prompt with each completion in a pass of its own, by plain log softmax.
-at::Tensor separate_logprobs(Qwen2Vl& model, const std::vector<PromptGroup>& groups) {
+at::Tensor separate_logprobs(Qwen2Vl& model, const std::vector<Group>& groups) {
   std::vector<at::Tensor> parts;
-  for (const PromptGroup& group : groups) {
+  for (const Group& group : groups) {
     for (const auto& completion : group.completions) {
-      const auto prompt = static_cast<int64_t>(group.ids.size()), count = static_cast<int64_t>(completion.size());
-      const at::Tensor prompt_at = mrope_positions(group.ids, group.grids, model->config().image_token_id, 2);
+      const auto prompt = std::ssize(group.prompt_ids), count = completion.length();
+      const at::Tensor prompt_at = mrope_positions(group.prompt_ids, group.grids, model->config().image_token_id, 2);
       const at::Tensor after = at::arange(count, at::kLong) + prompt_at.max() + 1,
-                       targets = at::tensor(completion, at::kLong);
-      const PackedTokens whole{at::cat({at::tensor(group.ids, at::kLong), targets}),
+                       targets = at::tensor(completion.ids, at::kLong);
+      const PackedTokens whole{at::cat({at::tensor(group.prompt_ids, at::kLong), targets}),
                                at::cat({prompt_at, after.expand({3, count})}, 1),
                                {{0, prompt + count, -1}},
-                               group.features_MD,
+                               group.features_ID,
                                {}};
       const at::Tensor logits = model->logits(model->hidden(whole)).slice(0, prompt - 1, prompt + count - 1);
       parts.push_back((logits / kTemperature).log_softmax(1).gather(1, targets.unsqueeze(1)).squeeze(1));
@@ -70,14 +71,14 @@ at::Tensor unequal_weights(const at::Tensor& logp_M) {
 }
 
 /// Values and the adapter's gradients of a sum with unequal weights.
-Result separate_passes(Qwen2Vl& model, const std::vector<PromptGroup>& groups) {
+Result separate_passes(Qwen2Vl& model, const std::vector<Group>& groups) {
   const at::Tensor logp_M = separate_logprobs(model, groups);
   (logp_M * unequal_weights(logp_M)).sum().backward();
   return {logp_M.detach(), take_gradients(model)};
 }
 
-Result packed_pass(Qwen2Vl& model, std::span<const PromptGroup> groups, Prefix prefix) {
-  const PackedGroups packed = pack_groups(groups, model->config(), prefix, at::kCPU);
+Result packed_pass(Qwen2Vl& model, std::span<const Group> groups, Prefix prefix) {
+  const PackedGroups packed = pack_groups(addresses_of(groups), model->config(), prefix, at::kCPU);
   const at::Tensor weights_M = unequal_weights(at::empty(packed.targets_M.sizes(), model->head().options()));
   TokenLogprobs now = token_logprobs(model, packed, kTemperature, [&](const at::Tensor& logp_C, int64_t begin) {
     return weights_M.slice(0, begin, begin + logp_C.size(0));
@@ -141,9 +142,10 @@ TEST_P(PackedPasses, CheckpointedLayersGiveTheSameWithDropout) {
 
 TEST_P(PackedPasses, RowsAreCountedBeforePacking) {
   Qwen2Vl model = tiny_model(tiny_config(GetParam().shape), 5);
-  for (const PromptGroup& group : groups_of(GetParam(), model)) {
+  for (const Group& group : groups_of(GetParam(), model)) {
     for (const Prefix prefix : {Prefix::kShared, Prefix::kOwn}) {
-      EXPECT_EQ(pack_groups({&group, 1}, model->config(), prefix, at::kCPU).num_rows, packed_rows(group, prefix));
+      EXPECT_EQ(pack_groups(addresses_of({&group, 1}), model->config(), prefix, at::kCPU).num_rows,
+                packed_rows(group, prefix));
     }
   }
 }
@@ -155,8 +157,8 @@ class TokenLogprobsTest : public ::testing::Test {
     add_tiny_adapter(model_, 16, dropout, kAllLinears);
     groups_ = groups_of({"", shape, {{5, 1, 4}, {3, 2}, {2, 7, 7}}}, model_);
   }
-  std::vector<PromptGroup> chosen(const std::vector<std::size_t>& numbers) const {
-    std::vector<PromptGroup> result;
+  std::vector<Group> chosen(const std::vector<std::size_t>& numbers) const {
+    std::vector<Group> result;
     for (const std::size_t number : numbers) result.push_back(groups_[number]);
     return result;
   }
@@ -165,7 +167,7 @@ class TokenLogprobsTest : public ::testing::Test {
   }
 
   Qwen2Vl model_{nullptr};
-  std::vector<PromptGroup> groups_;
+  std::vector<Group> groups_;
 };
 
 TEST_F(TokenLogprobsTest, AGroupMeetsTheSameDropoutWhereverItIsPacked) {
@@ -232,7 +234,8 @@ TEST_F(TokenLogprobsTest, ATrainedHeadAndEmbeddingGetTheirGradients) {
     for (const bool checkpointed : {false, true}) {
       model_->set_gradient_checkpointing(checkpointed);
       head.mutable_grad() = at::Tensor();
-      const PackedGroups packed = pack_groups(chosen({0, 2}), model_->config(), Prefix::kShared, at::kCPU);
+      const PackedGroups packed =
+          pack_groups(addresses_of(chosen({0, 2})), model_->config(), Prefix::kShared, at::kCPU);
       token_logprobs(model_, packed, kTemperature, [](const at::Tensor& logp_C, int64_t) {
         return 2 * logp_C;
       }).backward();

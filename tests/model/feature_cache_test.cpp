@@ -15,26 +15,26 @@ namespace {
 namespace fs = std::filesystem;
 
 /// An image of 4 x 4 patches of tiny_config() with seeded values.
-PreparedSample some_image(uint64_t seed) {
+Patches some_image(uint64_t seed) {
   at::Generator generator = seeded(seed);
   const at::Tensor values = normal({16, tiny_config().vision.patch_dim()}, generator).to(at::kFloat);
-  PreparedSample sample;
-  sample.patches.grid = {1, 4, 4};
-  sample.patches.values.assign(values.data_ptr<float>(), values.data_ptr<float>() + values.numel());
-  return sample;
+  Patches image;
+  image.grid = {1, 4, 4};
+  image.values.assign(values.data_ptr<float>(), values.data_ptr<float>() + values.numel());
+  return image;
 }
 
 class FeatureCacheTest : public ::testing::Test {
  protected:
   VisionCacheSection on_disk(int64_t memory_mb = 0) const { return {memory_mb, 1, folder_.path().string()}; }
-  at::Tensor fresh(const PreparedSample& sample) {
+  at::Tensor fresh(const Patches& image) {
     const at::NoGradGuard no_grad;
-    return image_features(model_, {&sample, 1}).front();
+    return image_features(model_, {&image}).front();
   }
   /// What a cache gives for an image and how many images passed the tower for it.
-  std::pair<at::Tensor, int64_t> take(FeatureCache& cache, const PreparedSample& sample) {
+  std::pair<at::Tensor, int64_t> take(FeatureCache& cache, const Patches& image) {
     const int64_t before = model_->counts().images;
-    const at::Tensor features = cache.features(sample);
+    const at::Tensor features = cache.features(image);
     return {features, model_->counts().images - before};
   }
   std::vector<fs::path> files() const {
@@ -48,7 +48,7 @@ class FeatureCacheTest : public ::testing::Test {
 };
 
 TEST_F(FeatureCacheTest, GivesTheRowsOfTheTowerBitForBitFromMemoryAndFromDisk) {
-  const PreparedSample one = some_image(1), two = some_image(2);
+  const Patches one = some_image(1), two = some_image(2);
   const at::Tensor expected = fresh(one);
   for (const VisionCacheSection& section : {VisionCacheSection{1, 0, {}}, on_disk(), on_disk(1)}) {
     FeatureCache cache(section, model_);
@@ -66,9 +66,9 @@ TEST_F(FeatureCacheTest, GivesTheRowsOfTheTowerBitForBitFromMemoryAndFromDisk) {
 }
 
 TEST_F(FeatureCacheTest, ADamagedFileIsComputedAnewAndMended) {
-  const PreparedSample sample = some_image(1);
-  const at::Tensor expected = fresh(sample);
-  FeatureCache(on_disk(), model_).features(sample);
+  const Patches image = some_image(1);
+  const at::Tensor expected = fresh(image);
+  FeatureCache(on_disk(), model_).features(image);
   ASSERT_EQ(files().size(), 1u);
   const fs::path path = files().front();
   const std::string whole = read_file("test", path);
@@ -77,7 +77,7 @@ TEST_F(FeatureCacheTest, ADamagedFileIsComputedAnewAndMended) {
   for (const std::string& bytes : {flipped, whole.substr(0, whole.size() / 2), std::string(), std::string("{}")}) {
     std::ofstream(path, std::ios::binary | std::ios::trunc) << bytes;
     FeatureCache cache(on_disk(), model_);
-    const auto [features, images] = take(cache, sample);
+    const auto [features, images] = take(cache, image);
     EXPECT_TRUE(at::equal(features, expected));
     EXPECT_EQ(images, 1);
     EXPECT_EQ(read_file("test", path), whole);
@@ -85,13 +85,13 @@ TEST_F(FeatureCacheTest, ADamagedFileIsComputedAnewAndMended) {
 }
 
 TEST_F(FeatureCacheTest, AnotherTowerFindsNothingOfThisOne) {
-  const PreparedSample sample = some_image(1);
-  FeatureCache(on_disk(), model_).features(sample);
+  const Patches image = some_image(1);
+  FeatureCache(on_disk(), model_).features(image);
   model_ = tiny_model(tiny_config(), 6);
   FeatureCache cache(on_disk(), model_);
-  const auto [features, images] = take(cache, sample);
+  const auto [features, images] = take(cache, image);
   EXPECT_EQ(images, 1);
-  EXPECT_TRUE(at::equal(features, fresh(sample)));
+  EXPECT_TRUE(at::equal(features, fresh(image)));
 }
 
 TEST_F(FeatureCacheTest, TheLongestUnusedLeaveFirst) {

@@ -44,7 +44,7 @@ CompletionRecord record() {
   record.generation = 4;
   record.text = "<think>\"quoted\"\n</think>";
   record.verdict = "invalid";
-  record.format_reward = 1;
+  record.rewards = {{"format", 1}, {"answer", 0}};
   record.reward = 1;
   record.advantage = -0.5;
   record.length = 9;

@@ -101,12 +101,16 @@ inline GenerationPrompt tiny_prompt(Qwen2Vl& model, int64_t text, const std::vec
 }
 
 /// The prompt with completions of the given lengths, random text without end tokens.
-inline PromptGroup tiny_group(const GenerationPrompt& prompt, const std::vector<int64_t>& lengths, uint64_t seed) {
+inline Group tiny_group(const GenerationPrompt& prompt, const std::vector<int64_t>& lengths, uint64_t seed) {
   at::Generator generator = seeded(seed);
-  PromptGroup group{prompt.ids, prompt.grids, prompt.features_MD, {}, {}, seed};
+  Group group;
+  group.prompt_ids = prompt.ids;
+  group.grids = prompt.grids;
+  group.features_ID = prompt.features_MD;
+  group.dropout_seed = seed;
   for (const int64_t length : lengths) {
     const at::Tensor ids = at::randint(0, 40, {length}, generator, at::TensorOptions().dtype(at::kLong));
-    group.completions.emplace_back(ids.data_ptr<int64_t>(), ids.data_ptr<int64_t>() + length);
+    group.completions.emplace_back().ids = {ids.data_ptr<int64_t>(), ids.data_ptr<int64_t>() + length};
   }
   return group;
 }

@@ -77,7 +77,7 @@ TEST_F(RealChat, PassesThePublishedTemplate) {
 
 TEST_F(RealChat, FindsTheLetterOfAnAnswer) {
   const Tokenizer tokenizer = Tokenizer::load(kRealTokenizer);
-  const AnswerTokens answer_tokens = answer_tokens(tokenizer);
+  const AnswerTokens answer_tokens = find_answer_tokens(tokenizer);
   EXPECT_EQ(answer_tokens.before, "<answer");
   EXPECT_EQ(tokenizer.token_bytes(answer_tokens.a), ">A");
   EXPECT_EQ(tokenizer.token_bytes(answer_tokens.b), ">B");
@@ -98,7 +98,7 @@ TEST_F(RealChat, FindsTheLetterOfAnAnswer) {
 
 TEST(ChatPrompt, FindsTheLetterWithSentencePiece) {
   const Tokenizer tokenizer = Tokenizer::load(kSentencePiece);
-  const AnswerTokens answer_tokens = answer_tokens(tokenizer);
+  const AnswerTokens answer_tokens = find_answer_tokens(tokenizer);
   EXPECT_EQ(tokenizer.token_bytes(answer_tokens.a), "A");
   EXPECT_EQ(answer_tokens.before, "<answer>");
   const auto ids = tokenizer.encode("<think> x </think> <answer>B</answer><|im_end|>");

@@ -38,7 +38,7 @@ TEST(TrainBpe, LearnsTheTextsAndGivesTheAnswersLettersTokensOfTheirOwn) {
   write(folder, train_bpe_tokenizer(kTexts, 640));
   const Tokenizer tokenizer = Tokenizer::load(folder.path());
   EXPECT_LE(tokenizer.encode(kTexts[0]).size(), 16u);
-  const AnswerTokens letters = answer_tokens(tokenizer);
+  const AnswerTokens letters = find_answer_tokens(tokenizer);
   EXPECT_NE(letters.a, letters.b);
   EXPECT_EQ(tokenizer.token_bytes(letters.a), ">A");
 }
@@ -64,7 +64,7 @@ TEST(TrainSentencepiece, MakesATokenizerThatGivesEveryTextBack) {
   EXPECT_LE(tokenizer.size(), 320);
   const std::string text = "<|im_start|>user\n\xC3\xA9 12 \xE4\xB8\xAD gear<|im_end|>";
   EXPECT_EQ(tokenizer.decode(tokenizer.encode(text), /*skip_special=*/false), text);
-  EXPECT_EQ(tokenizer.token_bytes(answer_tokens(tokenizer).a), "A");
+  EXPECT_EQ(tokenizer.token_bytes(find_answer_tokens(tokenizer).a), "A");
 }
 
 }  // namespace

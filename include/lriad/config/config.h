@@ -35,151 +35,169 @@ enum class ZeroVariance { kKeep, kDrop, kResample, kResampleWrong };
 enum class Schedule { kLinear, kCosine, kConstant };
 enum class GuardAction { kSkip, kStop };
 
+/// Where features of images are kept while the vision tower is frozen.
 struct VisionCacheSection {
-  int64_t memory_mb = 1024;           ///< MiB of images' features kept in memory; 0 = off
-  int64_t disk_mb = 0;                ///< MiB kept in `folder`; 0 = off
-  std::optional<std::string> folder;  ///< shared by runs with the same tower
+  int64_t memory_mb = 1024;           ///< MiB of features kept in memory, >= 0; 0 = off
+  int64_t disk_mb = 0;                ///< MiB of features kept in `folder`, >= 0; 0 = off
+  std::optional<std::string> folder;  ///< may be shared by runs with the same tower
 };
 
 struct ModelSection {
-  std::string path;                    ///< HF folder of a Qwen2-VL
-  std::optional<std::string> adapter;  ///< PEFT folder to start from
-  Dtype dtype = Dtype::kBfloat16;
-  Switch gradient_checkpointing = Switch::kAuto;
+  std::string path;                    ///< Hugging Face folder of the model
+  std::optional<std::string> adapter;  ///< PEFT folder to start from, trained further; null: a fresh adapter
+  Dtype dtype = Dtype::kBfloat16;      ///< of weights and activations; sums and the adapter are float32
+  Switch gradient_checkpointing =
+      Switch::kAuto;  ///< recompute layers in the backward pass; auto: if memory asks for it
   VisionCacheSection vision_cache;
 };
 
+/// A fresh adapter. Source of names and defaults: peft.LoraConfig; r and alpha as in the paper, section IV.
 struct LoraSection {
-  int64_t r = 4;
-  double lora_alpha = 16;
-  double lora_dropout = 0.1;
-  std::vector<std::string> target_modules = {"q_proj", "v_proj"};
+  int64_t r = 4;                                                   ///< rank, >= 1
+  double lora_alpha = 16;                                          ///< scale of the branch is lora_alpha / r, > 0
+  double lora_dropout = 0.1;                                       ///< probability, [0, 1)
+  std::vector<std::string> target_modules = {"q_proj", "v_proj"};  ///< names of decoder linears
 };
 
 struct DataSection {
-  DataFormat format = DataFormat::kMvtec;
-  std::string root;
-  std::string split = "all";
-  std::optional<std::vector<std::string>> objects;
-  std::map<std::string, std::string> object_names;
-  std::optional<int64_t> max_samples;
-  SamplerKind sampler = SamplerKind::kShuffle;
-  BadImage bad_image = BadImage::kSkip;
+  DataFormat format = DataFormat::kMvtec;           ///< layout of `root`
+  std::string root;                                 ///< folder, or the file of format jsonl
+  std::string split = "all";                        ///< all | train | test | one that the format has
+  std::optional<std::vector<std::string>> objects;  ///< null: every object
+  std::map<std::string, std::string> object_names;  ///< object -> its name in the prompt
+  std::optional<int64_t> max_samples;               ///< >= 1, spread evenly over the sorted list; null: all
+  SamplerKind sampler = SamplerKind::kShuffle;      ///< order of an epoch
+  BadImage bad_image = BadImage::kSkip;             ///< what happens to an image that cannot be read
 };
 
+/// The prompt. Default: the paper, section III-D.
 struct PromptSection {
-  std::string template_text = kPaperPrompt;  ///< key `template`; {object} is replaced
-  std::optional<std::string> system;         ///< null: what the chat template inserts
-  int64_t max_prompt_length = 1024;          ///< tokens, image tokens included
+  std::string template_text = kPaperPrompt;  ///< key `template`; {object} is replaced by the object's name
+  std::optional<std::string> system;         ///< system turn; null: what the chat template inserts
+  int64_t max_prompt_length = 1024;          ///< tokens, image tokens included; longer prompts are refused
 };
 
+/// Images before they reach the vision tower. Source: transformers, Qwen2VLImageProcessor.
 struct ImageSection {
-  int64_t min_pixels = 3136;
-  int64_t max_pixels = 401408;
-  ResizeBackend backend = ResizeBackend::kPil;
+  int64_t min_pixels = 3136;                    ///< smaller images are enlarged to this area
+  int64_t max_pixels = 401408;                  ///< larger ones are shrunk to this area
+  ResizeBackend backend = ResizeBackend::kPil;  ///< whose bicubic resize is reproduced bit by bit
 };
 
+/// Sampling of completions. Source of names: trl.GRPOConfig; values as in the paper, section IV.
 struct RolloutSection {
-  int64_t num_generations = 4;
-  int64_t max_completion_length = 256;
-  double temperature = 1.0;
-  double top_p = 1.0;
-  int64_t top_k = 0;
-  double min_p = 0.0;
-  bool ban_vision_tokens = true;
-  bool renormalise = false;
+  int64_t num_generations = 4;          ///< G, completions of a prompt, >= 2
+  int64_t max_completion_length = 256;  ///< tokens, >= 1
+  double temperature = 1.0;             ///< > 0; also divides the logits of the training passes, as in TRL
+  double top_p = 1.0;                   ///< (0, 1], 1 = off
+  int64_t top_k = 0;                    ///< tokens, >= 0, 0 = off
+  double min_p = 0.0;                   ///< [0, 1], share of the likeliest token's probability, 0 = off
+  bool ban_vision_tokens = true;        ///< never sample image, video, vision start and vision end ids
+  bool renormalise = false;             ///< log-probabilities of the training passes over the sampler's tokens only
 };
 
+/// Focal reward of a right answer: alpha (1 - p)^gamma f. Paper, eq. 4 and 5.
 struct FocalSection {
-  double alpha = 1.0;
-  double gamma = 2.0;
-  double f = 1.0;
-  FocalF f_mode = FocalF::kFixed;
-  std::optional<double> f_cap;
-  FocalP p = FocalP::kAnswerSoftmax;
-  FocalWrong wrong = FocalWrong::kZero;
-  FocalWhere where = FocalWhere::kReward;
+  double alpha = 1.0;                      ///< factor, >= 0
+  double gamma = 2.0;                      ///< exponent, >= 0; 0 pays every right answer alike
+  double f = 1.0;                          ///< weight of defects with f_mode fixed, >= 0
+  FocalF f_mode = FocalF::kFixed;          ///< where the weight of defects comes from; normal images weigh 1
+  std::optional<double> f_cap;             ///< largest weight, >= 1; null: none
+  FocalP p = FocalP::kAnswerSoftmax;       ///< which probability of the right answer acts
+  FocalWrong wrong = FocalWrong::kZero;    ///< a wrong answer has reward 0, or -alpha (1 - p)^gamma f
+  FocalWhere where = FocalWhere::kReward;  ///< acts on the reward, or as a factor on the group's advantages
 };
 
+/// Reward of a completion: the weighted sum of its components. Paper, eq. 3.
 struct RewardSection {
-  double format_weight = 1.0;
-  double answer_weight = 1.0;
+  double format_weight = 1.0;  ///< of 1 for well-formed and 0 for other completions, >= 0
+  double answer_weight = 1.0;  ///< of the answer reward, >= 0
   AnswerReward answer = AnswerReward::kFocal;
-  double missed_cost = 0;       ///< taken from the answer reward of what is not right, image of a defect
-  double false_alarm_cost = 0;  ///< the same, normal image
+  double missed_cost = 0;            ///< >= 0, subtracted from the answer reward where a defect is not recognised
+  double false_alarm_cost = 0;       ///< >= 0, the same where a normal image is not
+  double soft_overlong_weight = 0;   ///< >= 0, of a penalty for lengths near the limit, 0 = off; DAPO, eq. 13
+  int64_t soft_overlong_cache = 64;  ///< tokens before the limit over which that penalty grows from 0 to -1
   FocalSection focal;
 };
 
+/// Advantages and loss. Source of names: trl.GRPOConfig.
 struct GrpoSection {
-  ScaleRewards scale_rewards = ScaleRewards::kGroup;
-  StdKind std = StdKind::kPopulation;
-  double advantage_eps = 1e-4;
-  PolicyLoss policy_loss = PolicyLoss::kLogp;
-  LossType loss_type = LossType::kGrpo;
-  double beta = 0.04;
-  KlReference kl_anchor = KlReference::kBase;
-  std::optional<double> epsilon = 0.2;  ///< null: no clipping
-  std::optional<double> epsilon_high;   ///< null: epsilon
-  int64_t num_iterations = 1;
-  ZeroVariance zero_variance = ZeroVariance::kKeep;
-  int64_t max_resamples = 3;
-  bool mask_truncated_completions = false;
+  ScaleRewards scale_rewards = ScaleRewards::kGroup;  ///< whose standard deviation divides the advantages
+  StdKind std = StdKind::kPopulation;                 ///< divisor n (paper, eq. 7) or n - 1 (TRL)
+  double advantage_eps = 1e-4;                        ///< added to the standard deviation, >= 0
+  PolicyLoss policy_loss = PolicyLoss::kLogp;         ///< -A log pi (paper, eq. 9) or the clipped ratio (TRL)
+  LossType loss_type = LossType::kGrpo;               ///< normaliser of the sum over tokens
+  double beta = 0.04;                                 ///< weight of the KL term, >= 0; 0 skips the reference
+  KlReference kl_anchor = KlReference::kBase;         ///< the reference of the KL term
+  std::optional<double> epsilon = 0.2;                ///< the ratio is clipped to [1 - epsilon, ...]; null: not clipped
+  std::optional<double> epsilon_high;                 ///< ... 1 + epsilon_high]; null: epsilon
+  int64_t num_iterations = 1;                         ///< optimizer steps with one sampling, >= 1
+  ZeroVariance zero_variance = ZeroVariance::kKeep;   ///< what happens to groups whose rewards are all equal
+  int64_t max_resamples = 3;                          ///< of a group in a step, with zero_variance: resample*
+  bool mask_truncated_completions = false;            ///< completions without an end token leave the loss
 };
 
+/// AdamW and its learning rate. Source of names: transformers.TrainingArguments.
 struct OptimSection {
-  double learning_rate = 1e-6;
+  double learning_rate = 1e-6;  ///< of the first step after the warm-up, >= 0
   Schedule lr_scheduler_type = Schedule::kLinear;
-  double warmup_ratio = 0.0;
-  double weight_decay = 0.0;
-  double adam_beta1 = 0.9;
-  double adam_beta2 = 0.999;
-  double adam_epsilon = 1e-8;
-  double max_grad_norm = 1.0;  ///< 0 = off
+  double warmup_ratio = 0.0;   ///< share of all steps, [0, 1]
+  double weight_decay = 0.0;   ///< decoupled, >= 0; not on biases and norms
+  double adam_beta1 = 0.9;     ///< [0, 1)
+  double adam_beta2 = 0.999;   ///< [0, 1)
+  double adam_epsilon = 1e-8;  ///< > 0
+  double max_grad_norm = 1.0;  ///< clips the gradient of all trained tensors to this norm; 0 = off
 };
 
+/// Steps, batches, checkpoints. Source of names: transformers.TrainingArguments.
 struct TrainSection {
-  double num_train_epochs = 1;
-  int64_t max_steps = -1;
-  int64_t per_device_train_batch_size = 1;
-  int64_t gradient_accumulation_steps = 2;
-  int64_t logging_steps = 1;
-  int64_t save_steps = 100;
-  std::optional<int64_t> save_total_limit;
-  int64_t eval_steps = 0;
-  std::string metric_for_best_model = "balanced_accuracy";
-  Switch shared_prefix = Switch::kAuto;  ///< auto | off
-  int64_t token_budget = 0;              ///< language-model rows of one training pass; 0 = auto
+  double num_train_epochs = 1;                              ///< > 0
+  int64_t max_steps = -1;                                   ///< optimizer steps; > 0 overrides num_train_epochs
+  int64_t per_device_train_batch_size = 1;                  ///< prompts, not completions, of a rank
+  int64_t gradient_accumulation_steps = 2;                  ///< batches of an optimizer step
+  int64_t logging_steps = 1;                                ///< steps between log lines, >= 1
+  int64_t save_steps = 100;                                 ///< steps between checkpoints; 0: only best and stopped
+  std::optional<int64_t> save_total_limit;                  ///< checkpoints kept, >= 1; null: all
+  int64_t eval_steps = 0;                                   ///< steps between evaluations on eval_data; 0: none
+  std::string metric_for_best_model = "balanced_accuracy";  ///< a name of metrics.json; larger is better
+  Switch shared_prefix = Switch::kAuto;                     ///< a prompt's rows are computed once for its completions
+  int64_t token_budget = 0;                                 ///< language-model rows of one training pass; 0 = auto
 };
 
+/// Target texts of stage sft for formats without texts of their own.
 struct SftSection {
-  std::map<std::string, std::vector<std::string>> responses;  ///< keys defect, normal
+  std::map<std::string, std::vector<std::string>> responses;  ///< keys defect, normal; one text is drawn per sample
 };
 
+/// Greedy or sampled answers in evaluation.
 struct EvalSection {
-  int64_t batch_size = 0;  ///< 0 = auto
-  int64_t max_new_tokens = 256;
-  double temperature = 0.0;
-  bool invalid_extra_class = false;
+  int64_t batch_size = 0;            ///< images at once; 0 = auto
+  int64_t max_new_tokens = 256;      ///< of an answer, >= 1
+  double temperature = 0.0;          ///< 0: greedy
+  bool invalid_extra_class = false;  ///< an unreadable answer is a class of its own instead of a wrong answer
 };
 
+/// What a run writes besides metrics.jsonl.
 struct LogSection {
-  bool completions = true;
-  bool token_ids = false;
-  bool tensorboard = true;
+  bool completions = true;  ///< completions.jsonl
+  bool token_ids = false;   ///< ids and log-probabilities in it
+  bool tensorboard = true;  ///< events.out.tfevents.*
 };
 
+/// Processes of a run.
 struct DistributedSection {
   std::string devices = "auto";  ///< auto | cpu | N | list such as 0,1,3
-  double timeout_s = 600;
-  int64_t max_restarts = 0;  ///< of all ranks by the launching process; a torchrun or Slurm world restarts itself
+  double timeout_s = 600;        ///< seconds after which a silent rank counts as lost, > 0
+  int64_t max_restarts = 0;      ///< of all ranks by the launching process; a torchrun or Slurm world restarts itself
 };
 
+/// When a step must not update the weights. Each limit: null = off.
 struct GuardSection {
-  std::optional<double> max_kl;
-  std::optional<double> max_grad_norm;
-  std::optional<double> zscore = 8;
-  GuardAction on_trip = GuardAction::kSkip;
-  int64_t stop_after = 5;
+  std::optional<double> max_kl;              ///< token mean, nats
+  std::optional<double> max_grad_norm;       ///< before clipping
+  std::optional<double> zscore = 8;          ///< standard deviations above the mean of the last 100 steps
+  GuardAction on_trip = GuardAction::kSkip;  ///< leave the step out, or stop the run
+  int64_t stop_after = 5;                    ///< tripped steps of the last 100 that stop the run
 };
 
 /// Every key a user can set, with its default: the contract of `lriad-train --config`. Plain data, checked once when

@@ -8,11 +8,9 @@
 #include <vector>
 
 #include "lriad/config/config.h"
+#include "lriad/core/verdict.h"
 
 namespace lriad {
-
-enum class Label { kNormal, kDefect };
-const char* label_name(Label label);  ///< "normal" | "defect"
 
 /// One image of a data set.
 struct Sample {
@@ -20,18 +18,18 @@ struct Sample {
   std::filesystem::path path;  ///< absolute
   std::string image;           ///< relative to the data root, forward slashes; absolute for --images
   std::string object;
-  std::string object_name;     ///< what {object} becomes: the alias, or `object` with `_` as spaces
-  std::string defect_type;     ///< folder or label of the defect as it is written; "" for normal images
-  std::optional<Label> label;  ///< null: unlabelled
-  std::string response;        ///< target text of stage sft (jsonl); else empty
+  std::string object_name;       ///< what {object} becomes: the alias, or `object` with `_` as spaces
+  std::string defect_type;       ///< folder or label of the defect as it is written; "" for normal images
+  std::optional<Verdict> label;  ///< null: unlabelled
+  std::string response;          ///< target text of stage sft (jsonl); else empty
 };
 
 /// A list of samples in the fixed order of their sorted paths.
 struct Dataset {
   std::filesystem::path root;
   std::vector<Sample> samples;
-  int64_t count(Label label) const;
-  int64_t count(Label label, const std::string& object) const;
+  int64_t count(Verdict label) const;
+  int64_t count(Verdict label, const std::string& object) const;
 };
 
 /// Reads the data set that `section` describes. Images are files that end in png, jpg, jpeg, bmp, tif or tiff in any

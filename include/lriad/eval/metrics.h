@@ -7,11 +7,10 @@
 #include <string>
 #include <vector>
 
+#include "lriad/core/verdict.h"
 #include "lriad/data/dataset.h"
 
 namespace lriad {
-
-enum class Verdict { kNormal, kDefect, kInvalid };
 
 /// One line of predictions.jsonl (interfaces, section 5).
 struct Prediction {
@@ -19,7 +18,7 @@ struct Prediction {
   std::string image;
   std::string object;
   std::string defect_type;
-  std::optional<Label> label;
+  std::optional<Verdict> label;
   std::string text;
   Verdict verdict = Verdict::kInvalid;
   std::optional<double> score;  ///< probability of A against B at the answer position

@@ -9,8 +9,6 @@
 
 namespace lriad {
 
-const char* verdict_name(Verdict verdict);  ///< "normal" | "defect" | "invalid"
-
 /// One line of predictions.jsonl without its newline. prompt_ids, completion_ids and logprobs are written only if not
 /// empty; a score or log-probability that is not finite becomes null.
 std::string prediction_line(const Prediction& prediction);

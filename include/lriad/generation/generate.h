@@ -12,31 +12,31 @@
 
 namespace lriad {
 
-/// A prompt to be completed. Random numbers are keyed by (seed, step, prompt, generation, place), so completions do not
-/// depend on which prompts are completed together, in what order, on how many threads or by which rank.
+/// A prompt to generate completions for. Random numbers are keyed by (seed, step, prompt, generation, token), so
+/// completions do not depend on which prompts are generated together, in what order, on how many threads or ranks.
 struct GenerationPrompt {
   std::vector<int64_t> ids;
   std::vector<Grid> grids;        ///< of its images, in order
   at::Tensor features_MD;         ///< of its images; undefined without any
   uint32_t step = 0;              ///< key
-  uint32_t prompt = 0;            ///< key: place in the step's global batch, or index of the sample
+  uint32_t prompt = 0;            ///< key: index in the step's batch over all ranks, or of the sample
   uint32_t first_generation = 0;  ///< key of the first row
 };
 
-/// What the tokens of one completion were drawn from.
+/// What one token was sampled from; natural logarithms.
 struct TokenTrace {
-  double sampling_logp = 0;  ///< of the distribution really sampled from
-  double logp = 0;           ///< log softmax over the whole vocabulary at temperature 1, no bans
-  double answer_logit_a = 0, answer_logit_b = 0,
-         log_sum = 0;  ///< logits of the two answer_tokens and the logsumexp over all, temperature 1
+  double sampling_logp = 0;                       ///< of the distribution really sampled from
+  double logp = 0;                                ///< log softmax over the whole vocabulary at temperature 1, no bans
+  double answer_logit_a = 0, answer_logit_b = 0;  ///< logits of the two answer tokens, temperature 1
+  double log_sum = 0;                             ///< logsumexp of all logits, temperature 1
 };
 
 /// A completion: a buffer of its own, never a slice of prompt + completion.
 struct Completion {
-  std::vector<int64_t> ids;       ///< end token included if it was drawn
+  std::vector<int64_t> ids;       ///< end token included if it was sampled
   std::vector<TokenTrace> trace;  ///< one a token
   bool truncated = false;         ///< no end token within the limit
-  at::Tensor allowed_TV;          ///< bool on the CPU: tokens that could be drawn; defined with keep_allowed only
+  at::Tensor allowed_TV;          ///< bool on the CPU: tokens that could be sampled; defined with keep_allowed only
 };
 
 struct GenerationSettings {

@@ -28,7 +28,7 @@ std::vector<AuditCase> audit_cases(bool is_defect);
 /// A case in a group of ordinary right and wrong answers.
 struct AuditRow {
   AuditCase tried;
-  Answer answer = Answer::kInvalid;
+  Verdict verdict = Verdict::kInvalid;
   Reward reward;
   double advantage = 0;  ///< class weight included
 };
@@ -65,6 +65,7 @@ struct AuditSettings {
   RewardSection reward;
   GrpoSection grpo;
   int64_t num_generations = 4;
+  int64_t max_completion_length = 256;
   double defect_factor = 1;  ///< f of a defect where f_mode takes it from the data; fixed: reward.focal.f
 };
 

@@ -29,7 +29,7 @@ struct AlarmHistory {
   int64_t first_count = 0;   ///< samplings in it, 10 at most
 };
 
-/// Whether a rule holds, and the figures that say so.
+/// Whether a rule holds, and the metrics that say so.
 struct AlarmFinding {
   bool holds = false;
   std::string why;
@@ -61,14 +61,14 @@ const std::array<AlarmRule, kNumAlarms>& alarm_rules();
 struct AlarmChange {
   std::string name;
   bool on = false;
-  std::string text;  ///< begun: the figures and what to do; ended: the figures
+  std::string text;  ///< begun: the metrics and what to do; ended: the metrics
 };
 
-/// The alarms of a run. All figures are global, so they are alike on every rank.
+/// The alarms of a run. All metrics are global, so they are alike on every rank.
 class Alarms {
  public:
   /// Takes in one sampling and tells what changed.
-  std::vector<AlarmChange> observe(const RolloutMetrics& figures);
+  std::vector<AlarmChange> observe(const RolloutMetrics& metrics);
   std::vector<std::pair<std::string, bool>> state() const;  ///< name, on; in the order of alarm_rules()
   std::string save() const;                                 ///< compact text, exact
   void restore(const std::string& text);                    ///< throws Error if malformed

@@ -18,7 +18,7 @@ struct StepHealth {
   bool finite_logprobs = true;
 };
 
-/// Decides from global figures, so alike on every rank, whether a step may update the weights. A step trips when loss,
+/// Decides from global metrics, so alike on every rank, whether a step may update the weights. A step trips when loss,
 /// gradient norm, KL or log-probabilities are not finite, when max_kl or max_grad_norm is exceeded, or when KL or
 /// gradient norm lie more than `zscore` deviations above the mean of their last 100 healthy non-zero values (once there
 /// are 20; the deviation counts as at least a quarter of the mean, so that a calm stretch does not make every ripple an
@@ -26,7 +26,7 @@ struct StepHealth {
 class HealthGuard {
  public:
   explicit HealthGuard(const GuardSection& section);
-  /// Why the step must not update the weights; null: healthy, and its figures join the windows.
+  /// Why the step must not update the weights; null: healthy, and its metrics join the windows.
   std::optional<std::string> check(const StepHealth& health);
   /// True when training must end (exit 3): a step tripped and on_trip is stop, or `stop_after` of the last 100 steps
   /// tripped.

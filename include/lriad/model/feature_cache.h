@@ -10,8 +10,8 @@
 #include <string>
 
 #include "lriad/config/config.h"
-#include "lriad/data/prepare.h"
 #include "lriad/model/qwen2_vl.h"
+#include "lriad/vision/image_processor.h"
 
 namespace lriad {
 
@@ -23,7 +23,7 @@ class FeatureCache {
  public:
   FeatureCache(const VisionCacheSection& section, Qwen2Vl& model);
   /// [image tokens, hidden size] on the model's device, no gradient.
-  at::Tensor features(const PreparedSample& sample);
+  at::Tensor features(const Patches& image);
 
  private:
   struct Entry {

@@ -13,17 +13,21 @@
 
 namespace lriad {
 
+/// Metrics by name, in order; null where undefined.
+using Metrics = std::vector<std::pair<std::string, std::optional<double>>>;
+
 /// Metrics of one optimizer step, in the order added: one line of metrics.jsonl and the scalars of TensorBoard.
 class StepMetrics {
  public:
   StepMetrics(int64_t step, double epoch);
   void add(const std::string& name, double value);
   void add_count(const std::string& name, int64_t value);
+  void add(const Metrics& metrics);        ///< numbers and nulls
   void add_null(const std::string& name);  ///< has no value in this step; unlike a non-finite one, no fault
   int64_t step() const { return step_; }
   /// One JSON object: step, epoch, then the rest; non-finite numbers are null and named in `nonfinite`.
   std::string json() const;
-  /// Finite figures, epoch included.
+  /// Finite metrics, epoch included.
   std::vector<std::pair<std::string, double>> scalars() const;
 
  private:
@@ -48,7 +52,7 @@ struct CompletionTokens {
   std::vector<double> policy_logprobs;
 };
 
-/// One line of completions.jsonl (interfaces, section 4).
+/// One line of completions.jsonl.
 struct CompletionRecord {
   int64_t step = 0;
   int64_t rank = 0;
@@ -57,8 +61,9 @@ struct CompletionRecord {
   std::string label;  ///< defect | normal
   int64_t generation = 0;
   std::string text;
-  std::string verdict;  ///< defect | normal | invalid
-  double format_reward = 0, answer_reward = 0, reward = 0;
+  std::string verdict;                                  ///< defect | normal | invalid
+  std::vector<std::pair<std::string, double>> rewards;  ///< by component, unweighted
+  double reward = 0;                                    ///< weighted sum
   std::optional<double> p;
   double advantage = 0;
   int64_t length = 0;

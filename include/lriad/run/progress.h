@@ -20,9 +20,9 @@ class Progress {
   Progress& operator=(const Progress&) = delete;
   /// A phase of the step begins: rollout, policy, ...
   void phase(const std::string& name);
-  /// A step is done. `figures`: loss, reward, ... to show; `phase_seconds`: time of each phase. `log_line`: also write
+  /// A step is done. `metrics`: loss, reward, ... to show; `phase_seconds`: time of each phase. `log_line`: also write
   /// the plain line.
-  void step_done(int64_t step, const NamedMetrics& figures, const NamedMetrics& phase_seconds, bool log_line = true);
+  void step_done(int64_t step, const NamedMetrics& metrics, const NamedMetrics& phase_seconds, bool log_line = true);
 
  private:
   void draw(const std::string& phase_name) const;

@@ -7,11 +7,11 @@
 #include <utility>
 #include <vector>
 
-#include "feature_cache.h"
 #include "lriad/config/config.h"
 #include "lriad/data/dataset.h"
 #include "lriad/data/prepare.h"
 #include "lriad/model/adapter_files.h"
+#include "lriad/model/feature_cache.h"
 #include "lriad/model/qwen2_vl.h"
 #include "lriad/run/memory_plan.h"
 #include "lriad/text/chat_prompt.h"

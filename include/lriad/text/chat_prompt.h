@@ -40,7 +40,7 @@ struct AnswerTokens {
   std::string before;                ///< text that stands before the answer token, such as "<answer"
   std::optional<int64_t> before_id;  ///< last token of that text; null if the answer tokens hold the whole tag
 };
-AnswerTokens answer_tokens(const Tokenizer& tokenizer);
+AnswerTokens find_answer_tokens(const Tokenizer& tokenizer);
 
 /// Position in `ids` (completion, end token included or not) of the answer token that gives the answer: the last letter
 /// token that follows `before_id` and completes `<answer>A` or `<answer>B`. Null if there is none, as for `(A)` or `

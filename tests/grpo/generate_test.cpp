@@ -39,12 +39,12 @@ ModelConfig config_that_ends(const TinyShape& shape = {}) {
   return config;
 }
 
-PromptGroup group_of(const GenerationPrompt& prompt, const Rows& rows) {
-  PromptGroup group{prompt.ids, prompt.grids, prompt.features_MD, {}, {}, 0};
-  for (const Completion& row : rows) {
-    group.completions.push_back(row.ids);
-    if (row.allowed_TV.defined()) group.allowed_TV.push_back(row.allowed_TV);
-  }
+Group group_of(const GenerationPrompt& prompt, const Rows& rows) {
+  Group group;
+  group.prompt_ids = prompt.ids;
+  group.grids = prompt.grids;
+  group.features_ID = prompt.features_MD;
+  for (const Completion& row : rows) group.completions.emplace_back(row);
   return group;
 }
 
@@ -78,8 +78,8 @@ TEST_P(RolloutShapes, DecodingOverTheCacheEqualsAFullPassTokenByToken) {
   const auto rows = generate(model, prompts, some_settings());
   const at::NoGradGuard no_grad;
   for (std::size_t j = 0; j < prompts.size(); ++j) {
-    const PromptGroup group = group_of(prompts[j], rows[j]);
-    const PackedGroups packed = pack_groups({&group, 1}, model->config(), Prefix::kOwn, at::kCPU);
+    const Group group = group_of(prompts[j], rows[j]);
+    const PackedGroups packed = pack_groups(addresses_of({&group, 1}), model->config(), Prefix::kOwn, at::kCPU);
     EXPECT_LE(largest_gap(token_logprobs(model, packed, 1).logp_M, traced(rows[j], &TokenTrace::logp)), 1e-10);
     EXPECT_LE(largest_gap(token_logprobs(model, packed, 0.9).logp_M, traced(rows[j], &TokenTrace::sampling_logp)),
               1e-10);
@@ -180,8 +180,8 @@ TEST(Rollout, BannedTokensAreNeverDrawnAndLeaveTheOtherNumbersAlone) {
     for (const Completion& row : rows[j]) {
       for (const int64_t id : row.ids) EXPECT_TRUE(id == 10 || id == 20 || id == 30) << id;
     }
-    const PromptGroup group = group_of(prompts[j], rows[j]);
-    const PackedGroups packed = pack_groups({&group, 1}, model->config(), Prefix::kOwn, at::kCPU);
+    const Group group = group_of(prompts[j], rows[j]);
+    const PackedGroups packed = pack_groups(addresses_of({&group, 1}), model->config(), Prefix::kOwn, at::kCPU);
     EXPECT_LE(largest_gap(token_logprobs(model, packed, 1).logp_M, traced(rows[j], &TokenTrace::logp)), 1e-10);
     EXPECT_TRUE((traced(rows[j], &TokenTrace::sampling_logp) > traced(rows[j], &TokenTrace::logp)).all().item<bool>());
   }
@@ -210,8 +210,8 @@ TEST(Rollout, GreedyTakesTheLikeliestTokenOfAFullPass) {
   const auto rows = generate(model, prompts, settings);
   const at::NoGradGuard no_grad;
   for (std::size_t j = 0; j < prompts.size(); ++j) {
-    const PromptGroup group = group_of(prompts[j], rows[j]);
-    const PackedGroups packed = pack_groups({&group, 1}, model->config(), Prefix::kOwn, at::kCPU);
+    const Group group = group_of(prompts[j], rows[j]);
+    const PackedGroups packed = pack_groups(addresses_of({&group, 1}), model->config(), Prefix::kOwn, at::kCPU);
     const at::Tensor logits = model->logits(model->hidden(packed.tokens).index_select(0, packed.rows_M));
     EXPECT_TRUE(at::equal(logits.argmax(1), packed.targets_M));
   }
@@ -226,8 +226,8 @@ TEST(Rollout, AllowedTokensAreWhatCouldBeDrawnAndRenormaliseTheLogProbabilities)
   const auto rows = generate(model, prompts, settings);
   const at::NoGradGuard no_grad;
   for (std::size_t j = 0; j < prompts.size(); ++j) {
-    const PromptGroup group = group_of(prompts[j], rows[j]);
-    const PackedGroups packed = pack_groups({&group, 1}, model->config(), Prefix::kShared, at::kCPU);
+    const Group group = group_of(prompts[j], rows[j]);
+    const PackedGroups packed = pack_groups(addresses_of({&group, 1}), model->config(), Prefix::kShared, at::kCPU);
     ASSERT_EQ(packed.allowed_MV.size(0), packed.targets_M.size(0));
     EXPECT_TRUE(packed.allowed_MV.gather(1, packed.targets_M.unsqueeze(1)).all().item<bool>());
     EXPECT_FALSE(packed.allowed_MV.slice(1, 40, 44).any().item<bool>());

@@ -1,0 +1,68 @@
+#pragma once
+
+#include <ATen/core/Tensor.h>
+
+#include <cstdint>
+#include <map>
+#include <string>
+#include <vector>
+
+#include "lriad/grpo/group.h"
+#include "lriad/grpo/loss.h"
+#include "lriad/grpo/token_logprobs.h"
+#include "lriad/run/phase_clock.h"
+#include "lriad/run/run_context.h"
+#include "lriad/run/trained_parameters.h"
+
+namespace lriad {
+
+/// Sums over the tokens of a step that count, of one rank or of all.
+struct LearningSums {
+  double loss = 0, kl = 0, entropy = 0, clip_low = 0, clip_high = 0, top1 = 0;
+  double logp_difference = 0;      ///< |log-probability when sampled - now|
+  double logp_difference_max = 0;  ///< the largest of them; NaN if one is
+  double nonfinite = 0;            ///< passes with a log-probability that is not finite
+};
+
+/// The learning half of stage grpo: passes of reference and policy over packed groups, loss and gradient.
+class GrpoLearner {
+ public:
+  using MicroBatch = std::vector<Group*>;  ///< groups that go through the model together, none empty
+
+  GrpoLearner(RunContext& context, FlatParameters& parameters, PhaseClock& clock);
+
+  /// Adds the gradient of all groups to the flat buffer. `first`: the first optimizer step with these rollouts, which
+  /// also fills reference_M and policy_M (and old_M, if more steps follow) of the groups.
+  LearningSums learn(std::vector<Group>& groups, int64_t step, bool first);
+  /// Fills reference_M and old_M as the first step with these rollouts did, to the last bit.
+  void restore_logprobs(std::vector<Group>& groups, int64_t step);
+  /// The groups of the passes of a step, cut by train.token_budget: those with a gradient first, then those that only
+  /// count in the metrics or, in the first step with these rollouts, have log-probabilities to be logged.
+  std::vector<MicroBatch> micro_batches(std::vector<Group>& groups, bool first) const;
+
+ private:
+  bool uses_reference() const { return config_.grpo.beta != 0 && config_.grpo.kl_anchor != KlReference::kOld; }
+  bool has_gradient(const Group& group, bool first) const;
+  bool logs_tokens() const { return config_.log.completions && config_.log.token_ids; }
+  PackedGroups pack(const MicroBatch& batch, int64_t step) const;
+  TokenLogprobs logprobs(const PackedGroups& packed, const LogprobGradient& gradient = {});
+  void compute_reference(const MicroBatch& batch, const PackedGroups& packed);
+  void learn_from(const MicroBatch& batch, const PackedGroups& packed, bool first, LearningSums& sums);
+  void add_sums(const LossInputs& in, const TokenLogprobs& now, const at::Tensor& sampling_M, LearningSums& sums) const;
+
+  RunContext& context_;
+  const Config& config_;
+  FlatParameters& parameters_;
+  PhaseClock& clock_;
+  Prefix prefix_;
+  std::map<std::string, at::Tensor> initial_adapter_;  ///< with grpo.kl_anchor: initial_adapter
+};
+
+/// The larger of two numbers, NaN if one is.
+double larger(double a, double b);
+
+/// Copies on the CPU, under `prefix` + name.
+std::map<std::string, at::Tensor> copies(const std::map<std::string, at::Tensor>& tensors,
+                                         const std::string& prefix = "");
+
+}  // namespace lriad

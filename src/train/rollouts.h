@@ -1,0 +1,44 @@
+#pragma once
+
+#include <cstdint>
+#include <vector>
+
+#include "batches.h"
+#include "lriad/dist/communicator.h"
+#include "lriad/grpo/group.h"
+#include "lriad/grpo/reward.h"
+#include "lriad/run/phase_clock.h"
+#include "lriad/run/run_context.h"
+
+namespace lriad {
+
+/// Rollouts of stage grpo: completions of this rank's prompts by the policy as it stands, with their rewards.
+class Rollouts {
+ public:
+  Rollouts(RunContext& context, Communicator& communicator, PhaseClock& clock);
+  int64_t batches_per_epoch() const { return batches_.per_epoch(); }
+
+  /// G completions of each of this rank's prompts of batch `batch` (0-based over the whole run). Random numbers are
+  /// keyed by `step`.
+  std::vector<Group> sample(int64_t batch, int64_t step);
+  /// Verdicts and rewards of all completions. Paper, eq. 3 to 5.
+  void score(std::vector<Group>& groups);
+  /// Samples and scores groups again, at most max_resamples times, as long as grpo.zero_variance asks for it.
+  void resample(std::vector<Group>& groups, int64_t step);
+
+  RunningRecall recall;  ///< of the completions of all ranks so far; acts in f_mode running_recall
+
+ private:
+  void generate(const std::vector<Group*>& groups, int64_t step, int64_t attempt);
+  void score(Group& group);
+  bool needs_resampling(const Group& group) const;
+
+  RunContext& context_;
+  const Config& config_;
+  Communicator& communicator_;
+  PhaseClock& clock_;
+  Batches batches_;
+  ClassCounts class_counts_;
+};
+
+}  // namespace lriad
