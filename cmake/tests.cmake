@@ -1,5 +1,14 @@
 # One test program per folder: tests/X/*_test.cpp.
 include(GoogleTest)
+# As for the library: libtorch's headers, here with GoogleTest's, are compiled once.
+add_library(lriad_test_pch OBJECT cmake/torch_pch.cpp)
+target_link_libraries(lriad_test_pch PRIVATE lriad_torch nlohmann_json::nlohmann_json GTest::gmock lriad_warnings)
+target_compile_options(lriad_test_pch PRIVATE -fPIE)  # as executables are compiled
+target_precompile_headers(lriad_test_pch PRIVATE cmake/torch_pch.h <gmock/gmock.h> <gtest/gtest.h>)
+function(lriad_use_test_pch target)
+  target_precompile_headers(${target} REUSE_FROM lriad_test_pch)
+  target_compile_options(${target} PRIVATE $<$<CXX_COMPILER_ID:GNU>:-fpch-preprocess>)
+endfunction()
 foreach(name IN ITEMS core config text vision dist model data generation grpo eval run health train)
   file(GLOB sources CONFIGURE_DEPENDS tests/${name}/*_test.cpp)
   if(sources)
@@ -9,6 +18,9 @@ foreach(name IN ITEMS core config text vision dist model data generation grpo ev
       LRIAD_GOLDEN_DIR="${CMAKE_SOURCE_DIR}/tests/golden" LRIAD_SHARED="${CMAKE_SOURCE_DIR}/../shared"
       LRIAD_BIN_DIR="${CMAKE_BINARY_DIR}/bin")
     target_link_libraries(${name}_test PRIVATE lriad_${name} GTest::gmock_main lriad_warnings)
+    if(NOT name MATCHES "^(core|config|text|vision|data)$")
+      lriad_use_test_pch(${name}_test)
+    endif()
     gtest_discover_tests(${name}_test DISCOVERY_TIMEOUT 120 PROPERTIES TIMEOUT 300)
   endif()
 endforeach()
@@ -21,6 +33,7 @@ target_compile_definitions(app_test PRIVATE LRIAD_GOLDEN_DIR="${CMAKE_SOURCE_DIR
   LRIAD_BIN_DIR="${CMAKE_BINARY_DIR}/bin")
 add_dependencies(app_test lriad-train lriad-eval lriad-tool)
 target_link_libraries(app_test PRIVATE lriad_train CLI11::CLI11 GTest::gmock_main lriad_warnings)
+lriad_use_test_pch(app_test)
 gtest_discover_tests(app_test DISCOVERY_TIMEOUT 120 PROPERTIES TIMEOUT 300)
 add_test(NAME RealRunQuick COMMAND "${CMAKE_COMMAND}" -E env QUICK=1 "BIN_DIR=${CMAKE_BINARY_DIR}/bin"
   "${CMAKE_SOURCE_DIR}/scripts/real_run.sh")

@@ -150,6 +150,11 @@ class Evaluator {
 
 }  // namespace
 
+int64_t prompts_at_once(int64_t batch_size, int64_t prompt_tokens, int64_t max_new_tokens) {
+  if (batch_size > 0) return batch_size;
+  return std::clamp<int64_t>(kTokenBudget / (prompt_tokens + max_new_tokens), 1, kLargestBatch);
+}
+
 Evaluation evaluate(const Dataset& dataset, const std::vector<int64_t>& indices, const SamplePreparer& preparer,
                     const Tokenizer& tokenizer, const AnswerFunction& answer, const EvaluateOptions& options,
                     const PredictionSink& sink) {

@@ -7,6 +7,7 @@
 #include <numeric>
 
 #include "lriad/core/error.h"
+#include "lriad/eval/evaluator.h"
 #include "lriad/grpo/token_logprobs.h"
 #include "lriad/model/attention.h"
 #include "lriad/model/model_files.h"
@@ -143,23 +144,35 @@ MemoryPlan::Items permanent(const Sizes& s, const PlanInput& in) {
 
 /// The patches of an image in the model's type and as the columns of a product, or a block: x three times, the wide
 /// layer three times, q k v.
-MemoryPlan::Phase vision_phase(const Sizes& s) {
+int64_t tower_temporaries(const Sizes& s, int64_t patches) {
   const int64_t width = s.vision.embed_dim, columns = s.b == 4 ? 1 : 2;
-  const int64_t embedding = s.patches * s.b * (columns * s.vision.patch_dim() + width);
-  const int64_t block = s.patches * s.b * (3 * width + 3 * s.vision.mlp_ratio * width) +
-                        s.patches * s.f * 2 * (width / s.vision.num_heads);
-  return {"vision", {{"one image", std::max(embedding, block)}}};
+  const int64_t embedding = patches * s.b * (columns * s.vision.patch_dim() + width);
+  const int64_t block =
+      patches * s.b * (3 * width + 3 * s.vision.mlp_ratio * width) + patches * s.f * 2 * (width / s.vision.num_heads);
+  return std::max(embedding, block);
 }
 
-MemoryPlan::Phase rollout_phase(const Sizes& s) {
-  const int64_t sequences = s.prompts * s.generations, per_token = s.text.num_hidden_layers * 2 * s.kv * s.b;
+/// `rows` completions of at most `tokens` tokens for each of `prompts` prompts.
+MemoryPlan::Items generation_items(const Sizes& s, int64_t prompts, int64_t rows, int64_t tokens) {
+  const int64_t sequences = prompts * rows, per_token = s.text.num_hidden_layers * 2 * s.kv * s.b;
   // Logits, as float, divided by the temperature; then in float64 themselves, the softmax and its running sum.
   const int64_t sampler = sequences * s.text.vocab_size * ((s.b == 2 ? 6 : s.b) + s.f + 16 + (s.f == 4 ? 8 : 0));
-  const int64_t attention = 3 * s.f * sequences * s.text.num_attention_heads * (s.prompt + s.tokens);
-  const int64_t prefill = s.forward_temporaries(s.prompts * s.prompt, s.prompt_scores());
-  return {"rollout",
-          {{"keys and values", per_token * (s.prompts * s.prompt + sequences * s.tokens)},
-           {prefill > sampler + attention ? "prefill" : "sampler", std::max(prefill, sampler + attention)}}};
+  const int64_t attention = 3 * s.f * sequences * s.text.num_attention_heads * (s.prompt + tokens);
+  const int64_t prefill = s.forward_temporaries(prompts * s.prompt, s.prompt_scores());
+  return {{"keys and values", per_token * (prompts * s.prompt + sequences * tokens)},
+          {prefill > sampler + attention ? "prefill" : "sampler", std::max(prefill, sampler + attention)}};
+}
+
+/// A batch of an evaluation: its images pass the tower together, then its answers are generated.
+MemoryPlan::Phase evaluation_phase(const Sizes& s) {
+  const EvalSection& section = s.config.eval;
+  const int64_t batch = prompts_at_once(section.batch_size, s.prompt, section.max_new_tokens);
+  MemoryPlan::Phase phase{"evaluation", generation_items(s, batch, 1, section.max_new_tokens)};
+  const int64_t features = batch * (s.patches / s.merged) * s.text.hidden_size * s.b;
+  phase.items.emplace_back("features of a batch", features);
+  const int64_t tower = tower_temporaries(s, batch * s.patches) + batch * s.patches * s.vision.patch_dim() * s.b;
+  if (tower > phase.bytes()) phase.items = {{"a batch in the tower", tower}};
+  return phase;
 }
 
 MemoryPlan::Phase reference_phase(const Sizes& s, const PassSize& pass) {
@@ -203,12 +216,13 @@ MemoryPlan with(const Sizes& s, const PlanInput& in, int64_t rows, int64_t logit
   plan.rows_unshared = s.prompts * s.group_rows(/*shared=*/false);
   const int64_t group = s.group_rows(in.config.train.shared_prefix != Switch::kOff);
   const PassSize pass{rows, rows / group * s.generations * s.tokens, logits};
-  if (!s.all) plan.phases.push_back(vision_phase(s));
-  if (s.grpo) plan.phases.push_back(rollout_phase(s));
+  if (!s.all) plan.phases.push_back({"vision", {{"one image", tower_temporaries(s, s.patches)}}});
+  if (s.grpo) plan.phases.push_back({"rollout", generation_items(s, s.prompts, s.generations, s.tokens)});
   if (s.grpo && s.config.grpo.beta != 0 && s.config.grpo.kl_anchor != KlReference::kOld)
     plan.phases.push_back(reference_phase(s, pass));
   plan.phases.push_back(policy_phase(s, pass, checkpoint));
   plan.phases.push_back(backward_phase(s, pass, checkpoint));
+  if (in.config.train.eval_steps > 0) plan.phases.push_back(evaluation_phase(s));
   return plan;
 }
 

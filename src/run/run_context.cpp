@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cmath>
 #include <filesystem>
+#include <fstream>
 
 #include "lriad/config/load_config.h"
 #include "lriad/core/error.h"
@@ -19,6 +20,13 @@ namespace lriad {
 namespace {
 
 namespace fs = std::filesystem;
+
+std::string joined(std::vector<std::string> names) {
+  std::ranges::sort(names);
+  std::string text;
+  for (const std::string& name : names) text += concat(text.empty() ? "" : " ", name);
+  return text;
+}
 
 /// A uniform on ±1/sqrt(in) (kaiming_uniform with a = sqrt 5), B zero, as PEFT; drawn by (seed, tensor, element).
 void initialise_adapter(Qwen2Vl& model, uint64_t seed) {
@@ -38,12 +46,28 @@ void initialise_adapter(Qwen2Vl& model, uint64_t seed) {
   }
 }
 
+/// The shape of a given adapter takes the place of the config's lora section.
+void say_what_adapter_overrides(const Config& config, const AdapterConfig& adapter) {
+  const LoraSection& lora = config.lora;
+  log_info(concat("adapter ", *config.model.adapter, ": r ", adapter.r, ", lora_alpha ", adapter.lora_alpha,
+                  ", trained further"));
+  std::string ignored;
+  const auto compare = [&](const char* key, const auto& asked, const auto& given) {
+    if (asked != given)
+      ignored += concat(ignored.empty() ? "" : ", ", key, ' ', asked, " (the adapter has ", given, ")");
+  };
+  compare("lora.r", lora.r, adapter.r);
+  compare("lora.lora_alpha", lora.lora_alpha, adapter.lora_alpha);
+  compare("lora.target_modules", joined(lora.target_modules), joined(adapter.target_modules));
+  if (!ignored.empty()) log_warning(concat("[run] model.adapter is given, so these keys do not act: ", ignored));
+}
+
 /// Gives the model the adapter to train: that of model.adapter, or a fresh one.
 AdapterConfig give_adapter(Qwen2Vl& model, const Config& config) {
   if (config.model.adapter) {
     const Adapter adapter = read_adapter(*config.model.adapter);
     add_adapter(model, adapter, config.lora.lora_dropout);
-    log_info(concat("adapter ", *config.model.adapter, ": r ", adapter.config.r, ", trained further"));
+    say_what_adapter_overrides(config, adapter.config);
     AdapterConfig result = adapter.config;
     result.lora_dropout = config.lora.lora_dropout;
     result.base_model = config.model.path;
@@ -89,17 +113,38 @@ std::vector<int64_t> check_samples(const Dataset& data, const SamplePreparer& pr
   return lengths;
 }
 
-/// Sizes of the weight files and the text of config.json: cheap to read, and different for any other model.
-std::string model_fingerprint(const std::string& model_dir) {
-  std::string text = read_file("model", fs::path(model_dir) / "config.json");
-  std::vector<std::string> files;
-  for (const auto& entry : fs::directory_iterator(model_dir)) {
-    if (entry.path().extension() != ".safetensors") continue;
-    files.push_back(concat(entry.path().filename().string(), ' ', entry.file_size(), '\n'));
+/// Hash of a file's size, its first MiB, which holds the header of weights, and 64 blocks spread over the rest: two
+/// fine-tunes of one shape differ, and 16 GB need not be read.
+std::string sampled_hash(const fs::path& path) {
+  constexpr uint64_t kBegin = 1 << 20, kBlock = 4096, kBlocks = 64;
+  std::ifstream file(path, std::ios::binary);
+  if (!file) fail("run", "cannot read ", path.string());
+  const uint64_t size = fs::file_size(path);
+  std::string bytes = concat(size, ' ');
+  const auto add = [&](uint64_t offset, uint64_t count) {
+    std::string block(std::min(count, size - std::min(offset, size)), '\0');
+    file.seekg(static_cast<std::streamoff>(offset));
+    file.read(block.data(), std::ssize(block));
+    bytes += block;
+  };
+  add(0, kBegin);
+  for (uint64_t k = 1; size > kBegin && k <= kBlocks; ++k) add(kBegin + (size - kBegin) / kBlocks * k - kBlock, kBlock);
+  return sha256_hex(bytes);
+}
+
+/// A hash for each file of the folder that decides what the model computes, by "<what> file <name>".
+void add_fingerprints(const std::string& what, const fs::path& folder, Fingerprints& fingerprints) {
+  std::vector<fs::path> files;
+  for (const auto& entry : fs::directory_iterator(folder)) {
+    const fs::path name = entry.path().filename();
+    if (name.extension() == ".safetensors" || name == "config.json" || name == "adapter_config.json") {
+      files.push_back(entry.path());
+    }
   }
-  std::sort(files.begin(), files.end());
-  for (const std::string& file : files) text += file;
-  return sha256_hex(text);
+  std::ranges::sort(files);
+  for (const fs::path& file : files) {
+    fingerprints.emplace_back(concat(what, " file ", file.filename().string()), sampled_hash(file));
+  }
 }
 
 std::string data_fingerprint(const Dataset& data) {
@@ -135,6 +180,10 @@ RunInputs load_run_inputs(const Config& config, const at::Device& device, int64_
                  num_ranks,
                  device.is_cpu(),
                  static_cast<int64_t>(data.samples.size())};
+  if (config.model.adapter && config.trainable == Trainable::kLora) {
+    const AdapterConfig adapter = read_adapter(*config.model.adapter).config;
+    plan.config.lora = {adapter.r, adapter.lora_alpha, config.lora.lora_dropout, adapter.target_modules};
+  }
   std::vector<int64_t> prompt_tokens = check_samples(data, preparer, plan);
   return {config,          std::move(tokenizer), std::move(answer_tokens), std::move(preparer),
           std::move(data), std::move(eval_data), std::move(plan),          std::move(prompt_tokens)};
@@ -149,14 +198,23 @@ RunContext load_run_context(const Config& config, const at::Device& device, int6
   model->set_gradient_checkpointing(plan.gradient_checkpointing);
   FeatureCache features(config.trainable == Trainable::kLora ? config.model.vision_cache : VisionCacheSection{0, 0, {}},
                         model);
-  return {std::move(inputs), std::move(plan), device, std::move(model), std::move(features), std::move(adapter)};
+  return {std::move(inputs),  std::move(plan),           device, std::move(model), std::move(features),
+          std::move(adapter), model_fingerprints(config)};
 }
 
-std::vector<std::pair<std::string, std::string>> fingerprints(const RunContext& context) {
-  return {{"code version", concat(kVersion, " ", kGitRevision)},
-          {"config", sha256_hex(canonical_config(context.config))},
-          {"data listing", data_fingerprint(context.data)},
-          {"model", model_fingerprint(context.config.model.path)}};
+Fingerprints model_fingerprints(const Config& config) {
+  Fingerprints result;
+  add_fingerprints("model", config.model.path, result);
+  if (config.model.adapter) add_fingerprints("model.adapter", *config.model.adapter, result);
+  return result;
+}
+
+Fingerprints fingerprints(const RunContext& context) {
+  Fingerprints result = {{"code version", concat(kVersion, " ", kGitRevision)},
+                         {"config", sha256_hex(canonical_config(context.config))},
+                         {"data listing", data_fingerprint(context.data)}};
+  result.insert(result.end(), context.model_files.begin(), context.model_files.end());
+  return result;
 }
 
 }  // namespace lriad

@@ -59,6 +59,24 @@ void compare_configs(const std::string& before, const std::string& now, const fs
   }
 }
 
+std::string model_text(const RunContext& context) {
+  std::string text;
+  for (const auto& [name, hash] : context.model_files) text += concat(name, ' ', hash, '\n');
+  return text;
+}
+
+/// Throws Error naming the file if the run was made with another model. Checkpoints of older versions do not say.
+void check_model(const TrainerState& trainer, const RunContext& context, const fs::path& checkpoint) {
+  const auto saved = trainer.extra.find("model");
+  if (saved == trainer.extra.end() || saved->second == model_text(context)) return;
+  for (const auto& [name, hash] : context.model_files) {
+    if (saved->second.find(concat(name, ' ', hash, '\n')) != std::string::npos) continue;
+    fail("train", checkpoint.string(), " was trained on another model: ", name, " has changed since; set model.path ",
+         "back, or choose another output_dir");
+  }
+  fail("train", checkpoint.string(), " was trained on a model with more files than ", context.config.model.path);
+}
+
 std::map<std::string, at::Tensor> saved_weights(const RunState& run, const fs::path& checkpoint) {
   if (run.context.config.trainable == Trainable::kLora) return read_adapter(checkpoint).tensors;
   const ModelFiles files(checkpoint);
@@ -94,6 +112,7 @@ void save_run(RunState& run, const fs::path& run_dir) {
   run.trainer.seed = config.seed;
   run.trainer.extra["guard"] = run.guard.save();
   run.trainer.extra["config"] = canonical_config(config);
+  run.trainer.extra["model"] = model_text(run.context);
   run.trainer.extra["stage"] = config.stage == Stage::kGrpo ? "grpo" : "sft";
   contents.trainer = run.trainer;
   contents.write_weights = [&run](const fs::path& folder) { write_weights_of(run, folder); };
@@ -118,6 +137,7 @@ void restore_run(RunState& run, const fs::path& checkpoint) {
     fail("train", checkpoint.string(), " was made with seed ", trainer.seed, ", the config says ", config.seed,
          "; set seed back, or choose another output_dir");
   }
+  check_model(trainer, run.context, checkpoint);
   compare_configs(text("config"), canonical_config(config), checkpoint);
   const std::map<std::string, at::Tensor> state = read_state(checkpoint);
   run.parameters.load_values(saved_weights(run, checkpoint));

@@ -120,5 +120,29 @@ TEST(CompletionWeights, AreTheFourNormalisersOfTheWholeStep) {
   EXPECT_EQ(completion_weights(lengths, LossType::kDrGrpo, 3, 5, 10), (Weights{1.0 / 30, 1.0 / 30, 0}));
 }
 
+TEST(GrpoLoss, TokensWithoutWeightCannotPoisonSumsOrGradients) {
+  for (const PolicyLoss policy_loss : {PolicyLoss::kLogp, PolicyLoss::kRatio}) {
+    GrpoSection section;
+    section.policy_loss = policy_loss;
+    LossInputs in = inputs();
+    in.weight_M = in.weight_M.clone();
+    in.weight_M[1] = 0;
+    const LossSums expected = grpo_loss(in, section);
+    const at::Tensor expected_gradient = grpo_logprob_gradient(in, in.logp_M, 0, section);
+    for (const double bad : {INFINITY, -INFINITY, static_cast<double>(NAN)}) {
+      LossInputs poisoned = in;
+      for (at::Tensor* values : {&poisoned.logp_M, &poisoned.old_M, &poisoned.reference_M}) {
+        if (!values->defined()) continue;
+        *values = values->detach().clone();
+        (*values)[1] = bad;
+      }
+      const LossSums sums = grpo_loss(poisoned, section);
+      EXPECT_EQ(sums.loss.item<double>(), expected.loss.item<double>());
+      EXPECT_EQ(sums.kl.item<double>(), expected.kl.item<double>());
+      EXPECT_TRUE(grpo_logprob_gradient(poisoned, poisoned.logp_M, 0, section).equal(expected_gradient));
+    }
+  }
+}
+
 }  // namespace
 }  // namespace lriad

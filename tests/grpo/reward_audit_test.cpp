@@ -19,7 +19,8 @@ RewardAudit audit_of(const std::vector<std::string>& sets, double defect_factor 
   input.use = ConfigUse::kRewards;
   input.sets = sets;
   const Config config = load_config(input).config;
-  return audit_rewards({config.reward, config.grpo, config.rollout.num_generations, defect_factor});
+  return audit_rewards({config.reward, config.grpo, config.rollout.num_generations,
+                        config.rollout.max_completion_length, defect_factor});
 }
 
 const AuditClaim& claim(const RewardAudit& audit, const std::string& text) {
@@ -122,8 +123,8 @@ TEST(RewardAudit, PenaltyNeedsAFormatRewardToKeepTheOrder) {
 
 TEST(RewardAudit, FindsAWeightThatPaysIllFormedAnswers) {
   AuditSettings settings;
-  settings.reward.value("answer") = AnswerReward::kAccuracy;
-  settings.reward.value("format") _weight = -2;
+  settings.reward.answer = AnswerReward::kAccuracy;
+  settings.reward.format_weight = -2;
   const RewardAudit audit = audit_rewards(settings);
   EXPECT_FALSE(claim(audit, kUnpaid).holds);
   EXPECT_THAT(claim(audit, kUnpaid).counter_example,

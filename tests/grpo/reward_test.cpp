@@ -207,5 +207,18 @@ TEST(Advantages, EqualRewardsGiveZeroAndScalesDiffer) {
   EXPECT_EQ(group_advantages(rewards, grpo)[0][1], 0.5);
 }
 
+/// Lengths 40, 48, 56, 64 with a limit of 64 and a cache of 16: TRL 1.16's get_soft_overlong_punishment(64, 16).
+TEST(Reward, ThePenaltyForLongCompletionsGrowsOverTheCache) {
+  RewardSection section;
+  section.answer_weight = section.format_weight = 0;
+  section.soft_overlong_weight = 2;
+  section.soft_overlong_cache = 16;
+  std::vector<RewardInput> group;
+  for (const int64_t length : {40, 48, 56, 64}) group.push_back({Verdict::kDefect, {}, {}, length});
+  EXPECT_EQ(totals(score_group(section, group, {true, 1, 64})), (std::vector<double>{0, 0, -1, -2}));
+  section.soft_overlong_weight = 0;
+  EXPECT_EQ(score_group(section, group, {true, 1, 64})[3].value("soft_overlong"), 0) << "not computed at weight 0";
+}
+
 }  // namespace
 }  // namespace lriad

@@ -41,6 +41,9 @@ struct Evaluation {
   std::vector<std::string> skipped;     ///< `image` of samples whose image was bad (bad_image: skip)
 };
 
+/// How many prompts of `prompt_tokens` tokens evaluate() asks about at once.
+int64_t prompts_at_once(int64_t batch_size, int64_t prompt_tokens, int64_t max_new_tokens);
+
 /// Called with each prediction as soon as it is there, in order.
 using PredictionSink = std::function<void(const Prediction&)>;
 

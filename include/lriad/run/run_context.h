@@ -34,6 +34,12 @@ struct RunInputs {
 /// Reads data, tokenizer and processor settings, checks every prompt and target, and notes what a memory plan needs.
 RunInputs load_run_inputs(const Config& config, const at::Device& device, int64_t num_ranks);
 
+/// What something is, by name: hashes and versions that can be compared.
+using Fingerprints = std::vector<std::pair<std::string, std::string>>;
+
+/// Hashes of the files of the model and of model.adapter: of their headers and of blocks spread over the weights.
+Fingerprints model_fingerprints(const Config& config);
+
 /// What a run works with.
 struct RunContext : RunInputs {
   MemoryPlan memory;
@@ -41,12 +47,13 @@ struct RunContext : RunInputs {
   Qwen2Vl model;          ///< with its adapter unless everything is trained
   FeatureCache features;  ///< for a frozen tower
   AdapterConfig adapter;
+  Fingerprints model_files;
 };
 
 /// The inputs, and the model, which takes longest.
 RunContext load_run_context(const Config& config, const at::Device& device, int64_t num_ranks);
 
 /// What all ranks must have in common: code version, config, data listing, model.
-std::vector<std::pair<std::string, std::string>> fingerprints(const RunContext& context);
+Fingerprints fingerprints(const RunContext& context);
 
 }  // namespace lriad
