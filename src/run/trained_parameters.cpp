@@ -93,7 +93,7 @@ void FlatParameters::load_values(const std::map<std::string, at::Tensor>& tensor
       problems += concat("\n  ", range.name, " is missing");
     } else if (found->second.sizes() != at::IntArrayRef(range.shape)) {
       problems +=
-          concat("\n  ", range.name, " has shape ", concat(found->second.sizes()), ", expected ", concat(range.shape));
+          concat("\n  ", range.name, " has shape ", found->second.sizes(), ", expected ", at::IntArrayRef(range.shape));
     }
   }
   if (!problems.empty()) fail("run", "the saved weights do not fit this model:", problems);

@@ -129,7 +129,7 @@ TEST(GrpoLoss, TokensWithoutWeightCannotPoisonSumsOrGradients) {
     in.weight_M[1] = 0;
     const LossSums expected = grpo_loss(in, section);
     const at::Tensor expected_gradient = grpo_logprob_gradient(in, in.logp_M, 0, section);
-    for (const double bad : {INFINITY, -INFINITY, static_cast<double>(NAN)}) {
+    for (const double bad : std::initializer_list<double>{INFINITY, -INFINITY, NAN}) {
       LossInputs poisoned = in;
       for (at::Tensor* values : {&poisoned.logp_M, &poisoned.old_M, &poisoned.reference_M}) {
         if (!values->defined()) continue;
