@@ -160,7 +160,7 @@ TEST(ConfigProblems, RefusesTextThatIsNoConfig) {
   EXPECT_THAT(files.problems("output_dir: \"a\\0b\"\n"), HasSubstr("the text holds a NUL character"));
   EXPECT_THAT(files.problems("seed: 1\n---\nseed: 2\n"), HasSubstr("more than one document"));
   EXPECT_THAT(files.problems("seed: !!int 1\n"), HasSubstr("the tag tag:yaml.org,2002:int is not supported"));
-  EXPECT_THAT(files.problems("data: &d {objects: *d}\n"), HasSubstr("an alias stands inside its own reference"));
+  EXPECT_THAT(files.problems("data: &d {objects: *d}\n"), HasSubstr("an alias stands inside its own anchor"));
   const std::string deep = "seed: " + std::string(20000, '[') + std::string(20000, ']');
   EXPECT_EQ(files.problems(deep), "[config] a.yaml:1: nested deeper than 16, which no key needs");
   EXPECT_THAT(files.problems(std::string((1 << 20) + 1, '#')), HasSubstr("bytes, more than the 1048576 that are read"));
