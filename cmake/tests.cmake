@@ -38,6 +38,8 @@ gtest_discover_tests(app_test DISCOVERY_TIMEOUT 120 PROPERTIES TIMEOUT 300)
 add_test(NAME RealRunQuick COMMAND "${CMAKE_COMMAND}" -E env QUICK=1 "BIN_DIR=${CMAKE_BINARY_DIR}/bin"
   "${CMAKE_SOURCE_DIR}/scripts/real_run.sh")
 set_tests_properties(RealRunQuick PROPERTIES SKIP_RETURN_CODE 77 TIMEOUT 300)
+add_test(NAME NeededLibraries COMMAND "${CMAKE_COMMAND}" -E env "BIN_DIR=${CMAKE_BINARY_DIR}/bin"
+  "${CMAKE_SOURCE_DIR}/tests/dist/needed_libraries.sh")
 add_test(NAME Torchrun COMMAND "${CMAKE_COMMAND}" -E env "BIN_DIR=${CMAKE_BINARY_DIR}/bin"
   "${CMAKE_SOURCE_DIR}/tests/dist/torchrun_check.sh")
 set_tests_properties(Torchrun PROPERTIES SKIP_RETURN_CODE 77 TIMEOUT 600)

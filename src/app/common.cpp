@@ -18,6 +18,7 @@
 #include "common_command_line.h"
 #include "lriad/core/error.h"
 #include "lriad/core/log.h"
+#include "lriad/dist/gpus.h"
 #include "lriad/version.h"
 
 namespace lriad {
@@ -26,10 +27,19 @@ namespace {
 constexpr int kDone = 0;
 constexpr const char* kCommonGroup = "Common";
 
+std::string gpu_text() {
+  const GpuDriver driver = ask_gpu_driver();
+  if (!driver.present) return "\nNVIDIA driver none";
+  std::string text =
+      concat("\nNVIDIA driver for CUDA ", driver.cuda_version / 1000, '.', driver.cuda_version % 1000 / 10);
+  for (std::size_t k = 0; k < driver.cards.size(); ++k) text += concat("\nGPU ", k, ' ', driver.cards[k]);
+  return driver.problem.empty() ? text : concat(text, "\nno GPU: ", driver.problem);
+}
+
 std::string version_text(const std::string& program) {
   const std::string revision = *kGitRevision == '\0' ? "" : concat(" (git ", kGitRevision, ")");
   return concat(program, " ", kVersion, revision, "\nlibtorch ", kTorchVersion, "\nCUDA ", kCudaVersion, "\nNCCL ",
-                kNcclVersion, "\nbuild type ", kBuildType);
+                kNcclVersion, "\nbuild type ", kBuildType, gpu_text());
 }
 
 /// A file opened later must not take the number of a stream that the caller has closed, or log lines end up in it; and
@@ -64,7 +74,7 @@ bool is_out_of_memory(const c10::Error& error) {
   if (dynamic_cast<const c10::OutOfMemoryError*>(&error) != nullptr) return true;
   const std::string text = error.what_without_backtrace();
   return text.find("out of memory") != std::string::npos || text.find("not enough memory") != std::string::npos ||
-         text.find("can't allocate memory") != std::string::npos;
+         text.find("can't allocate memory") != std::string::npos || text.find("ALLOC_FAILED") != std::string::npos;
 }
 
 int complain_of_memory(const std::string& what) {

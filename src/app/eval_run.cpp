@@ -13,6 +13,7 @@
 #include "lriad/core/error.h"
 #include "lriad/core/log.h"
 #include "lriad/data/prepare.h"
+#include "lriad/dist/gpus.h"
 #include "lriad/dist/launcher.h"
 #include "lriad/eval/evaluator.h"
 #include "lriad/eval/import.h"
@@ -76,6 +77,7 @@ class ModelEvaluation {
         settings_(answer_settings(line, config, device_)) {
     check_folder("--model", config.model.path);
     if (config.model.adapter) check_folder("--adapter", *config.model.adapter);
+    use_device(device_);
     dataset_ = read_eval_data(line, config);
   }
 

@@ -6,6 +6,7 @@
 #include "lriad/config/load_config.h"
 #include "lriad/core/error.h"
 #include "lriad/core/log.h"
+#include "lriad/dist/gpus.h"
 #include "lriad/dist/launcher.h"
 #include "lriad/health/replay.h"
 #include "lriad/run/checkpoint.h"
@@ -77,6 +78,7 @@ LoadedConfig read_config(const TrainCommandLine& line) {
 
 int train(const LoadedConfig& loaded, const TrainCommandLine& line, const World& world, const at::Device& device) {
   set_log_rank(world.rank);
+  use_device(device);
   try {
     const auto communicator = make_communicator(world, device, loaded.config.distributed.timeout_s);
     return Trainer(loaded, {line.resume, line.dry_run}, *communicator, device).run();
@@ -96,6 +98,7 @@ int replay(const LoadedConfig& loaded, const TrainCommandLine& line) {
   std::optional<std::filesystem::path> checkpoint;
   if (line.resume != "auto" && line.resume != "never") checkpoint = find_checkpoint({}, line.resume);
   const at::Device device = choose_devices(loaded.config.distributed.devices).front();
+  use_device(device);
   return replay_batch(loaded, line.replay, checkpoint, device);
 }
 
@@ -107,10 +110,11 @@ int run(TrainCommandLine line, const std::vector<std::string>& arguments) {
   }
   const Config& config = loaded.config;
   if (!line.replay.empty()) return replay(loaded, line);
+  const std::string& devices = config.distributed.devices;
   const std::optional<World> world = world_from_environment();
+  if (line.plan && world) return print_plan(loaded, device_of_rank(devices, *world), world->size);
   if (world) line.resume = resume_of(line.resume, *world, config.output_dir);
   check_run_folder(config.output_dir, line.resume);
-  const std::string& devices = config.distributed.devices;
   if (world) return train(loaded, line, *world, device_of_rank(devices, *world));
   const std::vector<at::Device> chosen = choose_devices(devices);
   if (line.plan) return print_plan(loaded, chosen.front(), static_cast<int64_t>(chosen.size()));

@@ -1,5 +1,6 @@
 #include "lriad/dist/communicator.h"
 
+#include <algorithm>
 #include <map>
 
 #include "communicator_host.h"
@@ -58,6 +59,13 @@ std::unique_ptr<Communicator> make_communicator(const World& world, const at::De
   if (!(timeout_s > 0)) fail("dist", "distributed.timeout_s is ", timeout_s, ", expected more than 0");
   if (world.size == 1) return std::make_unique<SingleCommunicator>();
   auto host = std::make_unique<HostCommunicator>(world, timeout_s);
+  const std::vector<std::string> kinds = host->gather(device.is_cuda() ? "a GPU" : "the CPU", "kinds of devices");
+  const auto other = std::ranges::find_if(kinds, [&](const auto& kind) { return kind != kinds.front(); });
+  if (other != kinds.end()) {
+    wait_before_leaving(*host);
+    fail("dist", "rank ", other - kinds.begin(), " has ", *other, ", rank 0 has ", kinds.front(),
+         "; all ranks of a run need a GPU each, or the CPU: see distributed.devices and nvidia-smi on each machine");
+  }
   if (device.is_cuda()) return make_nccl_communicator(std::move(host), device);
   return host;
 }

@@ -1,14 +1,18 @@
 #include <c10/cuda/CUDAException.h>
 #include <c10/cuda/CUDAGuard.h>
 #include <c10/cuda/CUDAStream.h>
+#include <cuda_runtime_api.h>
 #include <nccl.h>
 
+#include <algorithm>
+#include <array>
 #include <chrono>
 #include <cstring>
 #include <thread>
 
 #include "communicator_host.h"
 #include "lriad/core/error.h"
+#include "lriad/core/host_name.h"
 
 namespace lriad {
 namespace {
@@ -26,6 +30,7 @@ class NcclCommunicator : public Communicator {
   NcclCommunicator(std::unique_ptr<HostCommunicator> host, const at::Device& device)
       : host_(std::move(host)), device_(device) {
     const c10::cuda::CUDAGuard guard(device_);
+    require_own_gpus();
     ncclUniqueId id;
     if (host_->is_main()) require(ncclGetUniqueId(&id), "set-up");
     const std::string own(host_->is_main() ? std::string(id.internal, sizeof id.internal) : std::string());
@@ -78,6 +83,20 @@ class NcclCommunicator : public Communicator {
   }
 
  private:
+  /// Two ranks on one GPU would fail inside NCCL, without saying which.
+  void require_own_gpus() {
+    std::array<char, 64> bus{};
+    cudaDeviceGetPCIBusId(bus.data(), static_cast<int>(bus.size()), device_.index());
+    const std::vector<std::string> gpus = host_->gather(concat(host_name(), ", GPU ", bus.data()), "GPUs");
+    for (std::size_t rank = 1; rank < gpus.size(); ++rank) {
+      const auto before = std::find(gpus.begin(), gpus.begin() + static_cast<std::ptrdiff_t>(rank), gpus[rank]);
+      if (before == gpus.begin() + static_cast<std::ptrdiff_t>(rank)) continue;
+      wait_before_leaving(*host_);
+      fail("dist", "ranks ", before - gpus.begin(), " and ", rank, " use the same GPU (", gpus[rank],
+           "); start at most one process per GPU");
+    }
+  }
+
   /// All ranks are here, for the same call on the same amount of data.
   void enter(const at::Tensor& flat, const std::string& what) {
     if (!flat.is_contiguous() || flat.device() != device_)

@@ -1,18 +1,16 @@
-#include <torch/cuda.h>
-
 #include <algorithm>
 #include <charconv>
 #include <set>
 
 #include "lriad/core/error.h"
+#include "lriad/core/log.h"
+#include "lriad/dist/gpus.h"
 #include "lriad/dist/launcher.h"
 
 namespace lriad {
 namespace {
 
 constexpr int64_t kMaxProcesses = 256;
-
-int64_t num_gpus() { return static_cast<int64_t>(torch::cuda::device_count()); }
 
 [[noreturn]] void refuse(const std::string& devices) {
   fail("dist", "distributed.devices is '", devices,
@@ -63,7 +61,13 @@ std::vector<at::Device> counted(int64_t count, const std::string& devices) {
 
 std::vector<at::Device> choose_devices(const std::string& devices) {
   if (devices == "cpu") return {at::kCPU};
-  if (devices == "auto") return counted(std::max<int64_t>(1, num_gpus()), devices);
+  if (devices == "auto") {
+    const int64_t gpus = num_gpus();
+    log_info(gpus == 0
+                 ? std::string("devices: auto takes the CPU: no NVIDIA driver, or CUDA_VISIBLE_DEVICES hides the GPUs")
+                 : concat("devices: auto takes ", gpus, gpus == 1 ? " GPU" : " GPUs"));
+    return counted(std::max<int64_t>(1, gpus), devices);
+  }
   if (devices.find(',') != std::string::npos) return listed(devices);
   return counted(parse_number(devices, devices), devices);
 }

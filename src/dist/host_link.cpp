@@ -3,6 +3,7 @@
 #include <poll.h>
 
 #include "lriad/core/error.h"
+#include "lriad/core/host_name.h"
 
 namespace lriad {
 namespace {

@@ -10,6 +10,7 @@
 #include <sstream>
 
 #include "lriad/core/error.h"
+#include "lriad/core/host_name.h"
 
 namespace lriad {
 namespace {
@@ -36,7 +37,7 @@ std::vector<std::vector<double>> gather_numbers(Communicator& communicator, cons
   std::vector<std::vector<double>> ranks;
   for (const std::string& bytes : communicator.gather(own, what)) {
     if (bytes.size() != own.size()) {
-      fail("train", "a rank sent ", bytes.size(), " bytes for ", what, ", expected ", own.size());
+      fail("dist", "a rank sent ", bytes.size(), " bytes for ", what, ", expected ", own.size());
     }
     std::memcpy(ranks.emplace_back(numbers.size()).data(), bytes.data(), bytes.size());
   }
@@ -58,11 +59,9 @@ std::vector<double> require_same(Communicator& communicator, const std::vector<d
   const auto other = std::ranges::find_if(ranks, [&](const auto& rank) { return !alike(rank, ranks.front()); });
   if (other == ranks.end()) return ranks.front();
   const auto rank = static_cast<std::size_t>(other - ranks.begin());
-  std::array<char, 256> host{};
-  if (gethostname(host.data(), host.size() - 1) != 0) host[0] = '?';
-  const std::vector<std::string> hosts = communicator.gather(host.data(), "hosts");
+  const std::vector<std::string> hosts = communicator.gather(host_name(), "hosts");
   wait_before_leaving(communicator);
-  throw LostRank(concat("[train] rank ", rank, " on ", hosts[rank], " has diverged from rank 0 at ", where, ": ", what,
+  throw LostRank(concat("[dist] rank ", rank, " on ", hosts[rank], " has diverged from rank 0 at ", where, ": ", what,
                         " are ", text_of(*other), ", on rank 0 ", text_of(ranks.front()),
                         "; is its memory or device faulty?"));
 }

@@ -12,6 +12,7 @@
 
 #include "lriad/core/error.h"
 #include "lriad/core/files.h"
+#include "lriad/core/host_name.h"
 #include "lriad/core/log.h"
 
 namespace lriad {

@@ -181,9 +181,4 @@ Descriptor connect_to(const std::string& address, int64_t port, Clock::time_poin
   }
 }
 
-std::string host_name() {
-  std::array<char, 256> name{};
-  return gethostname(name.data(), name.size() - 1) == 0 ? name.data() : "unknown host";
-}
-
 }  // namespace lriad

@@ -51,6 +51,4 @@ Descriptor accept_one(const Descriptor& listener, Clock::time_point deadline);
 /// Connects, again and again until the deadline (the listener may start later); throws Error then.
 Descriptor connect_to(const std::string& address, int64_t port, Clock::time_point deadline);
 
-std::string host_name();
-
 }  // namespace lriad

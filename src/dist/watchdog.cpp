@@ -13,6 +13,7 @@
 #include <sstream>
 
 #include "lriad/core/error.h"
+#include "lriad/core/host_name.h"
 
 namespace lriad {
 namespace {

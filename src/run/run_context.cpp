@@ -6,6 +6,8 @@
 #include <cmath>
 #include <filesystem>
 #include <fstream>
+#include <functional>
+#include <numeric>
 
 #include "lriad/config/load_config.h"
 #include "lriad/core/error.h"
@@ -14,6 +16,7 @@
 #include "lriad/core/random.h"
 #include "lriad/model/image_features.h"
 #include "lriad/model/load_model.h"
+#include "lriad/model/model_files.h"
 #include "lriad/version.h"
 
 namespace lriad {
@@ -89,6 +92,18 @@ void check_labels(const Config& config, const Dataset& data) {
   for (const Sample& sample : data.samples) {
     if (!sample.label) fail("data", sample.image, " has no label, which stage grpo needs (label: defect | normal)");
   }
+}
+
+void warn_of_a_large_model_on_the_cpu(const PlanInput& plan, const at::Device& device) {
+  constexpr int64_t kLarge = 1'500'000'000;
+  int64_t parameters = 0;
+  for (const auto& [name, shape] : expected_tensors(plan.model)) {
+    parameters += std::accumulate(shape.begin(), shape.end(), int64_t{1}, std::multiplies<>());
+  }
+  if (!device.is_cpu() || parameters < kLarge) return;
+  log_warning(concat("[run] a model of ", static_cast<double>(parameters) / 1e9,
+                     " billion weights is about to train on the CPU, ",
+                     "which takes hours a step; is distributed.devices right?"));
 }
 
 /// Every prompt and target must be usable; the longest prompt and the largest image are noted for the plan. An image
@@ -192,6 +207,7 @@ RunInputs load_run_inputs(const Config& config, const at::Device& device, int64_
 RunContext load_run_context(const Config& config, const at::Device& device, int64_t num_ranks) {
   RunInputs inputs = load_run_inputs(config, device, num_ranks);
   MemoryPlan plan = plan_memory(inputs.plan);
+  warn_of_a_large_model_on_the_cpu(inputs.plan, device);
   Qwen2Vl model = load_model(config.model.path, scalar_type(config.model.dtype), device);
   AdapterConfig adapter;
   if (config.trainable == Trainable::kLora) adapter = give_adapter(model, config);

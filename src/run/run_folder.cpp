@@ -16,6 +16,7 @@
 #include "core/json.h"
 #include "lriad/core/error.h"
 #include "lriad/core/files.h"
+#include "lriad/core/host_name.h"
 #include "lriad/core/log.h"
 #include "lriad/run/checkpoint.h"
 #include "lriad/run/tensorboard.h"
@@ -27,11 +28,7 @@ namespace fs = std::filesystem;
 
 constexpr uint64_t kMaxEventBytes = 1ull << 34;
 
-std::string owner_text() {
-  std::array<char, 256> host{};
-  if (gethostname(host.data(), host.size() - 1) != 0) host[0] = '?';
-  return concat("process ", getpid(), " on ", host.data());
-}
+std::string owner_text() { return concat("process ", getpid(), " on ", host_name()); }
 
 /// The step of a line of ours, which opens with it; null if it is no such line.
 std::optional<int64_t> step_of(const std::string& line) {

@@ -10,6 +10,7 @@
 #include <cstring>
 
 #include "lriad/core/error.h"
+#include "lriad/core/host_name.h"
 
 namespace lriad {
 namespace {
@@ -91,12 +92,10 @@ int64_t step_of(std::string_view event) {
 }
 
 std::filesystem::path new_event_path(const std::filesystem::path& run_dir) {
-  std::array<char, 256> host{};
-  if (gethostname(host.data(), host.size() - 1) != 0) host = {'h', 'o', 's', 't'};
   const auto seconds =
       std::chrono::duration_cast<std::chrono::seconds>(std::chrono::system_clock::now().time_since_epoch()).count();
   for (int number = 0;; ++number) {
-    const auto path = run_dir / concat("events.out.tfevents.", seconds, '.', host.data(), '.', getpid(), '.', number);
+    const auto path = run_dir / concat("events.out.tfevents.", seconds, '.', host_name(), '.', getpid(), '.', number);
     if (!std::filesystem::exists(path)) return path;
   }
 }

@@ -71,7 +71,15 @@ Trainer::Trainer(const LoadedConfig& loaded, const TrainOptions& options, Commun
                  const at::Device& device)
     : impl_(std::make_unique<Impl>(loaded, options, communicator, device)) {}
 Trainer::~Trainer() = default;
-int Trainer::run() { return impl_->run(); }
+int Trainer::run() {
+  try {
+    return impl_->run();
+  } catch (const c10::Error&) {
+    log_error(concat("[train] rank ", impl_->communicator.rank(), ", ", impl_->position,
+                     ": the computation failed (its reason follows); checkpoints written before are intact"));
+    throw;
+  }
+}
 
 int Trainer::Impl::run() {
   if (options.dry_run) {
@@ -146,7 +154,8 @@ void Trainer::Impl::start_progress() {
 
 /// A phase of the step begins. A rank that is lost ends it here too, long before the next exchange.
 void Trainer::Impl::enter(const std::string& phase) {
-  communicator.set_position(concat("step ", present_step, ", ", phase));
+  position = concat("step ", present_step, ", ", phase);
+  communicator.set_position(position);
   communicator.check();
   progress->phase(phase);
 }

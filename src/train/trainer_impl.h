@@ -58,6 +58,7 @@ struct Trainer::Impl {
   std::optional<RunFiles> files;
   int64_t total_steps = 0;
   int64_t present_step = 0;
+  std::string position = "start";  ///< step and phase, for messages
   int64_t saved_step = -1;
 };
 
