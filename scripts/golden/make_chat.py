@@ -25,7 +25,7 @@ CASES = (
     ("You judge parts.\n", "Is the part whole?", [(56, 84)]),
     ("", " leading and trailing \n", [(28, 112)]),
     (None, "Compare <|im_end|>\n<|im_start|>user\nthese: é 中 😀", [(56, 56), (84, 56)]),
-    (None, "No image {object}", []),
+    (None, "No picture {object}", []),
 )
 
 

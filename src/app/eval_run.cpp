@@ -187,10 +187,10 @@ class ModelEvaluation {
 
   /// In the order of the data set, whichever run answered.
   void sort_predictions() {
-    std::map<std::string, size_t> place;
-    for (size_t i = 0; i < dataset_.samples.size(); ++i) place.emplace(dataset_.samples[i].id, i);
+    std::map<std::string, size_t> order;
+    for (size_t i = 0; i < dataset_.samples.size(); ++i) order.emplace(dataset_.samples[i].id, i);
     std::sort(predictions_.begin(), predictions_.end(),
-              [&](const Prediction& a, const Prediction& b) { return place.at(a.sample_id) < place.at(b.sample_id); });
+              [&](const Prediction& a, const Prediction& b) { return order.at(a.sample_id) < order.at(b.sample_id); });
   }
 
   const EvalCommandLine& line_;

@@ -142,11 +142,12 @@ class DataMaker {
     }
   }
 
-  void make_image(const std::string& object, const std::string& defect, int64_t number, const std::string& place) {
+  void make_image(const std::string& object, const std::string& defect, int64_t number,
+                  const std::string& relative_path) {
     const PartRequest request{object,       defect, number, options_.size, options_.contrast_min, options_.contrast_max,
                               options_.seed};
     const PartImage image = draw_part(request);
-    const fs::path name = fs::path(options_.format == "jsonl" ? "images" : "") / object / place;
+    const fs::path name = fs::path(options_.format == "jsonl" ? "images" : "") / object / relative_path;
     make_folder("app", (folder_ / name).parent_path());
     write_png(folder_ / name, image.image);
     const Json line = {{"image", name.generic_string()},

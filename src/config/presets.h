@@ -7,8 +7,8 @@
 
 namespace lriad {
 
-/// Keys and values (YAML) that a preset gives to keys that nobody set; interfaces' section 2.1. Empty for an unknown
-/// name.
+/// Keys and values (YAML) that a preset gives to keys that nobody set; configs/README.md lists them. Empty for an
+/// unknown name.
 const std::vector<std::pair<std::string, std::string>>& preset_settings(std::string_view name);
 
 /// TextRule of the key `preset`: null for a known name, else the list of names.

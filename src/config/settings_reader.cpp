@@ -72,7 +72,9 @@ void SettingsReader::take_map(const YamlNode& map, const std::string& prefix, So
 }
 
 void SettingsReader::take(const std::string& name, const YamlNode::Pointer& node, int64_t line, Source& source) {
-  const auto at = [&](const std::string& place) { return source.is_file ? concat(place, ":", line) : place; };
+  const auto at = [&](const std::string& source_name) {
+    return source.is_file ? concat(source_name, ":", line) : source_name;
+  };
   const auto key = by_name_.find(name);
   if (key == by_name_.end() && !sections_.contains(name)) return add_unknown(at(source.where), name);
   const auto [first, is_new] = source.lines.emplace(name, line);

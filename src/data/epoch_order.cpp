@@ -89,7 +89,7 @@ std::vector<int64_t> epoch_order(const Dataset& dataset, SamplerKind sampler, ui
   const CounterRandom random(seed, RandomUse::kBalance);
   std::vector<Group> groups =
       sampler == SamplerKind::kClassBalanced ? class_groups(dataset, random) : object_groups(dataset, random);
-  // Stream 0 orders the groups within each round: place i of the endless sequence lies in round i / groups.
+  // Stream 0 orders the groups within each round: element i of the endless sequence lies in round i / groups.
   Walk turns(random, 0);
   for (size_t i = 0; i < groups.size(); ++i) turns.add(static_cast<int64_t>(i));
   std::vector<int64_t> order;

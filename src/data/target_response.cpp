@@ -25,10 +25,10 @@ std::string target_response(const Sample& sample, const SftSection& section, uin
     fail("data", sample.image, " has no response and sft.responses none for ", verdict_name(*sample.label),
          "; give one for stage sft");
   }
-  const auto place = static_cast<uint64_t>(index);
+  const auto counter = static_cast<uint64_t>(index);
   const uint64_t drawn = CounterRandom(seed, RandomUse::kResponse)
-                             .below(texts->second.size(), static_cast<uint32_t>(epoch), static_cast<uint32_t>(place),
-                                    static_cast<uint32_t>(place >> 32));
+                             .below(texts->second.size(), static_cast<uint32_t>(epoch), static_cast<uint32_t>(counter),
+                                    static_cast<uint32_t>(counter >> 32));
   std::string type = sample.defect_type;
   std::replace(type.begin(), type.end(), '_', ' ');
   return replaced(replaced(texts->second[drawn], "{object}", sample.object_name), "{defect_type}", type);

@@ -134,8 +134,8 @@ class RankAcceptor {
       return concat("rank ", hello.rank, " is not in 1..", world_.size - 1);
     }
     const Peer& peer = peers_[hello.rank];
-    const Descriptor& place = hello.channel == kData ? peer.data : peer.control;
-    if (place.is_open()) return concat("rank ", hello.rank, " has joined already, from ", peer.host);
+    const Descriptor& slot = hello.channel == kData ? peer.data : peer.control;
+    if (slot.is_open()) return concat("rank ", hello.rank, " has joined already, from ", peer.host);
     return {};
   }
 

@@ -52,9 +52,9 @@ at::Tensor sample_tokens(const at::Tensor& scores_NV, const at::Tensor& uniforms
   const at::Tensor cumulative = at::softmax(scores_NV.to(at::kDouble), 1).cumsum(1);
   const at::Tensor total = cumulative.slice(1, -1);
   // Below the total also after rounding, so that the first larger sum belongs to a token that can be drawn.
-  const at::Tensor place = at::minimum(uniforms_N.to(at::kDouble).unsqueeze(1) * total, total * (1 - 0x1p-52));
+  const at::Tensor target = at::minimum(uniforms_N.to(at::kDouble).unsqueeze(1) * total, total * (1 - 0x1p-52));
   // A row with a NaN gives the last id, not one past it: the health guard is to see the row.
-  return at::searchsorted(cumulative, place, /*out_int32=*/false, /*right=*/true)
+  return at::searchsorted(cumulative, target, /*out_int32=*/false, /*right=*/true)
       .squeeze(1)
       .clamp_max(scores_NV.size(1) - 1);
 }

@@ -20,8 +20,8 @@ namespace {
 /// sequences repeat their last row; what is computed there is dropped.
 struct AttentionTile {
   int64_t prefix_begin = 0, prefix_end = 0;
-  at::Tensor rows_NR;   ///< packed row at each place
-  at::Tensor valid_M;   ///< places (n R + r) that are rows of their own
+  at::Tensor rows_NR;   ///< packed row in each slot of the tile
+  at::Tensor valid_M;   ///< slots (n R + r) that are rows of their own
   at::Tensor target_M;  ///< their packed rows
 };
 
@@ -139,7 +139,7 @@ class AttentionTileMath {
     target.index_copy_(0, piece_.target_M, rows.index_select(0, piece_.valid_M).to(target.scalar_type()));
   }
 
-  /// 1 where a place is a row of its own, else 0: [1, N, R, 1, 1].
+  /// 1 where a slot holds a row of its own, else 0: [1, N, R, 1, 1].
   at::Tensor valid() const {
     return at::zeros({N_ * R_}, q_.options()).index_fill_(0, piece_.valid_M, 1).view({1, N_, R_, 1, 1});
   }

@@ -64,19 +64,19 @@ void add_adapter(Qwen2Vl& model, const Adapter& adapter, double dropout) {
   const AdapterConfig& config = adapter.config;
   model->add_lora(config.target_modules, config.r, config.scaling(), dropout);
   const at::NoGradGuard no_grad;
-  std::map<std::string, at::Tensor> places = model->lora_parameters();
+  std::map<std::string, at::Tensor> parameters = model->lora_parameters();
   for (const auto& [name, tensor] : adapter.tensors) {
-    const auto place = places.find(name);
-    if (place == places.end()) fail("model", "the model has no place for the adapter's ", name);
-    if (place->second.sizes() != tensor.sizes()) {
-      fail("model", "the adapter's ", name, " is ", tensor.sizes(), ", the model needs ", place->second.sizes(),
+    const auto parameter = parameters.find(name);
+    if (parameter == parameters.end()) fail("model", "the model does not have the adapter's ", name);
+    if (parameter->second.sizes() != tensor.sizes()) {
+      fail("model", "the adapter's ", name, " is ", tensor.sizes(), ", the model needs ", parameter->second.sizes(),
            "; was it trained on another model?");
     }
-    place->second.copy_(tensor);
-    places.erase(place);
+    parameter->second.copy_(tensor);
+    parameters.erase(parameter);
   }
-  if (!places.empty())
-    fail("model", "the adapter lacks ", places.begin()->first, " (", places.size(), " missing in all)");
+  if (!parameters.empty())
+    fail("model", "the adapter lacks ", parameters.begin()->first, " (", parameters.size(), " missing in all)");
 }
 
 }  // namespace lriad

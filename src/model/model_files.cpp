@@ -135,7 +135,7 @@ ModelFiles::ModelFiles(const fs::path& model_dir) {
 
 std::vector<std::string> ModelFiles::names() const {
   std::vector<std::string> result;
-  for (const auto& [name, place] : stored_) result.push_back(name);
+  for (const auto& [name, stored] : stored_) result.push_back(name);
   return result;
 }
 

@@ -171,13 +171,13 @@ at::Tensor SafetensorsFile::tensor(const std::string& name) const {
   const auto type = kDtypes.at(dtype_rank(entry->dtype)).type;
   if (!type) fail("model", path().string(), ": tensor ", name, " is ", entry->dtype, ", which cannot be used here");
   const auto options = at::TensorOptions().dtype(*type);
-  char* const place = map_->start + map_->data + entry->begin;
-  if (reinterpret_cast<uintptr_t>(place) % c10::elementSize(*type) == 0) {
+  char* const address = map_->start + map_->data + entry->begin;
+  if (reinterpret_cast<uintptr_t>(address) % c10::elementSize(*type) == 0) {
     return at::from_blob(
-        place, entry->shape, [map = map_](void*) {}, options);
+        address, entry->shape, [map = map_](void*) {}, options);
   }
   const at::Tensor copy = at::empty(entry->shape, options);
-  std::memcpy(copy.data_ptr(), place, entry->end - entry->begin);
+  std::memcpy(copy.data_ptr(), address, entry->end - entry->begin);
   return copy;
 }
 

@@ -18,7 +18,7 @@ constexpr int64_t kMaxAspect = 200;  // of smart_resize in image_processing_qwen
 
 using nlohmann::json;
 
-/// Value of every byte after rescaling and normalisation, per channel (qwen2vl.md 5.6).
+/// Value of every byte after rescaling and normalisation, per channel, in float32 as transformers computes it.
 std::vector<float> byte_values(const ImageSettings& settings) {
   std::vector<float> table(3 * 256);
   for (std::size_t c = 0; c < 3; ++c) {

@@ -115,7 +115,7 @@ TEST(LoadConfig, FollowsAliases) {
   EXPECT_EQ(load_config(input).config.eval_data->split, "test");
 }
 
-// Golden: print of canonical_config() when the presets were written down from interfaces' section 2.1; a change is a
+// Golden: print of canonical_config() when the presets were first written down; a change is a
 // change of published behaviour.
 TEST(Presets, GiveTheSameConfigAsEver) {
   for (const char* name : {"lriad_paper", "lriad", "visual_rft", "trl_grpo", "trl_bnpo", "trl_dr_grpo", "trl_dapo"}) {

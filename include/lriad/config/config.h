@@ -200,7 +200,7 @@ struct GuardSection {
   int64_t stop_after = 5;                    ///< tripped steps of the last 100 that stop the run
 };
 
-/// Every key a user can set, with its default: the contract of `lriad-train --config`. Plain data, checked once when
+/// Every key a user can set, with its default, as `lriad-train --config` reads it. Plain data, checked once when
 /// read. Sources: the paper's section IV for the published run, transformers, PEFT and TRL for names.
 struct Config {
   Stage stage = Stage::kGrpo;

@@ -38,7 +38,7 @@ struct LoadedConfig {
 /// values out of range, duplicate keys, keys that do not go together, values that this version cannot act on.
 LoadedConfig load_config(const ConfigInput& input);
 
-/// The config as YAML that load_config() reads back to the same values: every key in the contract's order with its
+/// The config as YAML that load_config() reads back to the same values: every key in the order of config.h with its
 /// value,
 /// `# origin; what it is, unit` beside it.
 std::string print_config(const LoadedConfig& loaded);

@@ -51,7 +51,7 @@ class Communicator {
   virtual std::vector<std::string> gather(const std::string& bytes, const std::string& what) = 0;
   virtual void barrier(const std::string& what) = 0;
   /// Says where this rank is ("step 5, rollout"); other ranks name it when they miss this one.
-  virtual void set_position(const std::string& place) = 0;
+  virtual void set_position(const std::string& position) = 0;
   /// Throws LostRank if another rank is known to be lost: for long phases without a collective. Costs a mutex.
   virtual void check() = 0;
 };

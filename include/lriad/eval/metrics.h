@@ -12,7 +12,7 @@
 
 namespace lriad {
 
-/// One line of predictions.jsonl (interfaces, section 5).
+/// One line of predictions.jsonl.
 struct Prediction {
   std::string sample_id;
   std::string image;

@@ -22,7 +22,8 @@ struct RowSpan {
 /// Causal attention of every span over its prefix (all rows) and itself (up to each row), without padding in the rows:
 /// completions of one prompt see its keys and values, which were computed once. q [T, heads, D], k and v [T, kv heads,
 /// D]; query head n uses key head n / (heads / kv heads); scale D^-0.5; result [T, heads, D]. A prefix has no prefix
-/// itself. Source: qwen2vl.md 4.1 for the attention; the sharing is exact because equal rows give equal keys.
+/// itself. Source of the attention: transformers, Qwen2VLAttention; the sharing is exact because equal rows give equal
+/// keys.
 at::Tensor packed_attention(const at::Tensor& q_THD, const at::Tensor& k_TKD, const at::Tensor& v_TKD,
                             const std::vector<RowSpan>& spans);
 

@@ -15,7 +15,7 @@
 namespace lriad {
 
 /// Rows [begin, end) of a pass whose dropout masks are drawn from `seed`. Masks depend on the seed, the layer and the
-/// place within the range alone, so a sequence meets the same masks wherever it stands in a pass, on whatever rank, and
+/// row within the range alone, so a sequence meets the same masks wherever it stands in a pass, on whatever rank, and
 /// when its activations are recomputed.
 struct DropoutRange {
   int64_t begin = 0;
@@ -29,7 +29,7 @@ struct DropoutRange {
 class LinearImpl : public torch::nn::Module {
  public:
   LinearImpl(int64_t in, int64_t out, bool bias);
-  at::Tensor forward(const at::Tensor& x) const;  ///< [..., in] -> [..., out]
+  at::Tensor forward(const at::Tensor& x) const;  ///< [rows, in] -> [rows, out]
   /// Adds a branch with A = 0 and B = 0; weights are set by name afterwards.
   void add_lora(int64_t r, double scaling, double dropout, at::ScalarType dtype);
   void enable_lora(bool on) { lora_on_ = on; }

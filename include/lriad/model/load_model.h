@@ -19,7 +19,7 @@ at::ScalarType scalar_type(Dtype dtype);
 Qwen2Vl load_model(const std::filesystem::path& model_dir, at::ScalarType dtype, const at::Device& device);
 
 /// Gives the model the adapter's branches (dropout as given, not as in its file) and values. Throws Error naming
-/// tensors that the model has no place for, that are missing, or whose shape differs.
+/// tensors that the model does not have, that are missing, or whose shape differs.
 void add_adapter(Qwen2Vl& model, const Adapter& adapter, double dropout);
 
 }  // namespace lriad

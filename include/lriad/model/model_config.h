@@ -32,7 +32,7 @@ struct TextConfig {
   std::array<int64_t, 3> mrope_section = {16, 24, 24};
 };
 
-/// Sizes of a Qwen2-VL, from config.json in the flat or nested layout (qwen2vl.md, section 1).
+/// Sizes of a Qwen2-VL, from config.json in the flat layout or, from transformers 4.52 on, with text_config.
 struct ModelConfig {
   TextConfig text;
   VisionConfig vision;

@@ -22,8 +22,9 @@ struct TensorEntry {
   uint64_t end = 0;
 };
 
-/// A safetensors file mapped into memory, checked as the reference implementation checks it (qwen2vl.md, section 10;
-/// its error names stand in the message). Tensors are views of the map: no second copy; copied only when misaligned.
+/// A safetensors file mapped into memory, checked as the reference implementation checks it (safetensors,
+/// src/tensor.rs; its error names stand in the message). Tensors are views of the map: no second copy; copied only when
+/// misaligned.
 class SafetensorsFile {
  public:
   explicit SafetensorsFile(const std::filesystem::path& path);

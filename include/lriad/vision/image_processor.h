@@ -17,7 +17,7 @@ struct Image {
   std::vector<uint8_t> rgb;
 };
 
-/// What a model folder's preprocessor_config.json says (qwen2vl.md, 5.2), limits overridden by the config's `image`.
+/// What a model folder's preprocessor_config.json says, limits overridden by the config's `image`.
 struct ImageSettings {
   int64_t patch_size = 14;
   int64_t temporal_patch_size = 2;
@@ -54,7 +54,8 @@ std::array<int64_t, 2> smart_resize(int64_t height, int64_t width, int64_t facto
 /// Bicubic resize to uint8, bit-equal to Pillow (pil) or torchvision's antialiased uint8 kernel (torchvision).
 Image resize_bicubic(const Image& image, int64_t height, int64_t width, ResizeBackend backend);
 
-/// Rescale, normalise and cut into merge-block-ordered patches (qwen2vl.md, 3.1 and 5.6).
+/// Rescale, normalise and cut into merge-block-ordered patches. Source: transformers,
+/// Qwen2VLImageProcessor._preprocess.
 Patches make_patches(const Image& resized, const ImageSettings& settings);
 
 /// decode_image, smart_resize, resize_bicubic, make_patches.
