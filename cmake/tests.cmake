@@ -15,7 +15,7 @@ foreach(name IN ITEMS core config text vision dist model data generation grpo ev
     add_executable(${name}_test ${sources})
     target_include_directories(${name}_test PRIVATE "${CMAKE_SOURCE_DIR}" tests src)
     target_compile_definitions(${name}_test PRIVATE
-      LRIAD_GOLDEN_DIR="${CMAKE_SOURCE_DIR}/tests/golden" LRIAD_SHARED="${CMAKE_SOURCE_DIR}/../shared"
+      LRIAD_GOLDEN_DIR="${CMAKE_SOURCE_DIR}/tests/golden" LRIAD_BALL_SCREW="${CMAKE_SOURCE_DIR}/../shared/data/ball_screw"
       LRIAD_BIN_DIR="${CMAKE_BINARY_DIR}/bin")
     target_link_libraries(${name}_test PRIVATE lriad_${name} GTest::gmock_main lriad_warnings)
     if(NOT name MATCHES "^(core|config|text|vision|data)$")

@@ -1,7 +1,7 @@
-"""How far transformers' bfloat16 logits lie from its float32 logits: the tiny checkpoint of the shared test data.
+"""How far transformers' bfloat16 logits lie from its float32 logits: the tiny checkpoint in tests/golden.
 
     pip install torch==2.11.0 transformers==5.23.0
-    python scripts/golden/make_bf16.py SHARED/data/tiny_qwen2vl_flat_untied tests/golden
+    python scripts/golden/make_bf16.py tests/golden/tiny_qwen2vl_flat_untied tests/golden
 
 Writes bf16_error.json: root of the mean square and mean of the absolute difference over all logits of real tokens.
 """

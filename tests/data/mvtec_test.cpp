@@ -130,8 +130,8 @@ TEST_F(Mvtec, RefusesNamesThatAreNotUtf8) {
 }
 
 TEST(BallScrew, HasThePublishedCounts) {
-  const fs::path root = fs::path(LRIAD_SHARED) / "data/ball_screw";
-  if (!fs::exists(root)) GTEST_SKIP() << "NO SHARED DATA: " << root << " is absent";
+  const fs::path root = fs::path(LRIAD_BALL_SCREW);
+  if (!fs::exists(root)) GTEST_SKIP() << "the real photographs are not at " << root;
   DataSection section;
   section.root = root.string();
   const Dataset dataset = read_dataset(section);

@@ -1,4 +1,4 @@
-// The tiny random checkpoint in ../shared/data with what the Hugging Face code computes for it, float32 on one thread.
+// The tiny random checkpoint in tests/golden with what the Hugging Face code computes for it, float32 on one thread.
 #include <ATen/ATen.h>
 #include <gtest/gtest.h>
 #include <torch/csrc/autograd/autograd.h>
@@ -15,12 +15,11 @@
 namespace lriad {
 namespace {
 
-const std::filesystem::path kFolder = std::filesystem::path(LRIAD_SHARED) / "data/tiny_qwen2vl_flat_untied";
+const std::filesystem::path kFolder = std::filesystem::path(LRIAD_GOLDEN_DIR) / "tiny_qwen2vl_flat_untied";
 
 class TinyCheckpoint : public ::testing::Test {
  protected:
   void SetUp() override {
-    if (!std::filesystem::exists(kFolder)) GTEST_SKIP() << "NO SHARED DATA: " << kFolder << " is absent";
     expected_ = std::make_unique<SafetensorsFile>(kFolder / "expected.safetensors");
     model_ = load(at::kFloat);
     for (int64_t row = 0; row < 2; ++row) {

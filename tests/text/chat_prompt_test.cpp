@@ -7,6 +7,7 @@
 
 #include "lriad/core/error.h"
 #include "lriad/core/files.h"
+#include "support/qwen2_tokenizer.h"
 #include "support/temp_folder.h"
 
 namespace lriad {
@@ -18,7 +19,10 @@ using ::testing::AllOf;
 using ::testing::HasSubstr;
 using ::testing::ThrowsMessage;
 
-const fs::path kRealTokenizer = fs::path(LRIAD_SHARED) / "data/qwen2_tokenizer";
+const fs::path& real_tokenizer() {
+  static const Qwen2TokenizerFolder folder;
+  return folder.path();
+}
 const fs::path kSentencePiece = fs::path(LRIAD_GOLDEN_DIR) / "sentencepiece";
 
 // Golden: scripts/golden/make_chat.py, transformers 5.23.0.
@@ -54,29 +58,22 @@ TEST(ChatPrompt, RefusesAnotherNumberOfImageTokensThanImages) {
   EXPECT_THAT([&] { encode_chat(tokenizer, {}, "x", none); }, ThrowsMessage<Error>(HasSubstr("image 1")));
 }
 
-class RealChat : public ::testing::Test {
- protected:
-  void SetUp() override {
-    if (!fs::exists(kRealTokenizer)) GTEST_SKIP() << "NO SHARED DATA: " << kRealTokenizer << " is absent";
-  }
-};
-
-TEST_F(RealChat, EncodesAsTheProcessorOfTransformers) {
-  const Tokenizer tokenizer = Tokenizer::load(kRealTokenizer);
+TEST(RealChat, EncodesAsTheProcessorOfTransformers) {
+  const Tokenizer tokenizer = Tokenizer::load(real_tokenizer());
   for (const json& row : golden()) {
     const auto tokens = row["image_tokens"].get<std::vector<int64_t>>();
     EXPECT_EQ(encode_chat(tokenizer, system_of(row), row["text"].get<std::string>(), tokens), ids_of(row));
   }
 }
 
-TEST_F(RealChat, PassesThePublishedTemplate) {
-  EXPECT_NO_THROW(check_chat_template(kRealTokenizer));
-  const json published = json::parse(read_file("test", kRealTokenizer / "chat_template.json"));
+TEST(RealChat, PassesThePublishedTemplate) {
+  EXPECT_NO_THROW(check_chat_template(real_tokenizer()));
+  const json published = json::parse(read_file("test", real_tokenizer() / "chat_template.json"));
   EXPECT_EQ(chat_template(), published["chat_template"].get<std::string>());
 }
 
-TEST_F(RealChat, FindsTheLetterOfAnAnswer) {
-  const Tokenizer tokenizer = Tokenizer::load(kRealTokenizer);
+TEST(RealChat, FindsTheLetterOfAnAnswer) {
+  const Tokenizer tokenizer = Tokenizer::load(real_tokenizer());
   const AnswerTokens answer_tokens = find_answer_tokens(tokenizer);
   EXPECT_EQ(answer_tokens.before, "<answer");
   EXPECT_EQ(tokenizer.token_bytes(answer_tokens.a), ">A");

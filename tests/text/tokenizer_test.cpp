@@ -7,6 +7,7 @@
 
 #include "lriad/core/error.h"
 #include "lriad/core/files.h"
+#include "support/qwen2_tokenizer.h"
 #include "support/temp_folder.h"
 
 namespace lriad {
@@ -16,7 +17,10 @@ namespace fs = std::filesystem;
 using ::testing::HasSubstr;
 using ::testing::ThrowsMessage;
 
-const fs::path kRealTokenizer = fs::path(LRIAD_SHARED) / "data/qwen2_tokenizer";
+const fs::path& real_tokenizer() {
+  static const Qwen2TokenizerFolder folder;
+  return folder.path();
+}
 
 int64_t checksum(const std::vector<int64_t>& ids) {
   int64_t sum = 0;
@@ -28,7 +32,6 @@ int64_t checksum(const std::vector<int64_t>& ids) {
 class RealTokenizer : public ::testing::Test {
  protected:
   void SetUp() override {
-    if (!fs::exists(kRealTokenizer)) GTEST_SKIP() << "NO SHARED DATA: " << kRealTokenizer << " is absent";
     golden_ = nlohmann::json::parse(read_file("test", fs::path(LRIAD_GOLDEN_DIR) / "tokenizer.json"));
   }
 
@@ -51,19 +54,19 @@ class RealTokenizer : public ::testing::Test {
 };
 
 TEST_F(RealTokenizer, EncodesTenThousandStringsAsTheTokenizersLibrary) {
-  expect_golden(Tokenizer::load(kRealTokenizer));
+  expect_golden(Tokenizer::load(real_tokenizer()));
 }
 
 TEST_F(RealTokenizer, EncodesTheSameFromVocabAndMerges) {
   const TempFolder folder;
   for (const char* name : {"vocab.json", "merges.txt", "tokenizer_config.json"}) {
-    fs::copy_file(kRealTokenizer / name, folder.path() / name);
+    fs::copy_file(real_tokenizer() / name, folder.path() / name);
   }
   expect_golden(Tokenizer::load(folder.path()));
 }
 
 TEST_F(RealTokenizer, DecodesAlsoWhenACharacterIsCut) {
-  const Tokenizer tokenizer = Tokenizer::load(kRealTokenizer);
+  const Tokenizer tokenizer = Tokenizer::load(real_tokenizer());
   for (std::size_t i = 0; i < golden_["ids"].size(); ++i) {
     auto ids = golden_["ids"][i].get<std::vector<int64_t>>();
     ids.erase(ids.begin());
@@ -76,7 +79,7 @@ TEST_F(RealTokenizer, DecodesAlsoWhenACharacterIsCut) {
 }
 
 TEST_F(RealTokenizer, KnowsItsSpecialTokens) {
-  const Tokenizer tokenizer = Tokenizer::load(kRealTokenizer);
+  const Tokenizer tokenizer = Tokenizer::load(real_tokenizer());
   EXPECT_EQ(tokenizer.token_id("<|im_end|>"), 151645);
   EXPECT_TRUE(tokenizer.is_special(151655));
   EXPECT_EQ(tokenizer.encode("<|im_end|>"), (std::vector<int64_t>{151645}));
