@@ -26,12 +26,26 @@ def folder_of(path, root):
     return parts[2] if parts[0] == "include" else parts[1]
 
 
+def folder_included(name, path, root):
+    """The folder of ours that an include leads to: lriad/X/..., a private X/... or a relative path; None for others."""
+    match = re.match(r"lriad/(\w+)/", name)
+    if match:
+        return match[1]
+    for base in (path.parent, root / "src"):
+        target = (base / name).resolve()
+        if target.is_file() and target.is_relative_to(root / "src"):
+            return folder_of(target, root)
+    return None
+
+
 def problems_of(path, root):
     folder, header = folder_of(path, root), "include" in path.relative_to(root).parts[:1]
     for name in INCLUDE.findall(path.read_text()):
-        match = re.match(r"lriad/(\w+)/", name)
-        if match and match[1] != folder and RANK[match[1]] >= RANK[folder]:
+        other = folder_included(name, path, root)
+        if other and other != folder and RANK[other] >= RANK[folder]:
             yield f"{path.relative_to(root)}: {folder} must not include {name}"
+        if header and other and not name.startswith("lriad/"):
+            yield f"{path.relative_to(root)}: a public header must not include the private {name}"
         for door, allowed in DOORS.items():
             if re.match(door, name) and (folder not in allowed or header):
                 yield f"{path.relative_to(root)}: {name} may be included by sources in {', '.join(sorted(allowed))} only"

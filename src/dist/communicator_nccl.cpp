@@ -86,7 +86,9 @@ class NcclCommunicator : public Communicator {
   /// Two ranks on one GPU would fail inside NCCL, without saying which.
   void require_own_gpus() {
     std::array<char, 64> bus{};
-    cudaDeviceGetPCIBusId(bus.data(), static_cast<int>(bus.size()), device_.index());
+    const cudaError_t result = cudaDeviceGetPCIBusId(bus.data(), static_cast<int>(bus.size()), device_.index());
+    if (result != cudaSuccess)
+      fail("dist", "GPU ", device_.index(), " does not tell its bus: ", cudaGetErrorString(result));
     const std::vector<std::string> gpus = host_->gather(concat(host_name(), ", GPU ", bus.data()), "GPUs");
     for (std::size_t rank = 1; rank < gpus.size(); ++rank) {
       const auto before = std::find(gpus.begin(), gpus.begin() + static_cast<std::ptrdiff_t>(rank), gpus[rank]);

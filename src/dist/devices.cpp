@@ -73,8 +73,9 @@ std::vector<at::Device> choose_devices(const std::string& devices) {
 }
 
 at::Device device_of_rank(const std::string& devices, const World& world) {
-  if (devices == "cpu" || num_gpus() == 0) return at::kCPU;
   const bool is_list = devices.find(',') != std::string::npos;
+  // A list asks for GPUs: without them it is refused, not computed on the CPU.
+  if (devices == "cpu" || (num_gpus() == 0 && !is_list)) return at::kCPU;
   const std::vector<at::Device> chosen = is_list ? listed(devices) : counted(num_gpus(), "auto");
   // Slurm can show each task its own GPU only.
   if (chosen.size() == 1) return chosen.front();

@@ -1,6 +1,5 @@
 #include "lriad/dist/gpus.h"
 
-#include <ATen/Context.h>
 #include <ATen/core/dispatch/Dispatcher.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -59,7 +58,6 @@ TEST_F(Gpus, TheCudaHalfOfLibtorchIsFoundAndRegistersItsOperators) {
   EXPECT_FALSE(multiply.hasKernelForDispatchKey(c10::DispatchKey::CUDA));
   load_cuda_half();
   EXPECT_TRUE(multiply.hasKernelForDispatchKey(c10::DispatchKey::CUDA));
-  EXPECT_TRUE(at::globalContext().hasCUDA() || num_gpus() == 0);
   load_cuda_half();  // again: nothing happens
 }
 

@@ -174,6 +174,7 @@ TEST_F(Devices, RefuseNonsenseAndGpusThatAreNotThere) {
     EXPECT_THAT(refusal(text), HasSubstr(std::string("distributed.devices is '") + text)) << text;
   }
   EXPECT_THAT(refusal("0,1"), HasSubstr("GPU 0 is not there, 0 GPU(s) visible"));
+  EXPECT_THROW(device_of_rank("0,1", World{}), Error) << "nor may a rank of torchrun or Slurm take the CPU instead";
 }
 
 }  // namespace
