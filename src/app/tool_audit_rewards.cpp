@@ -54,7 +54,7 @@ std::string fixed(double value) {
 
 const char* reading(const AuditRow& row, bool is_defect) {
   if (row.verdict == Verdict::kInvalid) return "invalid";
-  return row.verdict == (is_defect ? Verdict::kDefect : Verdict::kNormal) ? "right" : "wrong";
+  return is_right(row.verdict, is_defect) ? "right" : "wrong";
 }
 
 void print_rows(const RewardAudit& audit) {

@@ -16,7 +16,7 @@ extern const char* const kReportScript;  ///< JavaScript of the gallery's filter
 /// replaced.
 std::string html_escape(std::string_view text);
 
-/// Path with forward slashes as a URL path: everything but answer_tokens, digits and -._~/ percent-encoded.
+/// Path with forward slashes as a URL path: everything but letters, digits and -._~/ percent-encoded.
 std::string url_path(std::string_view path);
 
 /// How an answer turned out.

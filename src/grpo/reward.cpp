@@ -11,17 +11,13 @@ namespace {
 
 constexpr std::size_t kRecallWindow = 256;
 
-bool right(const RewardInput& input, bool is_defect) {
-  return input.verdict == (is_defect ? Verdict::kDefect : Verdict::kNormal);
-}
-
 /// A well-formed answer whose letter was hidden counts in the mean as if it were sure: left out, a right one could gain
 /// by hiding, as the mean of the others is lower and weighs more.
 std::optional<double> group_p(FocalP kind, const std::vector<RewardInput>& group, bool is_defect) {
   double sum = 0;
   int64_t count = 0;
   for (const RewardInput& input : group) {
-    const double rate = right(input, is_defect) ? 1 : 0;
+    const double rate = is_right(input.verdict, is_defect) ? 1 : 0;
     if (kind == FocalP::kGroupRate) {
       sum += rate;
       ++count;
@@ -52,11 +48,11 @@ double focal_strength(const FocalSection& focal, const std::optional<double>& p,
   return focal.alpha * std::pow(1 - p.value_or(1), focal.gamma) * f;
 }
 
-double answer_reward(const RewardSection& section, const RewardInput& input, bool is_right,
-                     const std::optional<double>& p, double f) {
+double answer_reward(const RewardSection& section, const RewardInput& input, bool right, const std::optional<double>& p,
+                     double f) {
   const FocalSection& focal = section.focal;
-  if (section.answer == AnswerReward::kAccuracy || focal.where == FocalWhere::kAdvantage) return is_right ? 1 : 0;
-  if (is_right) return focal_strength(focal, p, f);
+  if (section.answer == AnswerReward::kAccuracy || focal.where == FocalWhere::kAdvantage) return right ? 1 : 0;
+  if (right) return focal_strength(focal, p, f);
   if (focal.wrong == FocalWrong::kZero) return 0;
   // A wrong answer whose letter was hidden is as bad as an ill-formed one, not free.
   const bool worst = input.verdict == Verdict::kInvalid || !p;
@@ -75,9 +71,9 @@ std::vector<double> answer_rewards(const RewardSection& section, const std::vect
   const double cost = query.is_defect ? section.missed_cost : section.false_alarm_cost;
   std::vector<double> values;
   for (const RewardInput& input : group) {
-    const bool is_right = right(input, query.is_defect);
+    const bool right = is_right(input.verdict, query.is_defect);
     const auto p = p_of(section.focal.p, input, of_group);
-    values.push_back(answer_reward(section, input, is_right, p, query.f) - (is_right ? 0 : cost));
+    values.push_back(answer_reward(section, input, right, p, query.f) - (right ? 0 : cost));
   }
   return values;
 }
@@ -103,6 +99,8 @@ constexpr std::array<RewardComponent, 3> kComponents = {{
 constexpr std::size_t kAlwaysLogged = 2;
 
 }  // namespace
+
+bool is_right(Verdict answer, bool is_defect) { return answer == (is_defect ? Verdict::kDefect : Verdict::kNormal); }
 
 double Reward::value(std::string_view component) const {
   const auto found = std::ranges::find(kComponents, component, &RewardComponent::name);

@@ -56,7 +56,7 @@ class Sizes {
     const int64_t own = std::max<int64_t>(0, tokens - 1);
     return shared ? prompt + generations * own : generations * (prompt + own);
   }
-  /// RunInputs of norms, q k v and result of attention, LoRA's input, gate and up; statistics and LoRA's middle beside
+  /// Inputs of norms, q k v and result of attention, LoRA's input, gate and up; statistics and LoRA's middle beside
   /// them.
   int64_t saved_per_row_and_layer() const {
     const int64_t lora = all ? 0 : 2 * config.lora.r * f;

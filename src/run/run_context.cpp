@@ -66,12 +66,11 @@ void say_what_adapter_overrides(const Config& config, const AdapterConfig& adapt
 }
 
 /// Gives the model the adapter to train: that of model.adapter, or a fresh one.
-AdapterConfig give_adapter(Qwen2Vl& model, const Config& config) {
-  if (config.model.adapter) {
-    const Adapter adapter = read_adapter(*config.model.adapter);
-    add_adapter(model, adapter, config.lora.lora_dropout);
-    say_what_adapter_overrides(config, adapter.config);
-    AdapterConfig result = adapter.config;
+AdapterConfig give_adapter(Qwen2Vl& model, const Config& config, const std::optional<Adapter>& given) {
+  if (given) {
+    add_adapter(model, *given, config.lora.lora_dropout);
+    say_what_adapter_overrides(config, given->config);
+    AdapterConfig result = given->config;
     result.lora_dropout = config.lora.lora_dropout;
     result.base_model = config.model.path;
     return result;
@@ -195,13 +194,22 @@ RunInputs load_run_inputs(const Config& config, const at::Device& device, int64_
                  num_ranks,
                  device.is_cpu(),
                  static_cast<int64_t>(data.samples.size())};
+  std::optional<Adapter> adapter;
   if (config.model.adapter && config.trainable == Trainable::kLora) {
-    const AdapterConfig adapter = read_adapter(*config.model.adapter).config;
-    plan.config.lora = {adapter.r, adapter.lora_alpha, config.lora.lora_dropout, adapter.target_modules};
+    adapter = read_adapter(*config.model.adapter);
+    const AdapterConfig& given = adapter->config;
+    plan.config.lora = {given.r, given.lora_alpha, config.lora.lora_dropout, given.target_modules};
   }
   std::vector<int64_t> prompt_tokens = check_samples(data, preparer, plan);
-  return {config,          std::move(tokenizer), std::move(answer_tokens), std::move(preparer),
-          std::move(data), std::move(eval_data), std::move(plan),          std::move(prompt_tokens)};
+  return {config,
+          std::move(tokenizer),
+          std::move(answer_tokens),
+          std::move(preparer),
+          std::move(data),
+          std::move(eval_data),
+          std::move(plan),
+          std::move(adapter),
+          std::move(prompt_tokens)};
 }
 
 RunContext load_run_context(const Config& config, const at::Device& device, int64_t num_ranks) {
@@ -210,7 +218,8 @@ RunContext load_run_context(const Config& config, const at::Device& device, int6
   warn_of_a_large_model_on_the_cpu(inputs.plan, device);
   Qwen2Vl model = load_model(config.model.path, scalar_type(config.model.dtype), device);
   AdapterConfig adapter;
-  if (config.trainable == Trainable::kLora) adapter = give_adapter(model, config);
+  if (config.trainable == Trainable::kLora) adapter = give_adapter(model, config, inputs.given_adapter);
+  inputs.given_adapter.reset();
   model->set_gradient_checkpointing(plan.gradient_checkpointing);
   FeatureCache features(config.trainable == Trainable::kLora ? config.model.vision_cache : VisionCacheSection{0, 0, {}},
                         model);

@@ -19,11 +19,11 @@ struct BatchPrompt {
 };
 
 /// The rank of each prompt of a batch: the costliest prompt first, each to the rank with least to do so far that is not
-/// full. Every rank gets the same number, one more or less; a pure function, so that all ranks deal alike.
+/// full. Every rank gets the same number, one more or less; a pure function, so that all ranks assign alike.
 std::vector<int64_t> assign_prompts(const std::vector<int64_t>& costs, int64_t num_ranks);
 
 /// Deals the data set out: batch b of a run is the same list of samples for any number of ranks, which share its
-/// prompt_indices by assign_prompts(). Images are prepared ahead on worker threads.
+/// prompts by assign_prompts(). Images are prepared ahead on worker threads.
 class Batches {
  public:
   Batches(const RunInputs& inputs, int64_t rank, int64_t num_ranks);

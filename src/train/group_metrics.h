@@ -34,9 +34,7 @@ struct GroupSummary {
   int64_t distinct = 0;          ///< completions that differ in their tokens
   std::vector<CompletionSummary> completions;
 
-  bool right(const CompletionSummary& completion) const {
-    return completion.verdict == (is_defect ? Verdict::kDefect : Verdict::kNormal);
-  }
+  bool right(const CompletionSummary& completion) const { return is_right(completion.verdict, is_defect); }
   std::vector<double> rewards() const;  ///< total reward of each completion
 };
 GroupSummary summarise(const Group& group);

@@ -20,10 +20,6 @@ ClassCounts count_classes(const Dataset& data) {
   return counts;
 }
 
-bool is_right(const Group& group, const GroupCompletion& completion) {
-  return completion.verdict == (group.is_defect ? Verdict::kDefect : Verdict::kNormal);
-}
-
 }  // namespace
 
 Rollouts::Rollouts(RunContext& context, Communicator& communicator, PhaseClock& clock)
@@ -105,7 +101,8 @@ void Rollouts::score(Group& group) {
 bool Rollouts::needs_resampling(const Group& group) const {
   if (config_.grpo.zero_variance == ZeroVariance::kResample) return !rewards_vary(summarise(group).rewards());
   if (config_.grpo.zero_variance != ZeroVariance::kResampleWrong) return false;
-  return std::ranges::none_of(group.completions, [&](const auto& completion) { return is_right(group, completion); });
+  return std::ranges::none_of(group.completions,
+                              [&](const auto& completion) { return is_right(completion.verdict, group.is_defect); });
 }
 
 void Rollouts::resample(std::vector<Group>& groups, int64_t step) {

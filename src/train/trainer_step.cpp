@@ -1,4 +1,4 @@
-// One step of a run: the stage's gradients, the update, the result.
+// One step of a run: the stage's gradients, the update, the metrics.
 #include <ATen/ATen.h>
 
 #include <algorithm>

@@ -24,7 +24,7 @@ GpuDriver ask_gpu_driver();
 int64_t usable_gpus(const GpuDriver& driver);
 
 /// As above for this machine. Where there are GPUs, loads the CUDA half of libtorch, once: programs are not linked with
-/// it, since it costs every start half a second and 350 MB. Throws Error if it cannot be loaded.
+/// it, since it costs every start time and 350 MB. Throws Error if it cannot be loaded.
 int64_t num_gpus();
 
 /// Loads the CUDA half of libtorch whether or not there is a GPU. Throws Error if it is missing or this program was

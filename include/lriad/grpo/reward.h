@@ -21,6 +21,9 @@ namespace lriad {
 Verdict parse_answer(std::string_view text,
                      const std::vector<std::string>& end_tokens = {"<|im_end|>", "<|endoftext|>"});
 
+/// Whether an answer says what the label says.
+bool is_right(Verdict answer, bool is_defect);
+
 /// What the rewards of one completion depend on.
 struct RewardInput {
   Verdict verdict = Verdict::kInvalid;

@@ -26,9 +26,10 @@ struct RunInputs {
   AnswerTokens answer_tokens;
   SamplePreparer preparer;
   Dataset data;
-  std::optional<Dataset> eval_data;    ///< with train.eval_steps > 0
-  PlanInput plan;                      ///< for plan_memory()
-  std::vector<int64_t> prompt_tokens;  ///< of each sample of `data`, image tokens included; 0: its image is bad
+  std::optional<Dataset> eval_data;      ///< with train.eval_steps > 0
+  PlanInput plan;                        ///< for plan_memory()
+  std::optional<Adapter> given_adapter;  ///< model.adapter, until the model has taken it
+  std::vector<int64_t> prompt_tokens;    ///< of each sample of `data`, image tokens included; 0: its image is bad
 };
 
 /// Reads data, tokenizer and processor settings, checks every prompt and target, and notes what a memory plan needs.
