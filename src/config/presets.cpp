@@ -16,7 +16,7 @@ Settings lriad_paper() {
           {"grpo.loss_type", "grpo"},      {"grpo.kl_anchor", "old"},       {"grpo.beta", "0.04"}};
 }
 
-/// Ours, as the benchmark of rewards supports it (tests/bench/rewards, figures in README): the rare class is drawn as
+/// Ours, as the benchmark of rewards supports it (tests/bench/README.md): the rare class is drawn as
 /// often as the common one and paid plainly. Weights on top gained nothing sure there, and f = N/D ended at "defect"
 /// for everything.
 Settings lriad() {

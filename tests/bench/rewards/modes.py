@@ -26,7 +26,7 @@ ABLATIONS = {
     "lriad, a missed defect costs 3": ["preset=lriad", "grpo.scale_rewards=batch", "reward.missed_cost=3"],
 }
 
-# Must gain nothing, or the format alone: see README.
+# Must gain nothing, or the format alone: see tests/bench/README.md.
 CONTROLS = {
     "lriad, labels shuffled": ["preset=lriad"],
     "lriad, answers unpaid": ["preset=lriad", "reward.answer_weight=0"],
