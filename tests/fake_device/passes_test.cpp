@@ -1,0 +1,163 @@
+// Generation and learning passes of tiny random models on the stand-in for a GPU against the CPU.
+#include <ATen/ATen.h>
+#include <gtest/gtest.h>
+
+#include "lriad/grpo/loss.h"
+#include "support/fake_device.h"
+#include "support/tiny_model.h"
+
+namespace lriad {
+namespace {
+
+struct Precision {
+  at::ScalarType dtype;
+  double tolerance;
+};
+
+/// A model with an adapter, and the same on the device.
+struct Twins {
+  Qwen2Vl host{nullptr}, device{nullptr};
+
+  explicit Twins(at::ScalarType dtype, double dropout = 0)
+      : host(model(dtype, dropout)), device(model(dtype, dropout)) {
+    device->to(fake_device());
+  }
+
+ private:
+  static Qwen2Vl model(at::ScalarType dtype, double dropout) {
+    ModelConfig config = tiny_config();
+    config.eos_token_ids = {44, 45, 40, 41, 0, 1, 2, 3};
+    Qwen2Vl model = tiny_model(config, 3, dtype);
+    add_tiny_adapter(model, 5, dropout);
+    for (auto& [name, parameter] : model->lora_parameters()) {
+      parameter.set_data(parameter.to(dtype));
+      parameter.requires_grad_();
+    }
+    return model;
+  }
+};
+
+std::vector<GenerationPrompt> prompts_of(Qwen2Vl& model) {
+  return {tiny_prompt(model, 9, {{1, 4, 4}}, 1), tiny_prompt(model, 3, {}, 2),
+          tiny_prompt(model, 5, {{1, 2, 4}, {1, 6, 2}}, 3)};
+}
+
+std::vector<GenerationPrompt> on_device(std::vector<GenerationPrompt> prompts) {
+  for (GenerationPrompt& prompt : prompts) {
+    if (prompt.features_MD.defined()) prompt.features_MD = prompt.features_MD.to(fake_device());
+  }
+  return prompts;
+}
+
+std::vector<Group> groups_of(Qwen2Vl& model) {
+  std::vector<Group> groups;
+  for (const GenerationPrompt& prompt : prompts_of(model)) {
+    groups.push_back(tiny_group(prompt, {7, 1, 12, 5}, /*seed=*/groups.size() + 1));
+  }
+  return groups;
+}
+
+std::vector<Group> on_device(std::vector<Group> groups) {
+  for (Group& group : groups) {
+    if (group.features_ID.defined()) group.features_ID = group.features_ID.to(fake_device());
+  }
+  return groups;
+}
+
+class FakeDevicePasses : public ::testing::TestWithParam<Precision> {};
+INSTANTIATE_TEST_SUITE_P(Dtypes, FakeDevicePasses,
+                         ::testing::Values(Precision{at::kDouble, 1e-11}, Precision{at::kFloat, 1e-5}));
+
+TEST_P(FakeDevicePasses, ThePicturesOfAStepGiveTheRowsOfTheCpu) {
+  Twins twins(GetParam().dtype);
+  const at::NoGradGuard no_grad;
+  at::Generator generator = seeded(4);
+  const std::vector<Grid> grids = {{1, 4, 4}, {1, 2, 6}};
+  const at::Tensor patches = normal({28, twins.host->config().vision.patch_dim()}, generator).to(GetParam().dtype);
+  EXPECT_LE(largest_gap(twins.host->image_features(patches, grids),
+                        twins.device->image_features(patches.to(fake_device()), grids).cpu()),
+            GetParam().tolerance);
+}
+
+TEST_P(FakeDevicePasses, GenerationGivesTheTokensOfTheCpu) {
+  Twins twins(GetParam().dtype);
+  const auto prompts = prompts_of(twins.host);
+  const std::vector<SamplerSettings> samplers = {
+      {0.9, 0, 1, 0, {}}, {0, 0, 1, 0, {40, 41}}, {1, 9, 0.85, 0.02, {6, 40, 41, 42, 43}}};
+  for (const SamplerSettings& sampler : samplers) {
+    GenerationSettings settings;
+    settings.sampler = sampler;
+    settings.num_generations = 4;
+    settings.max_new_tokens = 20;
+    settings.seed = 7;
+    settings.answer_tokens = {5, 6};
+    settings.keep_allowed = true;
+    const auto host = generate(twins.host, prompts, settings);
+    const auto device = generate(twins.device, on_device(prompts), settings);
+    for (std::size_t j = 0; j < prompts.size(); ++j) {
+      for (std::size_t g = 0; g < 4; ++g) {
+        const Completion &a = host[j][g], &b = device[j][g];
+        ASSERT_EQ(a.ids, b.ids);
+        EXPECT_EQ(a.truncated, b.truncated);
+        EXPECT_TRUE(at::equal(a.allowed_TV, b.allowed_TV));
+        for (std::size_t t = 0; t < a.trace.size(); ++t) {
+          EXPECT_NEAR(a.trace[t].sampling_logp, b.trace[t].sampling_logp, GetParam().tolerance);
+          EXPECT_NEAR(a.trace[t].logp, b.trace[t].logp, GetParam().tolerance);
+          EXPECT_NEAR(a.trace[t].answer_logit_b, b.trace[t].answer_logit_b, GetParam().tolerance);
+          EXPECT_NEAR(a.trace[t].log_sum, b.trace[t].log_sum, GetParam().tolerance);
+        }
+      }
+    }
+  }
+}
+
+/// The log-probabilities of the groups' tokens and the adapter's gradient of the GRPO loss with a KL term.
+std::pair<at::Tensor, std::map<std::string, at::Tensor>> learn(Qwen2Vl& model, std::vector<Group> groups,
+                                                               Prefix prefix) {
+  for (Group& group : groups) {
+    for (std::size_t i = 0; i < group.completions.size(); ++i) {
+      group.completions[i].advantage = static_cast<double>(i) - 1.5;
+      group.completions[i].weight = 0.01;
+    }
+  }
+  const auto addresses = addresses_of(groups);
+  const at::Device device = model->head().device();
+  const PackedGroups packed = pack_groups(addresses, model->config(), prefix, device);
+  LossInputs in = loss_inputs(addresses, model->head().scalar_type(), device);
+  model->eval();
+  in.reference_M = token_logprobs(model, packed, 0.9).logp_M - 0.1;
+  GrpoSection section;
+  section.policy_loss = PolicyLoss::kRatio;
+  section.beta = 0.04;
+  model->train();
+  TokenLogprobs now = token_logprobs(
+      model, packed, 0.9,
+      [&](const at::Tensor& logp_C, int64_t begin) { return grpo_logprob_gradient(in, logp_C, begin, section); },
+      /*logits_at_once=*/400);
+  now.backward();
+  model->eval();
+  std::map<std::string, at::Tensor> gradients;
+  for (auto& [name, parameter] : model->lora_parameters()) gradients[name] = parameter.grad().cpu();
+  return {now.logp_M.cpu(), gradients};
+}
+
+TEST_P(FakeDevicePasses, TheLossAndItsGradientAreThoseOfTheCpu) {
+  for (const Prefix prefix : {Prefix::kShared, Prefix::kOwn}) {
+    for (const bool recomputed : {false, true}) {
+      Twins twins(GetParam().dtype);
+      twins.host->set_gradient_checkpointing(recomputed);
+      twins.device->set_gradient_checkpointing(recomputed);
+      const auto groups = groups_of(twins.host);
+      const auto [host_logp, host] = learn(twins.host, groups, prefix);
+      const auto [device_logp, device] = learn(twins.device, on_device(groups), prefix);
+      EXPECT_LE(largest_gap(host_logp, device_logp), GetParam().tolerance);
+      for (const auto& [name, gradient] : host) {
+        EXPECT_GT(gradient.abs().max().item<double>(), 0) << name;
+        EXPECT_LE(largest_gap(gradient, device.at(name)), GetParam().tolerance) << name;
+      }
+    }
+  }
+}
+
+}  // namespace
+}  // namespace lriad
