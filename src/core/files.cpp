@@ -62,7 +62,7 @@ class TemporaryFile {
 
 void expect_folder(std::string_view where, const fs::path& path, const std::error_code& error) {
   if (error || !fs::is_directory(path)) {
-    fail(where, "cannot create the folder ", path.string(), ": ", error ? error.message() : "a file stands there");
+    fail(where, "cannot create the folder ", path.string(), ": ", error ? error.message() : "it is a file");
   }
 }
 
@@ -126,7 +126,7 @@ void make_subfolder(std::string_view where, const fs::path& path) {
 void sync_folder(std::string_view where, const fs::path& path) {
   const fs::path folder = path.empty() ? fs::path(".") : path;
   const Descriptor handle(::open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
-  // Some file systems cannot flush a folder and say EINVAL; nothing is lost by going on.
+  // Some file systems cannot flush a folder and return EINVAL; the file itself has been flushed.
   if (handle.get() < 0 || (::fsync(handle.get()) != 0 && errno != EINVAL)) {
     fail(where, "cannot flush the folder ", folder.string(), ": ", reason());
   }

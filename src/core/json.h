@@ -16,16 +16,16 @@
 
 namespace lriad {
 
-/// Deepest nesting that is read: whatever walks a value calls itself for each level, and a hostile file could exhaust
-/// the stack.
+/// Deepest nesting that is read. Functions that walk a value recurse once per level, so a hostile file could otherwise
+/// exhaust the stack.
 inline constexpr int kMaxJsonDepth = 64;
 
-/// Most keys of an object that keeps their order: it searches all of them for each new one.
+/// Most keys of one object in an ordered_json, which searches all keys for each new one (quadratic time).
 inline constexpr std::size_t kMaxOrderedKeys = 10'000;
 
-/// The JSON value that a text from outside holds; discarded (is_discarded()) if it is not JSON, is nested deeper than
-/// kMaxJsonDepth or has a key twice in one object, of which one reader would take the first and another the last.
-/// `problem` then says why. `Json` is nlohmann::json or nlohmann::ordered_json.
+/// Parses JSON that may be hostile. The value is discarded (is_discarded()) and `problem` says why if the text is not
+/// JSON, is nested deeper than kMaxJsonDepth or has a key twice in one object, since readers differ in which of the two
+/// they take. `Json` is nlohmann::json or nlohmann::ordered_json.
 template <class Json = nlohmann::json>
 Json parse_json(std::string_view text, std::string* problem = nullptr) {
   using Event = typename Json::parse_event_t;
@@ -56,7 +56,7 @@ Json parse_json(std::string_view text, std::string* problem = nullptr) {
   return Json(Json::value_t::discarded);
 }
 
-/// As above for a text that must hold an object; `problem` says so where it does not.
+/// As above for a text that must be a JSON object; if it is another value, `problem` says so.
 template <class Json = nlohmann::json>
 Json parse_json_object(std::string_view text, std::string& problem) {
   Json value = parse_json<Json>(text, &problem);
@@ -65,7 +65,7 @@ Json parse_json_object(std::string_view text, std::string& problem) {
   return value;
 }
 
-/// The JSON object in a file of at most `max_bytes`; throws Error("[where] ...") naming the file.
+/// Reads a JSON object from a file of at most `max_bytes`; throws Error("[where] ...") naming the file.
 template <class Json = nlohmann::json>
 Json read_json_object(std::string_view where, const std::filesystem::path& path, uint64_t max_bytes = 16 << 20) {
   std::string problem;
@@ -74,8 +74,8 @@ Json read_json_object(std::string_view where, const std::filesystem::path& path,
   return value;
 }
 
-/// The value as a line of a JSONL file. Bytes that are not UTF-8 are replaced, and what JSON allows in a text but many
-/// readers take for the end of a line (U+0085, U+2028, U+2029; Python's str.splitlines) is escaped.
+/// The value as a line of a JSONL file. Bytes that are not UTF-8 are replaced. U+0085, U+2028 and U+2029, which JSON
+/// allows in strings but Python's str.splitlines takes for line ends, are escaped.
 template <class Json>
 std::string json_line(const Json& value) {
   std::string line = value.dump(-1, ' ', /*ensure_ascii=*/false, Json::error_handler_t::replace);
@@ -89,8 +89,8 @@ std::string json_line(const Json& value) {
   return line;
 }
 
-/// The whole number that a value is. Throws nlohmann's type_error for any other, where get() would take a fraction and
-/// turn one that no integer can hold into nonsense.
+/// The value as an integer. Throws nlohmann's type_error if it is none; get<int64_t>() would cut off fractions and
+/// convert numbers beyond int64 to an undefined result.
 template <class Json>
 int64_t whole_number(const Json& value) {
   return value.template get_ref<const typename Json::number_integer_t&>();

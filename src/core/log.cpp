@@ -18,7 +18,7 @@ namespace {
 
 constexpr const char* kPattern = "%H:%M:%S %l %v";
 
-/// stderr with a status line kept below the log: each message erases the line and draws it again.
+/// Writes to stderr and keeps a status line below the log: each message erases that line and writes it again.
 class TerminalSink : public spdlog::sinks::base_sink<std::mutex> {
  public:
   void set_status(const std::string& text) {

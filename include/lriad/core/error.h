@@ -25,8 +25,8 @@ std::string concat(const Parts&... parts) {
   return out.str();
 }
 
-/// Throws Error("[where] text"); `where` is the folder that noticed. Say what is wrong, what was got, what was
-/// expected and what to do.
+/// Throws Error("[where] text"); `where` is the source folder that found the problem. The text says what is wrong, what
+/// was got, what was expected and what to do.
 template <class... Parts>
 [[noreturn]] void fail(std::string_view where, const Parts&... parts) {
   throw Error(concat("[", where, "] ", parts...));

@@ -8,8 +8,8 @@
 
 namespace lriad {
 
-/// Whole file as bytes. Throws Error("[where] ...") naming the file if it is missing, a folder, unreadable, or larger
-/// than `max_bytes`.
+/// Returns the whole file. Throws Error("[where] ...") naming it if it is missing, no regular file, unreadable, or
+/// larger than `max_bytes`.
 std::string read_file(std::string_view where, const std::filesystem::path& path, uint64_t max_bytes = 1ull << 30);
 
 /// Writes a temporary file beside `path` (name `.<name>.tmp`), flushes it to the disk, renames it and syncs the folder;
@@ -22,17 +22,18 @@ using ByteSink = std::function<void(std::string_view)>;
 void write_file_atomic(std::string_view where, const std::filesystem::path& path,
                        const std::function<void(const ByteSink&)>& produce);
 
-/// Creates the folder and its parents; throws Error if that fails or a file stands in the way.
+/// Creates the folder and its parents; throws Error if that fails or the path is a file.
 void make_folder(std::string_view where, const std::filesystem::path& path);
 
-/// Creates a folder in one that exists; throws Error likewise. What writes into a run folder does not bring it back
-/// where it was moved away.
+/// As above for a folder whose parent exists; throws Error if it does not. Used inside a run folder, so that a run
+/// folder that was moved away during the run is reported and not created again.
 void make_subfolder(std::string_view where, const std::filesystem::path& path);
 
-/// fsync of a folder, so that names created in it survive a crash.
+/// Calls fsync on a folder, so that names created in it survive a crash; throws Error if that fails.
 void sync_folder(std::string_view where, const std::filesystem::path& path);
 
-/// Appends whole lines to a file, each with one write(2); throws Error when the disk is full. Movable.
+/// Appends whole lines to a file, each with one write(2). All functions throw Error naming the file when the system
+/// refuses, for example because the disk is full.
 class LineFile {
  public:
   enum class Mode { kAppend, kTruncate };
@@ -50,7 +51,7 @@ class LineFile {
   int descriptor_ = -1;
 };
 
-/// Lower-case hexadecimal SHA-256 of the bytes.
+/// Lower-case hexadecimal SHA-256 of bytes, and of a file's; throws Error if the file cannot be read.
 std::string sha256_hex(std::string_view bytes);
 std::string sha256_file(std::string_view where, const std::filesystem::path& path);
 

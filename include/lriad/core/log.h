@@ -21,18 +21,18 @@ void set_log_rank(int64_t rank);
 /// it cannot be opened.
 void set_log_file(const std::filesystem::path& file);
 
-/// One line each; safe from any thread. The text is finished: no format characters are read.
+/// Logs one line; safe from any thread. The text is logged as it is: "{}" and "%" have no meaning in it.
 void log_debug(const std::string& text);
 void log_info(const std::string& text);
 void log_warning(const std::string& text);
 void log_error(const std::string& text);
 
-/// A line that is redrawn in place on a terminal, below the log (progress). Log lines clear and redraw it, so
-/// neither corrupts the other; does nothing where stderr is no terminal. An empty text removes the line.
+/// Shows a line below the log that is overwritten in place (progress). Each log message erases it and writes it again
+/// below itself. Does nothing where stderr is no terminal. An empty text removes the line.
 void set_status_line(const std::string& text);
 bool stderr_is_terminal();
 
-/// Sends everything to the sinks (before exec, fork or exit).
+/// Writes out what is buffered; needed before exec, fork or exit.
 void flush_log();
 
 }  // namespace lriad

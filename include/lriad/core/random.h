@@ -21,10 +21,11 @@ enum class RandomUse : uint32_t {
 };
 
 /// Four 32-bit random words of Philox4x32-10 (Salmon et al., SC 2011; the generator of Random123 and cuRAND).
-/// A pure function of counter and key: any number of any stream can be had in any order on any thread.
+/// They depend on counter and key alone, so numbers can be computed in any order and on any thread.
 std::array<uint32_t, 4> philox4x32(std::array<uint32_t, 4> counter, std::array<uint32_t, 2> key);
 
-/// A stateless generator keyed by (seed, use). Position (a, b, c, d) has its own four words, for ever.
+/// A stateless generator keyed by (seed, use): each function's result depends on the key and its arguments alone, not
+/// on earlier calls. The arguments a, b, c, d are the counter, such as step, prompt, completion and token.
 class CounterRandom {
  public:
   CounterRandom(uint64_t seed, RandomUse use);
@@ -35,7 +36,7 @@ class CounterRandom {
   uint64_t below(uint64_t n, uint32_t a, uint32_t b = 0, uint32_t c = 0, uint32_t d = 0) const;
   /// Standard normal by Box-Muller.
   double normal(uint32_t a, uint32_t b = 0, uint32_t c = 0, uint32_t d = 0) const;
-  /// 0..n-1 in the order of stream (a, b): Fisher-Yates.
+  /// The numbers 0..n-1 shuffled by Fisher-Yates with the random numbers of counters (a, b, ...).
   std::vector<int64_t> permutation(int64_t n, uint32_t a, uint32_t b = 0) const;
 
  private:

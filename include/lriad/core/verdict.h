@@ -2,7 +2,7 @@
 
 namespace lriad {
 
-/// What a label or an answer says of a part. A label is never kInvalid; an answer is when it cannot be read.
+/// What a label or an answer says of the inspected part. Labels are never kInvalid; an answer that cannot be read is.
 enum class Verdict { kNormal, kDefect, kInvalid };
 const char* verdict_name(Verdict verdict);  ///< "normal" | "defect" | "invalid"
 
