@@ -9,7 +9,7 @@
 namespace lriad {
 namespace {
 
-/// A world of one: every verb is done already.
+/// With a single process each collective operation leaves its data as they are.
 class SingleCommunicator : public Communicator {
  public:
   int64_t rank() const override { return 0; }
@@ -24,7 +24,7 @@ class SingleCommunicator : public Communicator {
 
 using Items = std::vector<std::pair<std::string, std::string>>;
 
-/// Names and values as lengths and bytes: any text may stand in them.
+/// Writes each text as its length and its bytes, so that it may contain any character.
 std::string pack(const Items& items) {
   std::string bytes;
   for (const auto& [name, value] : items) {
@@ -74,7 +74,7 @@ void wait_before_leaving(Communicator& communicator) {
   try {
     communicator.barrier("leaving");
   } catch (const Error&) {
-    // Whoever is lost by now, this rank knows what it leaves for.
+    // A rank lost now is not the cause: the caller throws its own error next.
   }
 }
 

@@ -58,7 +58,8 @@ std::vector<HostCommunicator::Head> HostCommunicator::open(const Operation& oper
     link_.receive(peer, &head, sizeof head, operation);
     const bool same_size = head.bytes == own.bytes || operation.verb == "gather";
     if (head.sequence == own.sequence && head.name == own.name && head.type == own.type && same_size) continue;
-    link_.stop(concat("ranks have lost step: ", link_.describe(peer), " calls ", text(head), ", rank 0 ", text(own)),
+    link_.stop(concat("ranks call different collectives: ", link_.describe(peer), " calls ", text(head), ", rank 0 ",
+                      text(own)),
                operation);
   }
   link_.watchdog().set_waiting({});

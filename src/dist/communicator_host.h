@@ -10,9 +10,9 @@
 
 namespace lriad {
 
-/// Collectives over TCP connections in a star around rank 0, which adds in rank order with a float64 accumulator: the
-/// same bytes on every rank and in every run. Each call opens with a frame that says what it is, so that ranks that
-/// have lost step are told.
+/// Collectives over TCP with rank 0 in the centre of a star. Rank 0 adds in rank order in float64, so all ranks and all
+/// runs get the same bytes. Each call begins with a header (Head) that names it, so that rank 0 notices ranks that call
+/// different collectives.
 class HostCommunicator : public Communicator {
  public:
   HostCommunicator(const World& world, double timeout_s);
@@ -29,7 +29,7 @@ class HostCommunicator : public Communicator {
  private:
   struct Head;
   Head head_of(const Operation& operation, uint64_t bytes, uint64_t type);
-  /// On rank 0 every other rank's head, by rank; the others only send theirs.
+  /// Rank 0 receives and compares the headers of all other ranks and returns them by rank; the others send theirs.
   std::vector<Head> open(const Operation& operation, const Head& own);
   void sum_chunks(at::Tensor& host, const Operation& operation);
   void add_chunk(char* own, std::size_t bytes, bool is_double, const Operation& operation);
@@ -39,8 +39,8 @@ class HostCommunicator : public Communicator {
   uint64_t sequence_ = 0;
 };
 
-/// NCCL for tensors over a host communicator for everything else. Throws Error where this program was built without
-/// NCCL.
+/// NCCL for tensors on GPUs, `host` for everything else. Throws Error if this program was built without NCCL, or two
+/// ranks use the same GPU.
 std::unique_ptr<Communicator> make_nccl_communicator(std::unique_ptr<HostCommunicator> host, const at::Device& device);
 
 }  // namespace lriad

@@ -23,8 +23,8 @@ ncclDataType_t nccl_type(at::ScalarType type, const std::string& what) {
   fail("dist", what, ": dtype ", c10::toString(type), ", expected float32 or float64");
 }
 
-/// Sums and broadcasts of GPU tensors by NCCL; all else over the host communicator, which also sees to it that every
-/// rank has come before NCCL starts, so that NCCL is never left waiting for a rank that is lost or elsewhere.
+/// Sums and broadcasts GPU tensors with NCCL and does everything else through the host communicator. A host barrier
+/// before each NCCL call ensures that NCCL never waits for a rank that is lost or calls something else.
 class NcclCommunicator : public Communicator {
  public:
   NcclCommunicator(std::unique_ptr<HostCommunicator> host, const at::Device& device)
@@ -83,7 +83,7 @@ class NcclCommunicator : public Communicator {
   }
 
  private:
-  /// Two ranks on one GPU would fail inside NCCL, without saying which.
+  /// Refuses two ranks on one GPU: NCCL would fail without naming them.
   void require_own_gpus() {
     std::array<char, 64> bus{};
     const cudaError_t result = cudaDeviceGetPCIBusId(bus.data(), static_cast<int>(bus.size()), device_.index());
@@ -99,7 +99,7 @@ class NcclCommunicator : public Communicator {
     }
   }
 
-  /// All ranks are here, for the same call on the same amount of data.
+  /// Waits until all ranks make the same call on the same number of elements.
   void enter(const at::Tensor& flat, const std::string& what) {
     if (!flat.is_contiguous() || flat.device() != device_)
       fail("dist", what, ": the tensor must be contiguous, on ", device_.str());
@@ -136,7 +136,8 @@ class NcclCommunicator : public Communicator {
     });
   }
 
-  /// Until `is_done`; a lost rank or the time limit ends it by abandoning NCCL's communicator.
+  /// Waits until `is_done` returns true. If a rank is lost or the time limit has passed, aborts NCCL's communicator and
+  /// throws.
   template <class Test>
   void poll(const std::string& what, const Test& is_done) {
     const Clock::time_point start = Clock::now();

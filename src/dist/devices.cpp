@@ -33,10 +33,10 @@ std::vector<at::Device> listed(const std::string& devices) {
     const std::size_t comma = std::min(devices.find(',', begin), devices.size());
     const std::string part = devices.substr(begin, comma - begin);
     begin = comma + 1;
-    if (part.empty() && begin > devices.size() && !chosen.empty()) break;  // "3," is the list of GPU 3 alone
+    if (part.empty() && begin > devices.size() && !chosen.empty()) break;  // "3," means GPU 3; "3" means 3 processes
     const int64_t index = parse_number(part, devices);
     if (!seen.insert(index).second)
-      fail("dist", "distributed.devices is '", devices, "': GPU ", index, " stands there twice");
+      fail("dist", "distributed.devices is '", devices, "': GPU ", index, " is listed twice");
     if (index >= num_gpus()) {
       fail("dist", "distributed.devices is '", devices, "': GPU ", index, " is not there, ", num_gpus(),
            " GPU(s) visible");
@@ -74,10 +74,10 @@ std::vector<at::Device> choose_devices(const std::string& devices) {
 
 at::Device device_of_rank(const std::string& devices, const World& world) {
   const bool is_list = devices.find(',') != std::string::npos;
-  // A list asks for GPUs: without them it is refused, not computed on the CPU.
+  // A list names GPUs, so without GPUs it is refused instead of falling back to the CPU.
   if (devices == "cpu" || (num_gpus() == 0 && !is_list)) return at::kCPU;
   const std::vector<at::Device> chosen = is_list ? listed(devices) : counted(num_gpus(), "auto");
-  // Slurm can show each task its own GPU only.
+  // Slurm may make only one GPU visible to each task; it has index 0 then, whatever the local rank.
   if (chosen.size() == 1) return chosen.front();
   if (world.local_rank >= static_cast<int64_t>(chosen.size())) {
     fail("dist", "local rank ", world.local_rank, " has no GPU of its own: ", chosen.size(),

@@ -12,7 +12,7 @@
 namespace lriad {
 namespace {
 
-/// CUDA of this libtorch as the driver counts: 13000 for 13.0; 0: built without.
+/// CUDA version of this libtorch in the driver's form (13000 for 13.0); 0 if built without CUDA.
 int64_t needed_cuda_version() {
   const std::string text = kCudaVersion;
   return text == "none" ? 0 : 1000 * std::stoll(text);
@@ -20,7 +20,7 @@ int64_t needed_cuda_version() {
 
 std::string version_text(int64_t version) { return concat(version / 1000, '.', version % 1000 / 10); }
 
-/// Functions of the driver's library (cuda.h), which is there only where a driver is installed.
+/// Calls functions of the driver's library (cuda.h), which exists only where a driver is installed.
 class DriverLibrary {
  public:
   DriverLibrary() : library_(dlopen("libcuda.so.1", RTLD_NOW | RTLD_LOCAL)) {}

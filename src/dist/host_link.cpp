@@ -8,7 +8,7 @@
 namespace lriad {
 namespace {
 
-// Rank 0 knows best who is missing, so it gives up before those who only wait for it.
+// Rank 0 sees which rank is missing; it gives up first, so that the others report what it found.
 double patience_s(const World& world, double timeout_s) { return world.rank == 0 ? 0.9 * timeout_s : timeout_s; }
 
 }  // namespace
@@ -34,7 +34,7 @@ void HostLink::receive(std::size_t rank, void* data, std::size_t size, const Ope
 }
 
 void HostLink::lose(std::size_t rank, Io io, const Operation& operation) {
-  // The watchdog may be about to hear the cause from the rank that failed.
+  // The rank that failed may still be sending its reason to the watchdog, so wait a moment for it.
   pollfd known{watchdog_.failure_fd(), POLLIN, 0};
   if (io == Io::kClosed) poll(&known, 1, 1500);
   const std::string peer = watchdog_.describe(rank);

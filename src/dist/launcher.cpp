@@ -25,10 +25,11 @@ extern char** environ;
 namespace lriad {
 namespace {
 
-constexpr double kLeaveSeconds = 10;  // for the other ranks to notice, say why and leave
-constexpr double kSaveSeconds = 600;  // for ranks that were asked to stop, or agreed to, and may be saving
+constexpr double kLeaveSeconds = 10;  // time for the other ranks to notice a failure, log it and exit
+constexpr double kSaveSeconds = 600;  // time for ranks that stop on request or by the guard, which may be saving
 
-/// Arguments or environment in the form that execve wants, made before fork: nothing may be allocated after it.
+/// Arguments or environment for execve. They are built before fork because the child of a threaded process must not
+/// allocate memory.
 class CStrings {
  public:
   explicit CStrings(std::vector<std::string> texts) : texts_(std::move(texts)) {
@@ -61,7 +62,7 @@ std::size_t num_cpus() {
   return static_cast<std::size_t>(std::max(1, CPU_COUNT(&cpus)));
 }
 
-/// The present environment with the world's variables in place of any of their names.
+/// The present environment, with the variables that describe the world set or replaced.
 std::vector<std::string> environment_of(std::size_t rank, std::size_t size, const Descriptor& listener,
                                         const std::string& token, int64_t restart) {
   std::vector<std::string> own = {concat("RANK=", rank),
@@ -88,7 +89,7 @@ std::vector<std::string> environment_of(std::size_t rank, std::size_t size, cons
 
 volatile sig_atomic_t caught_signal = 0;
 
-/// Notes SIGINT and SIGTERM, whichever thread the system gives them to, for as long as it lives.
+/// Records SIGINT and SIGTERM during its lifetime, whichever thread the system delivers them to.
 class SignalCatcher {
  public:
   SignalCatcher() {
@@ -159,7 +160,7 @@ class Launch {
     return exit_code_ == kLostRankExit ? kUserExit : exit_code_;
   }
 
-  /// Whether the world broke by what may not come again.
+  /// Whether the world failed for a reason that may not recur.
   bool may_start_again() const {
     return asked_to_stop_ == 0 && (crashed_ || exit_code_ == kBugExit || exit_code_ == kLostRankExit);
   }
@@ -180,7 +181,7 @@ class Launch {
       children_[rank] = {pid, true};
       return;
     }
-    // Own process group: a signal from the terminal comes once, through the parent.
+    // A process group of its own: Ctrl-C in the terminal reaches the child once, through the parent.
     setpgid(0, 0);
     prctl(PR_SET_PDEATHSIG, SIGKILL);
     if (getppid() != parent) _exit(1);
@@ -196,7 +197,8 @@ class Launch {
     }
   }
 
-  /// Of ranks found ended at the same look, those that a signal ended come first: the others left because of them.
+  /// Collects processes that have ended. Of several found at once, those ended by a signal are noted first, since the
+  /// others probably stopped because of them.
   void reap() {
     std::vector<Ended> ended;
     for (std::size_t rank = 0; rank < children_.size(); ++rank) {
@@ -213,7 +215,7 @@ class Launch {
     }
   }
 
-  /// The first failure counts; one that is only the consequence of another counts until that shows.
+  /// Keeps the first failure. A rank that stopped only because another was lost is replaced by a later real cause.
   void note_failure(std::size_t rank, int code, bool killed) {
     if (failed_ && (exit_code_ != kLostRankExit || code == kLostRankExit)) return;
     exit_code_ = code;
@@ -230,7 +232,7 @@ class Launch {
     for (const Child& child : children_) {
       if (!child.running) continue;
       kill(child.pid, pushed_ ? SIGKILL : SIGTERM);
-      kill(child.pid, SIGCONT);  // one that was stopped can leave by itself too
+      kill(child.pid, SIGCONT);  // a suspended process must run to handle SIGTERM
     }
     pushed_ = true;
     next_push_ = after_seconds(kLeaveSeconds);
@@ -241,7 +243,7 @@ class Launch {
   int exit_code_ = 0;
   int asked_to_stop_ = 0;
   bool failed_ = false;
-  bool crashed_ = false;  ///< by a signal that nobody sends to ask for an end
+  bool crashed_ = false;  ///< a rank was ended by a signal other than SIGINT and SIGTERM
   bool pushed_ = false;
   Clock::time_point next_push_;
 };

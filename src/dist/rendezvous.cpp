@@ -19,7 +19,7 @@ namespace lriad {
 namespace {
 
 constexpr uint64_t kMagic = 0x31304441'49524cull;  // "LRIAD01"
-constexpr double kStrangerSeconds = 10;
+constexpr double kHelloSeconds = 10;               // a new connection must send its Hello in this time
 constexpr std::size_t kMaxPending = 4096;
 enum : uint32_t { kData = 0, kControl = 1 };
 enum : uint32_t { kAdmitted = 1, kRefused = 2, kGo = 3 };
@@ -48,7 +48,7 @@ Reply reply_of(uint64_t status, const std::string& text) {
   return reply;
 }
 
-/// Rank 0's side: a connection that has not yet said who it is.
+/// A connection to rank 0 whose Hello has not arrived yet.
 struct Pending {
   Descriptor socket;
   Hello hello;
@@ -105,12 +105,12 @@ class RankAcceptor {
       if (!socket.is_open()) return;
       Pending pending;
       pending.socket = std::move(socket);
-      pending.deadline = after_seconds(kStrangerSeconds);
+      pending.deadline = after_seconds(kHelloSeconds);
       pending_.push_back(std::move(pending));
     }
   }
 
-  /// False when this connection is dealt with.
+  /// Reads from a pending connection; false once it is admitted, refused or closed.
   bool listen_to(Pending& pending) {
     const ssize_t got = recv(pending.socket.get(), reinterpret_cast<char*>(&pending.hello) + pending.got,
                              sizeof(Hello) - pending.got, 0);
@@ -173,7 +173,7 @@ class RankAcceptor {
   std::list<Pending> pending_;
 };
 
-/// Rank > 0: waits for rank 0's word on a connection.
+/// On ranks above 0: waits for rank 0's reply and returns its text.
 std::string await_reply(const World& world, const Descriptor& socket, uint64_t expected, Clock::time_point deadline) {
   Reply reply;
   const Io io = receive_all(socket.get(), &reply, sizeof reply, {deadline, -1});

@@ -17,7 +17,7 @@ struct Peer {
   Descriptor data, control;
 };
 
-/// Text in a wire frame: cut to fit, zero-filled.
+/// Writes a text into a fixed field of a message, cut to fit and filled with zeros.
 template <std::size_t N>
 void put_text(std::array<char, N>& field, std::string_view text) {
   field.fill(0);
@@ -29,14 +29,13 @@ std::string get_text(const std::array<char, N>& field) {
   return std::string(all.substr(0, all.find('\0')));
 }
 
-/// Meets the other ranks. Rank 0 listens and admits exactly world.size - 1 ranks that show the same token and world
-/// size; connections of other programs are turned away and hold nobody up. Returns the peers by rank: on rank 0 one for
-/// each other rank (entry 0 is empty), on the others rank 0 alone. Throws Error within `timeout_s`, naming the ranks
-/// that did not come.
+/// Connects the ranks. Rank 0 listens and admits world.size - 1 ranks with the same token and world size; it refuses
+/// other connections without delay for the ranks. Returns the peers by rank: on rank 0 one for each other rank (entry 0
+/// is empty), on the others rank 0 alone. Throws Error within `timeout_s` naming the ranks that are missing.
 std::vector<Peer> meet(const World& world, double timeout_s);
 
-/// Hands rank 0's port to the others through the key-value store that torchrun runs at master_addr:master_port. Returns
-/// it.
+/// Returns rank 0's port: rank 0 publishes `own_port` in the key-value store that torchrun runs at
+/// master_addr:master_port, the others read it there. Throws Error if the store cannot be used within `timeout_s`.
 int64_t share_port(const World& world, int64_t own_port, double timeout_s);
 
 }  // namespace lriad

@@ -23,7 +23,7 @@ namespace {
 
 using Addresses = std::unique_ptr<addrinfo, decltype(&freeaddrinfo)>;
 
-/// Null and `problem` set when the name is not known (yet).
+/// Addresses of a host; null, with `problem` set, if its name cannot be resolved (yet).
 Addresses resolve(const std::string& address, int64_t port, std::string& problem) {
   addrinfo hints{};
   hints.ai_family = AF_UNSPEC;
@@ -40,7 +40,7 @@ int milliseconds_until(Clock::time_point deadline) {
   return static_cast<int>(std::clamp<int64_t>(left + 1, 0, 1000));
 }
 
-/// Waits until `fd` can move bytes; kDone means try again.
+/// Waits until `fd` is ready; kDone means that the caller should try again.
 Io wait_for(int fd, int16_t events, const Patience& patience) {
   while (true) {
     std::array<pollfd, 2> waits{{{fd, events, 0}, {patience.cancel_fd, POLLIN, 0}}};

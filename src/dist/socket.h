@@ -32,12 +32,13 @@ class Descriptor {
 /// How an exchange ended.
 enum class Io { kDone, kClosed, kTimeout, kCancelled };
 
-/// When to give up: at `deadline`, or as soon as `cancel_fd` becomes readable and there is nothing to move.
+/// When to give up waiting: at `deadline`, or when `cancel_fd` is readable and the connection is not ready.
 struct Patience {
   Clock::time_point deadline;
   int cancel_fd = -1;
 };
 
+/// Send or receive exactly `size` bytes over a non-blocking socket, unless the other side closes or patience ends.
 Io send_all(int fd, const void* data, std::size_t size, const Patience& patience);
 Io receive_all(int fd, void* data, std::size_t size, const Patience& patience);
 
@@ -48,7 +49,7 @@ int64_t port_of(const Descriptor& listener);
 /// A connected socket, non-blocking, or none if nobody came until the deadline.
 Descriptor accept_one(const Descriptor& listener, Clock::time_point deadline);
 
-/// Connects, again and again until the deadline (the listener may start later); throws Error then.
+/// Tries to connect until the deadline, since rank 0 may start later; then throws Error.
 Descriptor connect_to(const std::string& address, int64_t port, Clock::time_point deadline);
 
 }  // namespace lriad

@@ -21,7 +21,7 @@ namespace {
 constexpr double kBeatSeconds = 0.5;
 constexpr double kMaxSilenceSeconds = 20;
 constexpr double kLeavingSeconds = 2;
-enum : uint32_t { kHeartbeat = 1, kAbort = 2, kGoodbye = 3 };
+enum : uint32_t { kHeartbeat = 1, kAbort = 2, kLeaving = 3 };
 
 struct Frame {
   uint32_t type = 0;
@@ -194,7 +194,7 @@ bool Watchdog::take_frames(std::size_t rank) {
     Frame frame;
     std::memcpy(&frame, state.buffer.data(), sizeof frame);
     state.buffer.erase(0, sizeof frame);
-    if (frame.type == kGoodbye) return false;
+    if (frame.type == kLeaving) return false;
     if (frame.type == kHeartbeat) state.position = get_text(frame.text);
     if (frame.type == kAbort) report_locked(get_text(frame.text));
   }
@@ -209,7 +209,7 @@ void Watchdog::check_silence() {
     if (state.gone) continue;
     if (stood_still) state.last_heard = Clock::now();
     if (seconds_since(state.last_heard) > silence_s_) {
-      report_locked(concat("no sign of life from ", describe_locked(rank), ": its process or machine stands still"));
+      report_locked(concat("no heartbeat from ", describe_locked(rank), ": its process or machine has stopped"));
     }
   }
 }
@@ -228,7 +228,7 @@ void Watchdog::flush(std::size_t rank) {
   State& state = states_[rank];
   while (!state.gone && !state.outgoing.empty()) {
     const ssize_t sent = send(peers_[rank].control.get(), state.outgoing.data(), state.outgoing.size(), MSG_NOSIGNAL);
-    if (sent <= 0) return;  // a closed connection shows when reading
+    if (sent <= 0) return;  // the next read reports a closed connection
     state.outgoing.erase(0, static_cast<std::size_t>(sent));
   }
 }
@@ -244,7 +244,7 @@ bool Watchdog::all_gone() const {
 
 void Watchdog::announce_leaving() {
   for (std::size_t rank = 0; rank < states_.size(); ++rank) {
-    post(rank, kGoodbye, {});
+    post(rank, kLeaving, {});
     if (!states_[rank].gone && states_[rank].outgoing.empty()) shutdown(peers_[rank].control.get(), SHUT_WR);
   }
 }

@@ -12,36 +12,36 @@
 namespace lriad {
 
 /// Exchanges heartbeats with the other ranks (rank 0 with all, the others with rank 0) on a thread of its own, and
-/// spreads the first failure to all of them. A peer is lost when its connection closes without a notice of leaving or
-/// it is silent for min(timeout_s, 20) seconds; time in which this process itself stood still does not count.
+/// passes the first failure on to all ranks. A peer is lost if its connection closes without a leaving message, or if
+/// nothing comes from it for min(timeout_s, 20) seconds, not counting time in which this process itself was suspended.
 class Watchdog {
  public:
   /// `peers` outlive the watchdog; entry k is rank k, entry 0 is unused on rank 0.
   Watchdog(const World& world, std::vector<Peer>& peers, double timeout_s);
-  /// Says notice of leaving, or, when an exception is being thrown, that this rank failed; waits up to 2 s for the
-  /// others to have read it.
+  /// Sends the others a leaving message, or, during an exception, the message that this rank failed. Waits up to 2 s
+  /// for them to close their connections.
   ~Watchdog();
   Watchdog(const Watchdog&) = delete;
   Watchdog& operator=(const Watchdog&) = delete;
 
   void set_position(const std::string& position);
   std::string position();
-  /// What this rank waits for, told to the others with the heartbeat; empty: nothing.
+  /// Sets what this rank waits for, which its heartbeats report; empty: nothing.
   void set_waiting(const std::string& waiting);
-  /// Readable once a failure is known.
+  /// A descriptor that becomes readable once a failure is known.
   int failure_fd() const { return failure_fd_.get(); }
-  std::string failure();
-  /// Notes a failure, unless one is known already, and tells all ranks. Returns the one that counts.
+  std::string failure();  ///< the first failure known to this rank; empty: none
+  /// Records a failure and tells all ranks, unless one is known already. Returns the first one.
   std::string report(const std::string& text);
-  /// "rank 2 on node3 (last heartbeat 0.4 s ago at step 5, rollout)".
+  /// For messages: "rank 2 on node3 (last heartbeat 0.4 s ago at step 5, rollout)".
   std::string describe(std::size_t rank);
 
  private:
   struct State {
-    std::string buffer, outgoing;  ///< bytes of unfinished frames
+    std::string buffer, outgoing;  ///< bytes received but not a whole frame yet, and bytes still to be sent
     Clock::time_point last_heard;
     std::string position;
-    bool gone = false;  ///< said notice of leaving, or lost
+    bool gone = false;  ///< it has left, or its connection is lost
   };
   void run();
   void beat();

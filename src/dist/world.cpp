@@ -83,7 +83,7 @@ World slurm_world() {
       fail("dist", "neither MASTER_ADDR nor ", list, " is set, so rank 0's host is not known");
     const int64_t salt =
         number("SLURM_JOB_ID", 0, int64_t{1} << 40) * 7 + (step.empty() ? 0 : number("SLURM_STEP_ID", 0, 1ll << 40));
-    world.master_port = 10000 + salt % 20000;  // below the ports that systems hand out by themselves
+    world.master_port = 10000 + salt % 20000;  // below the range from which systems assign ports to clients
   }
   world.token = variable("LRIAD_TOKEN").empty() ? concat("slurm ", job, ' ', step) : variable("LRIAD_TOKEN");
   return world;
@@ -95,7 +95,7 @@ std::optional<World> world_from_environment() {
   if (!variable("RANK").empty() || !variable("WORLD_SIZE").empty() || !variable("LOCAL_RANK").empty()) {
     return torchrun_world();
   }
-  // A batch script or an allocation of one task has SLURM_PROCID too: it launches its processes itself.
+  // SLURM_PROCID is also set in a batch script or with one task; such a program launches its processes itself.
   if (variable("SLURM_PROCID").empty() || variable("SLURM_NTASKS") == "1") return std::nullopt;
   return slurm_world();
 }

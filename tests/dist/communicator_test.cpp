@@ -107,14 +107,14 @@ TEST(Communicator, AgreesOnEqualItemsAndNamesTheOneThatDiffers) {
                          HasSubstr("ranks do not agree on data: beef on rank(s) 2; cafe on rank(s) 0, 1, 3"))));
 }
 
-TEST(Communicator, TellsRanksThatHaveLostStepWhoCallsWhat) {
+TEST(Communicator, TellsRanksThatCallDifferentCollectivesWhoCallsWhat) {
   const auto outcomes = run_threads(2, [](Communicator& communicator) {
     at::Tensor flat = at::ones({4});
     if (communicator.rank() == 0) communicator.sum(flat, "gradients");
     if (communicator.rank() == 1) communicator.broadcast(flat, "weights");
   });
   EXPECT_THAT(outcomes,
-              Each(Field(&Outcome::error, AllOf(HasSubstr("ranks have lost step: rank 1 on "),
+              Each(Field(&Outcome::error, AllOf(HasSubstr("ranks call different collectives: rank 1 on "),
                                                 HasSubstr("broadcast of weights"), HasSubstr("sum of gradients")))));
 }
 
@@ -168,7 +168,7 @@ TEST(Rendezvous, RefusesAWrongTokenAndAWrongWorldSizeAndTakesTheRightRank) {
   EXPECT_EQ(zero, "");
 }
 
-TEST(Rendezvous, IsNotHeldUpByStrangersThatSayNothingOrNonsense) {
+TEST(Rendezvous, IsNotHeldUpByConnectionsThatSendNothingOrNonsense) {
   const int64_t port = free_port();
   std::string zero, good;
   std::thread rank_zero([&] { zero = error_of(world_at(0, 2, port, ""), 20); });

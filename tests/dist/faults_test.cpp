@@ -28,7 +28,7 @@ RankBody steps_with_fault(int64_t victim, const std::function<void()>& fault) {
   };
 }
 
-/// Every rank but the victim leaves within `seconds`, naming the victim, a host and what it was in.
+/// Expects that every other rank stopped within `seconds` with an error naming the victim, hosts and the collective.
 void expect_all_name(const std::vector<Outcome>& outcomes, std::size_t victim, double seconds,
                      const std::string& text) {
   for (std::size_t rank = 0; rank < outcomes.size(); ++rank) {

@@ -52,7 +52,7 @@ TEST_F(Gpus, ADriverTooOldSaysWhatIsNeeded) {
       ThrowsMessage<Error>(AllOf(HasSubstr("serves CUDA 12.4"), HasSubstr("needs 13.0"), HasSubstr("newer driver"))));
 }
 
-/// Programs are not linked with it: this is what they do where there is a GPU.
+// Programs are not linked with the CUDA half; they load it like this if there is a GPU.
 TEST_F(Gpus, TheCudaHalfOfLibtorchIsFoundAndRegistersItsOperators) {
   const auto multiply = c10::Dispatcher::singleton().findSchemaOrThrow("aten::mm", "");
   EXPECT_FALSE(multiply.hasKernelForDispatchKey(c10::DispatchKey::CUDA));

@@ -112,7 +112,7 @@ class Launcher : public ::testing::Test {
     return std::filesystem::exists(folder_.path() / concat("start", restart, rank));
   }
   std::string note(const std::string& name) { return read_file("test", folder_.path() / name); }
-  /// The launcher in a process of its own, so that it can be sent signals.
+  /// Runs the launcher in a process of its own, so that a test can send it signals.
   pid_t launch_apart(std::size_t size, const std::string& name) {
     const pid_t pid = fork();
     if (pid == 0) _exit(launch_copies(size, name));
@@ -167,7 +167,7 @@ TEST_F(Launcher, TakesItsChildrenWithItWhenKilled) {
   for (const char* name : {"ready0", "ready1"}) {
     const auto child = static_cast<pid_t>(std::stol(note(name)));
     const Clock::time_point deadline = after_seconds(5);
-    // An orphan whose new parent has not collected it yet still has a number; its state is Z.
+    // A dead process that its new parent has not collected yet still has an entry, with the state Z.
     const auto lives = [child] {
       std::ifstream stat(concat("/proc/", child, "/stat"));
       std::string id, command, state;

@@ -10,28 +10,30 @@
 
 namespace lriad {
 
-/// The world this process was started into by torchrun (RANK, WORLD_SIZE, LOCAL_RANK, MASTER_ADDR, MASTER_PORT), Slurm
-/// (SLURM_PROCID, SLURM_NTASKS, SLURM_LOCALID) or our own launcher; null: nothing of that is set. Throws Error when
-/// only part of it is set or values make no sense.
+/// The world as torchrun (RANK, WORLD_SIZE, LOCAL_RANK, MASTER_ADDR, MASTER_PORT), Slurm (SLURM_PROCID, SLURM_NTASKS,
+/// SLURM_LOCALID) or launch() describe it in the environment; null if none of these is set, or for a single Slurm task.
+/// Throws Error naming the variable if only some of them are set or a value is out of range.
 std::optional<World> world_from_environment();
 
-/// Device of each process to start, from `distributed.devices` or --devices: auto | cpu | N | 0,1,3. No GPU visible: N
-/// processes on the CPU, one for auto and cpu. Throws Error for a bad list or a GPU that is not there.
+/// Device of each process to start, from `distributed.devices` or --devices: auto (all GPUs) | cpu | N | 0,1,3. If no
+/// GPU is visible, N means N processes on the CPU and auto one. Throws Error for a bad list or a GPU that is missing.
 std::vector<at::Device> choose_devices(const std::string& devices);
 
-/// The device of this rank in a world started by torchrun or Slurm.
+/// The device of this rank, chosen by its local rank. Throws Error if there are fewer GPUs than processes, or
+/// `devices` lists GPUs that are not there.
 at::Device device_of_rank(const std::string& devices, const World& world);
 
-/// Exit code by which a copy started by launch() says that it left because another one was lost.
+/// Exit code of a process started by launch() that stopped only because another rank was lost.
 inline constexpr int kLostRankExit = 75;
 
-/// Starts one copy of this program per device with the world in its environment, waits, and returns the exit code of
-/// the first that failed by itself (0 if none; 128 + n if signal n ended it; 2 if ranks only lost one another).
-/// Children die with the parent; the first failure stops all others (they have a few seconds to say why they leave);
-/// signals SIGINT and SIGTERM are passed on. Rank k finds its device by device_of_rank with the same --devices. CPU
-/// threads are divided among the ranks by OMP_NUM_THREADS. A world that broke (a rank was killed, hung, cut off, or met
-/// a bug) is started again at most `max_restarts` times; not so one that was asked to stop, or ended with 2 or 3, which
-/// would come again.
+/// Starts this program once per device, with the world in its environment, and waits. Returns the exit code of the
+/// first process that failed by itself: 0 if none did, 128 + n if signal n ended it, 2 if ranks only lost one another.
+/// - Each process finds its device by device_of_rank() with the same --devices. OMP_NUM_THREADS is set so that they
+///   share the CPUs, unless the user has set it.
+/// - SIGINT and SIGTERM are passed on. The first failure stops the other processes after a few seconds, in which they
+///   can log why they stop. They are killed if the parent dies.
+/// - If a rank was killed, hung, lost its connection or met a bug (exit code 1), all are started again, at most
+///   `max_restarts` times. They are not after a signal to stop or exit codes 2 and 3, since those causes would recur.
 int launch(const std::vector<at::Device>& devices, const std::vector<std::string>& arguments, int64_t max_restarts = 0);
 
 }  // namespace lriad

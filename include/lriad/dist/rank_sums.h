@@ -9,11 +9,11 @@
 
 namespace lriad {
 
-/// The numbers of every rank, by rank, bit for bit; alike on every rank.
+/// All-gather of numbers: the result holds each rank's, ordered by rank, bit for bit. All ranks must give as many.
 std::vector<std::vector<double>> gather_numbers(Communicator& communicator, const std::vector<double>& numbers,
                                                 const std::string& what);
 
-/// The same of a record of numbers: each rank's, by rank. Its fields must be plain numbers without padding.
+/// As above for a struct whose fields are 8-byte numbers without padding.
 template <class Record>
 std::vector<Record> gather_records(Communicator& communicator, const Record& own, const std::string& what) {
   static_assert(std::is_trivially_copyable_v<Record> && sizeof(Record) % sizeof(double) == 0);
@@ -26,12 +26,13 @@ std::vector<Record> gather_records(Communicator& communicator, const Record& own
   return records;
 }
 
-/// Element-wise sums over all ranks, added in rank order, alike on every rank; non-finite numbers pass.
+/// Element-wise sums over all ranks, added in rank order and so equal on every rank. NaN and infinities are allowed.
 std::vector<double> sum_over_ranks(Communicator& communicator, const std::vector<double>& numbers,
                                    const std::string& what);
 
-/// Throws LostRank on every rank, naming the first whose numbers are not those of rank 0 (up to a relative 1e-5:
-/// devices may round apart), its host and `where`: "step 5". Returns rank 0's.
+/// Checks that all ranks hold the same numbers and returns rank 0's. They may differ by a relative 1e-5, since devices
+/// round differently. If they differ more, throws LostRank on every rank naming the first such rank, its host and
+/// `where` ("step 5").
 std::vector<double> require_same(Communicator& communicator, const std::vector<double>& numbers,
                                  const std::string& what, const std::string& where);
 
