@@ -9,26 +9,26 @@
 
 namespace lriad {
 
-/// A token that is found in the text before anything else looks at it; the flags are those of `tokenizers`.
+/// A token that is searched for in the text before the rest is tokenized; the flags are those of `tokenizers`.
 struct AddedToken {
   uint32_t id = 0;
   std::string content;
   bool special = false;
-  bool normalized = false;   ///< looked for in the normalized text
+  bool normalized = false;   ///< searched for in the normalized text
   bool single_word = false;  ///< only where no word character touches it
   bool lstrip = false;       ///< takes the white space before it
   bool rstrip = false;       ///< takes the white space after it
 };
 
-/// Finds added tokens in text: leftmost, of those the longest.
+/// Finds added tokens in text: the leftmost first, the longest if several start at the same byte.
 class AddedTokenFinder {
  public:
   AddedTokenFinder() = default;
   explicit AddedTokenFinder(std::vector<AddedToken> tokens);
   bool empty() const { return tokens_.empty(); }
 
-  /// Calls `take` for every part of the text in order: a piece of text (token null) or the place of a token. With
-  /// `specials_are_text` tokens flagged special are left in the text.
+  /// Calls `take` for each part of the text in order: an added token, or the text between two of them (token null).
+  /// With `specials_are_text`, tokens flagged special are not searched for.
   using Take = std::function<void(std::string_view text, const AddedToken* token)>;
   void split(std::string_view text, bool specials_are_text, const Take& take) const;
 

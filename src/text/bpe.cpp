@@ -8,7 +8,7 @@
 namespace lriad {
 namespace {
 
-constexpr size_t kShortPiece = 40;  // up to here scanning for the lowest rank beats a heap
+constexpr size_t kShortPiece = 40;  // bytes; for shorter pieces a scan for the lowest rank is faster than a heap
 constexpr uint32_t kNoRank = std::numeric_limits<uint32_t>::max();
 constexpr size_t kNone = std::numeric_limits<size_t>::max();
 
@@ -140,7 +140,7 @@ void BpeMerger::append_long(std::string_view piece, std::vector<int64_t>& ids) c
     const Symbol& left = symbols[top.position];
     if (!left.alive || left.next == kNone) continue;
     const Entry* entry = find(left.id, symbols[left.next].id);
-    // Compared by the result, not the rank, as word.rs does.
+    // A candidate is outdated if its pair has changed; word.rs also compares the result, not the rank.
     if (entry == nullptr || entry->result != top.result) continue;
     join_with_next(symbols, top.position, top.result);
     offer(left.previous);

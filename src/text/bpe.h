@@ -7,15 +7,15 @@
 
 namespace lriad {
 
-/// One merge of a vocabulary: `left` and `right` become `result`. Its rank is its place in the list.
+/// One merge of a vocabulary: the tokens `left` and `right` become `result`. Its rank is its index in the list.
 struct BpeMerge {
   uint32_t left = 0;
   uint32_t right = 0;
   uint32_t result = 0;
 };
 
-/// Byte-pair merging of one piece, as `tokenizers` does it (models/bpe/word.rs): the pair of lowest rank first, of
-/// equal ones the leftmost. Immutable; safe from several threads.
+/// Byte-pair merging of one piece as in `tokenizers` (models/bpe/word.rs): the pair of lowest rank is merged first, the
+/// leftmost if it occurs more than once. Immutable; safe from several threads.
 class BpeMerger {
  public:
   /// `byte_ids`: token of every byte. Of two merges of the same pair the later one counts.
@@ -40,7 +40,7 @@ class BpeMerger {
   std::array<uint32_t, 256> byte_ids_;
   std::vector<Entry> table_;  // open addressing, at most half full
   int shift_ = 0;
-  bool unique_results_ = true;  // no token is made by two merges
+  bool unique_results_ = true;  // no two merges have the same result
 };
 
 }  // namespace lriad

@@ -13,9 +13,9 @@
 namespace lriad {
 namespace {
 
-/// Byte-level BPE of Qwen2: NFC, the split pattern, merges of each piece's bytes.
+/// Byte-level BPE of Qwen2: the text is normalized to NFC, split by the pattern, and each piece's bytes are merged.
 struct ByteLevelTokenizer : Tokenizer::Impl {
-  AddedTokenFinder normalized;  ///< added tokens looked for after NFC
+  AddedTokenFinder normalized;  ///< added tokens that are searched for after NFC
   std::unique_ptr<BpeMerger> merger;
 
   ByteLevelTokenizer(const std::filesystem::path& where, Vocabulary words);

@@ -11,7 +11,7 @@ namespace {
 constexpr std::string_view kImagePad = "<|image_pad|>";
 constexpr std::string_view kDefaultSystem = "You are a helpful assistant.";
 
-/// `text` with the k-th occurrence of `from` replaced by what `with` appends for it.
+/// `text` with each occurrence of `from` replaced by what `with` appends.
 template <class Append>
 std::string replace_each(std::string_view text, std::string_view from, const Append& with) {
   std::string out;
@@ -83,7 +83,7 @@ AnswerTokens find_answer_tokens(const Tokenizer& tokenizer) {
   AnswerTokens answer_tokens{*end_a, *end_b, {}, {}};
   const auto prefix = std::span(a).first(a.size() - 1);
   answer_tokens.before = bytes_of(tokenizer, prefix);
-  if (answer_tokens.before.starts_with(' ')) answer_tokens.before.erase(0, 1);  // sentencepiece's prefix of every text
+  if (answer_tokens.before.starts_with(' ')) answer_tokens.before.erase(0, 1);  // added by sentencepiece to each text
   if (!prefix.empty()) answer_tokens.before_id = prefix.back();
   return answer_tokens;
 }

@@ -16,7 +16,7 @@ namespace {
 
 namespace fs = std::filesystem;
 
-/// As published with Qwen2-VL (2B, 7B and 72B have the same), in Jinja.
+/// The Jinja template as published with Qwen2-VL; 2B, 7B and 72B have the same one.
 constexpr std::string_view kTemplate =
     "{% set image_count = namespace(value=0) %}{% set video_count = namespace(value=0) %}"
     "{% for message in messages %}"
@@ -55,7 +55,7 @@ void check_text(const fs::path& file, std::string_view text) {
        "\", expected Qwen2-VL's; take the file of the published model");
 }
 
-/// Some folders name several templates; "default" is the one that is used.
+/// The file's template; null if it has none. Some files have a list of named templates, of which "default" is used.
 std::optional<std::string> template_in(const fs::path& file) {
   const nlohmann::json root = read_json_object(file);
   const auto entry = root.find("chat_template");

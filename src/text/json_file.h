@@ -9,7 +9,7 @@ namespace lriad {
 /// no JSON object.
 nlohmann::json read_json_object(const std::filesystem::path& path);
 
-/// True if something stands at the path; false also where the system will not tell.
+/// True if the path exists; false also if the system cannot tell.
 bool is_there(const std::filesystem::path& path);
 
 }  // namespace lriad

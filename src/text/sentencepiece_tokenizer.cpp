@@ -16,12 +16,12 @@ namespace fs = std::filesystem;
 constexpr uint64_t kMaxBytes = 256ull << 20;
 constexpr std::string_view kSpaceMark = "\xE2\x96\x81";  // U+2581 stands for a space in pieces
 
-/// The fields of a protocol buffers message, one after the other.
+/// Steps through the fields of a protocol buffers message.
 class ProtoFields {
  public:
   explicit ProtoFields(std::string_view message) : rest_(message) {}
 
-  /// Steps to the next field; false at the end, or where the bytes are no message.
+  /// Goes to the next field; false at the end or if the bytes are malformed.
   bool next() {
     if (rest_.empty() || broken_) return false;
     const uint64_t tag = varint();
@@ -48,7 +48,7 @@ class ProtoFields {
   bool broken() const { return broken_; }
 
   uint64_t number = 0;
-  std::string_view bytes;  ///< of a field with a length
+  std::string_view bytes;  ///< content of a length-delimited field, else empty
 
  private:
   uint64_t varint() {
@@ -73,7 +73,7 @@ class ProtoFields {
   bool broken_ = false;
 };
 
-/// Whether every piece of a serialized model has a text without zero bytes: the library ends the process over others.
+/// Whether each piece of a serialized model has a text without zero bytes. The library aborts the process if not.
 bool has_sound_pieces(std::string_view model) {
   ProtoFields fields(model);
   while (fields.next()) {
@@ -109,8 +109,8 @@ std::string piece_to_bytes(std::string_view piece) {
   return bytes.append(piece);
 }
 
-/// All pieces, with control and unknown pieces as special tokens: transformers finds them in raw text, the library does
-/// not. Then the folder's own added tokens.
+/// The model's pieces and the folder's added tokens. Control and unknown pieces become special tokens, since
+/// transformers recognises them in text and the library does not.
 Vocabulary vocabulary_of(const sentencepiece::SentencePieceProcessor& model, const fs::path& model_dir) {
   Vocabulary vocabulary;
   const fs::path file = model_dir / "tokenizer.model";
@@ -131,7 +131,7 @@ Vocabulary vocabulary_of(const sentencepiece::SentencePieceProcessor& model, con
   return vocabulary;
 }
 
-/// Pieces of the sentencepiece library between the added tokens.
+/// Encodes the text between added tokens with the sentencepiece library.
 struct SentencePieceTokenizer : Tokenizer::Impl {
   std::unique_ptr<const sentencepiece::SentencePieceProcessor> model;
 
@@ -157,7 +157,7 @@ std::shared_ptr<const Tokenizer::Impl> load_sentencepiece(const fs::path& model_
   const fs::path file = model_dir / "tokenizer.model";
   const std::string bytes = read_file("text", file, kMaxBytes);
   auto model = std::make_unique<sentencepiece::SentencePieceProcessor>();
-  // The library prints its reason and accepts an empty model; both are of no use to a caller.
+  // The library prints its own message and accepts an empty model, so the cases are checked here.
   const bool loaded = !bytes.empty() && has_sound_pieces(bytes) && model->LoadFromSerializedProto(bytes).ok() &&
                       model->GetPieceSize() > 0;
   if (!loaded) {

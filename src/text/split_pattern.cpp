@@ -62,7 +62,8 @@ class Scanner {
     return position;
   }
 
-  /// After an apostrophe: s, t, m, d, re, ve or ll in any case; 0 if none. U+017F folds to s.
+  /// End of a contraction after its apostrophe (s, t, m, d, re, ve or ll in any case); 0 if there is none. U+017F also
+  /// matches s.
   size_t contraction_end(size_t position) const {
     if (position >= text_.size()) return 0;
     const auto lower = [](char c) { return static_cast<char>(c >= 'A' && c <= 'Z' ? c + ('a' - 'A') : c); };

@@ -5,11 +5,11 @@
 
 namespace lriad {
 
-/// The regular expression of Qwen2's pre-tokenizer that next_piece() follows, as it stands in tokenizer.json.
+/// The regular expression of Qwen2's pre-tokenizer, as in its tokenizer.json; next_piece() implements it.
 extern const char* const kSplitPattern;
 
-/// End of the piece that starts at byte `start` (< text.size()) of valid UTF-8: the first alternative of
-/// kSplitPattern that matches there (qwen2's pieces cover the text without gaps).
+/// End of the piece that starts at byte `start` (< text.size()) of valid UTF-8: what kSplitPattern matches there. It
+/// matches something at each position, so the pieces cover the text without gaps.
 size_t next_piece(std::string_view text, size_t start);
 
 }  // namespace lriad

@@ -6,7 +6,7 @@
 
 namespace lriad {
 
-/// The special tokens as tokenizer.json lists them, ids from `first_id` on.
+/// The entry added_tokens of a tokenizer.json: the special tokens with ids from `first_id` on.
 nlohmann::ordered_json added_tokens_json(int64_t first_id);
 
 /// Content of a tokenizer_config.json with the special tokens from `first_id` on and Qwen2-VL's chat template.

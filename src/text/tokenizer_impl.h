@@ -12,22 +12,22 @@
 
 namespace lriad {
 
-/// What the kinds of tokenizer share: a vocabulary, the bytes of its tokens, and added tokens that are found in the raw
-/// text first. Immutable after loading.
+/// Shared by both kinds of tokenizer: the vocabulary, the bytes of its tokens, and the added tokens that are searched
+/// for first in the raw text. Immutable after loading.
 struct Tokenizer::Impl {
   Vocabulary vocabulary;
-  AddedTokenFinder raw;  ///< added tokens looked for in the text as it is
-  std::vector<std::string> bytes;
-  std::vector<bool> special;
-  bool adds_space = false;  ///< encoding puts a space before the text, which decoding takes away again
+  AddedTokenFinder raw;            ///< added tokens that are searched for in the text before normalization
+  std::vector<std::string> bytes;  ///< by id
+  std::vector<bool> special;       ///< by id
+  bool adds_space = false;         ///< see Tokenizer::adds_space()
 
-  /// `to_bytes`: of a token that is not an added one.
+  /// `to_bytes` gives the bytes of a token that is not an added token.
   Impl(Vocabulary words, std::string (*to_bytes)(std::string_view));
   virtual ~Impl() = default;
   Impl(const Impl&) = delete;
   Impl& operator=(const Impl&) = delete;
 
-  /// Appends the ids of valid UTF-8 between the added tokens of `raw`.
+  /// Appends the ids of a valid UTF-8 text that contains no added token of `raw`.
   virtual void append_text(std::string_view text, bool specials_are_text, std::vector<int64_t>& ids) const = 0;
 };
 

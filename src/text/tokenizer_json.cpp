@@ -14,7 +14,7 @@ namespace {
 using nlohmann::json;
 namespace fs = std::filesystem;
 
-/// A part of the file, shortened for an error message.
+/// A JSON value, shortened for an error message.
 std::string shown(const json& value) {
   constexpr size_t kLongest = 160;
   const std::string text = value.dump(-1, ' ', true, json::error_handler_t::replace);
@@ -78,28 +78,28 @@ void take_vocab(const fs::path& file, const json& vocab, Vocabulary& out) {
     out.add_token(file, token, integer(file, "the id of \"" + token + "\"", id));
 }
 
-/// "a b", split at its only space.
-void take_merge_text(const fs::path& file, const std::string& place, const std::string& text, Vocabulary& out) {
+/// Adds a merge written as "a b".
+void take_merge_text(const fs::path& file, const std::string& location, const std::string& text, Vocabulary& out) {
   const size_t space = text.find(' ');
   if (space == std::string::npos || space != text.rfind(' ')) {
-    fail("text", file.string(), ": ", place, " is \"", text, "\", expected two tokens with a space between");
+    fail("text", file.string(), ": ", location, " is \"", text, "\", expected two tokens with a space between");
   }
   const std::string_view whole = text;
-  out.add_merge(file, place, whole.substr(0, space), whole.substr(space + 1));
+  out.add_merge(file, location, whole.substr(0, space), whole.substr(space + 1));
 }
 
 void take_merges(const fs::path& file, const json& merges, Vocabulary& out) {
   if (!merges.is_array()) fail("text", file.string(), ": model.merges is ", shown(merges), ", expected a list");
   for (size_t i = 0; i < merges.size(); ++i) {
     const json& merge = merges[i];
-    const std::string place = "merge " + std::to_string(i);
+    const std::string location = "merge " + std::to_string(i);
     if (merge.is_string()) {
       const auto& text = merge.get_ref<const std::string&>();
-      if (!text.starts_with("#version")) take_merge_text(file, place, text, out);
+      if (!text.starts_with("#version")) take_merge_text(file, location, text, out);
     } else if (merge.is_array() && merge.size() == 2 && merge[0].is_string() && merge[1].is_string()) {
-      out.add_merge(file, place, merge[0].get_ref<const std::string&>(), merge[1].get_ref<const std::string&>());
+      out.add_merge(file, location, merge[0].get_ref<const std::string&>(), merge[1].get_ref<const std::string&>());
     } else {
-      fail("text", file.string(), ": ", place, " is ", shown(merge), ", expected \"a b\" or [\"a\", \"b\"]");
+      fail("text", file.string(), ": ", location, " is ", shown(merge), ", expected \"a b\" or [\"a\", \"b\"]");
     }
   }
 }
@@ -133,7 +133,7 @@ int64_t id_of_key(const fs::path& file, const std::string& key) {
   return std::stoll(key);
 }
 
-/// Every text that special_tokens_map.json names.
+/// Whether special_tokens_map.json lists this token.
 bool names_special(const json& map, const std::string& content) {
   const auto is_it = [&](const json& value) { return value == content || member(value, "content") == content; };
   for (const auto& [key, value] : map.items()) {

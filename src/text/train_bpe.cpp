@@ -15,7 +15,7 @@ namespace {
 using nlohmann::ordered_json;
 using Pair = std::pair<std::string, std::string>;
 
-/// A distinct piece of the texts, as tokens so far, and how often it occurs.
+/// A distinct piece of the texts: its tokens after the merges so far, and how often it occurs.
 struct Word {
   std::vector<std::string> tokens;
   int64_t count = 0;
@@ -41,7 +41,8 @@ std::vector<Word> words_of(const std::vector<std::string>& texts) {
   return words;
 }
 
-/// The most frequent pair of neighbours; the first in order of those; both empty if no word has two tokens left.
+/// The most frequent pair of adjacent tokens, the first in byte order of equally frequent ones. Both are empty if no
+/// word has two tokens left.
 Pair best_pair(const std::vector<Word>& words) {
   std::map<Pair, int64_t> counts;
   for (const Word& word : words) {
@@ -62,7 +63,7 @@ void merge(Word& word, const Pair& pair) {
   word.tokens = std::move(merged);
 }
 
-/// Ids of the bytes in Qwen2's order: those that stand for themselves, then the other 68.
+/// Ids of the bytes in Qwen2's order: first the bytes that are written as themselves, then the other 68.
 ordered_json byte_vocabulary() {
   ordered_json vocabulary = ordered_json::object();
   int64_t id = 0;
@@ -119,7 +120,7 @@ TokenizerFiles train_bpe_tokenizer(const std::vector<std::string>& texts, int64_
     if (pair.first.empty()) break;
     for (Word& word : words) merge(word, pair);
     const auto id = static_cast<int64_t>(vocabulary.size());
-    // Two ways to make one token would break the rule that an id is 256 + the merge's rank.
+    // A second merge with the same result is left out, so that a token's id stays 256 + the rank of its merge.
     if (vocabulary.emplace(pair.first + pair.second, id).second) merges.push_back(pair.first + " " + pair.second);
   }
   std::string lines = "#version: 0.2\n";

@@ -12,7 +12,7 @@
 namespace lriad {
 namespace {
 
-/// The lines of the texts, as the library's trainer takes them.
+/// Gives the lines of the texts to the library's trainer.
 class Lines : public sentencepiece::SentenceIterator {
  public:
   explicit Lines(const std::vector<std::string>& texts) {
@@ -35,7 +35,7 @@ class Lines : public sentencepiece::SentenceIterator {
 
 TokenizerFiles train_sentencepiece_tokenizer(const std::vector<std::string>& texts, int64_t size) {
   const int64_t pieces = size - static_cast<int64_t>(qwen2_special_tokens().size());
-  // No piece may mix letters and signs (split_by_unicode_script), so the letter in <answer>A is a token of its own.
+  // split_by_unicode_script keeps letters and signs in separate pieces, so that A in <answer>A is one token.
   const std::unordered_map<std::string, std::string> options = {{"model_type", "bpe"},
                                                                 {"vocab_size", std::to_string(pieces)},
                                                                 {"hard_vocab_limit", "false"},

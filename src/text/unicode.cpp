@@ -21,7 +21,7 @@ struct LateRange {
   CharClass kind;
 };
 
-// Letters and numbers of Unicode 15.1 and 16.0; for these ICU 72 (15.0) and later ones would disagree.
+// Letters and numbers that Unicode 15.1 and 16.0 added. They are listed here because ICU 72 (Unicode 15.0) lacks them.
 constexpr std::array<LateRange, 29> kLateRanges = {{
     {0x1C89, 0x1C8A, CharClass::kLetter},   {0xA7CB, 0xA7CD, CharClass::kLetter},
     {0xA7DA, 0xA7DC, CharClass::kLetter},   {0x105C0, 0x105F3, CharClass::kLetter},
@@ -109,7 +109,7 @@ std::string nfc(std::string_view text) {
   }
   const auto length = static_cast<int32_t>(text.size());
   UErrorCode status = U_ZERO_ERROR;
-  // What is normal for today's data is normal for that of Unicode 9, where fewer code points take part.
+  // Text that is NFC by ICU's data is also NFC by that of Unicode 9, which normalizes fewer code points.
   if (full_nfc().isNormalizedUTF8(icu::StringPiece(text.data(), length), status) && U_SUCCESS(status)) {
     return std::string(text);
   }

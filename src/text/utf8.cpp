@@ -7,7 +7,7 @@ namespace lriad::utf8 {
 namespace {
 
 struct Lead {
-  size_t length = 0;  // of the whole sequence; 0: no sequence starts so
+  size_t length = 0;  // of the whole sequence; 0: not a valid first byte
   unsigned char low = 0x80;
   unsigned char high = 0xBF;  // range of the second byte
   unsigned char mask = 0;

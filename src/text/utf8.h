@@ -7,7 +7,7 @@
 
 namespace lriad::utf8 {
 
-/// One step through bytes: a code point, or (valid = false) one maximal part that cannot be UTF-8.
+/// One step through bytes: a code point, or (valid = false) one maximal part that is not valid UTF-8.
 struct Step {
   char32_t code = 0;
   size_t length = 0;  ///< bytes, at least 1
@@ -36,7 +36,7 @@ bool is_valid(std::string_view bytes);
 /// The bytes with every maximal invalid part replaced by U+FFFD.
 std::string replace_invalid(std::string_view bytes);
 
-/// How many bytes at the end (0..3) may still become a code point when more bytes come.
+/// Number of bytes at the end (0 to 3) that could become a code point if more bytes followed.
 size_t incomplete_tail(std::string_view bytes);
 
 }  // namespace lriad::utf8

@@ -7,7 +7,7 @@
 namespace lriad {
 namespace {
 
-constexpr int64_t kMaxIds = 1 << 24;  // far beyond any vocabulary; bounds what a damaged id can allocate
+constexpr int64_t kMaxIds = 1 << 24;  // far above any vocabulary; bounds the memory that a damaged id can allocate
 
 }  // namespace
 
@@ -20,17 +20,17 @@ void Vocabulary::add_token(const std::filesystem::path& file, std::string token,
   if (!tokens_[index].empty()) {
     fail("text", file.string(), ": id ", id, " belongs to two tokens, \"", tokens_[index], "\" and \"", token, "\"");
   }
-  const auto [place, fresh] = ids_.try_emplace(token, static_cast<uint32_t>(id));
-  if (!fresh) fail("text", file.string(), ": token \"", token, "\" has two ids, ", place->second, " and ", id);
+  const auto [entry, inserted] = ids_.try_emplace(token, static_cast<uint32_t>(id));
+  if (!inserted) fail("text", file.string(), ": token \"", token, "\" has two ids, ", entry->second, " and ", id);
   tokens_[index] = std::move(token);
 }
 
-void Vocabulary::add_merge(const std::filesystem::path& file, const std::string& place, std::string_view left,
+void Vocabulary::add_merge(const std::filesystem::path& file, const std::string& location, std::string_view left,
                            std::string_view right) {
   const auto id_of = [&](std::string_view token) {
     const auto found = find(token);
     if (!found) {
-      fail("text", file.string(), ": ", place, " (\"", left, " ", right, "\") needs the token \"", token,
+      fail("text", file.string(), ": ", location, " (\"", left, " ", right, "\") needs the token \"", token,
            "\", which the vocabulary lacks");
     }
     return *found;

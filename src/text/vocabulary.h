@@ -14,17 +14,17 @@
 
 namespace lriad {
 
-/// What the files of a byte-level BPE tokenizer say, checked.
+/// Tokens, merges and added tokens as read from a tokenizer's files, checked for contradictions.
 class Vocabulary {
  public:
-  /// Throws Error naming `file` if the id is negative, taken, or beyond any vocabulary, or the token has one already.
+  /// Throws Error naming `file` if the id is outside [0, 2^24) or taken, or the token has an id already.
   void add_token(const std::filesystem::path& file, std::string token, int64_t id);
 
-  /// Throws Error if a part or the result of the merge is no token. `place`: "merge 12" or "line 13".
-  void add_merge(const std::filesystem::path& file, const std::string& place, std::string_view left,
+  /// Throws Error if `left`, `right` or their concatenation is no token. `location` is "merge 12" or "line 13".
+  void add_merge(const std::filesystem::path& file, const std::string& location, std::string_view left,
                  std::string_view right);
 
-  /// A token that is a token already must have the same id; a content given twice counts once.
+  /// Adding the same token twice is allowed; throws Error if its text has another id already.
   void add_added_token(const std::filesystem::path& file, AddedToken token);
 
   std::optional<uint32_t> find(std::string_view token) const;
@@ -32,7 +32,7 @@ class Vocabulary {
   const std::vector<BpeMerge>& merges() const { return merges_; }
   const std::vector<AddedToken>& added() const { return added_; }
 
-  bool ignore_merges = false;  ///< a piece that is a token as a whole is not merged from bytes
+  bool ignore_merges = false;  ///< a piece that is itself a token is taken as it is, without merging its bytes
 
  private:
   struct Hash {
@@ -46,15 +46,15 @@ class Vocabulary {
   std::vector<AddedToken> added_;
 };
 
-/// tokenizer.json of the `tokenizers` library. Anything but Qwen2's pipeline (NFC, the split pattern, byte-level BPE)
-/// is refused with what was found.
+/// Reads a tokenizer.json of the `tokenizers` library. Throws Error naming what it found if it is not Qwen2's pipeline
+/// (NFC, the split pattern, byte-level BPE).
 Vocabulary read_tokenizer_json(const std::filesystem::path& file);
 
-/// vocab.json and merges.txt of a folder.
+/// Reads vocab.json and merges.txt of a folder.
 Vocabulary read_vocab_and_merges(const std::filesystem::path& model_dir);
 
-/// The added tokens of tokenizer_config.json, else those of added_tokens.json (special where special_tokens_map.json
-/// names them). No such file: none.
+/// Reads the added tokens of tokenizer_config.json, or if it has none those of added_tokens.json; the latter are
+/// special if special_tokens_map.json lists them. Empty if neither file exists.
 std::vector<AddedToken> read_config_tokens(const std::filesystem::path& model_dir);
 
 }  // namespace lriad

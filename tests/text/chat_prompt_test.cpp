@@ -72,28 +72,28 @@ TEST(RealChat, PassesThePublishedTemplate) {
   EXPECT_EQ(chat_template(), published["chat_template"].get<std::string>());
 }
 
-TEST(RealChat, FindsTheLetterOfAnAnswer) {
+TEST(RealChat, FindsTheAnswerTokenOfACompletion) {
   const Tokenizer tokenizer = Tokenizer::load(real_tokenizer());
   const AnswerTokens answer_tokens = find_answer_tokens(tokenizer);
   EXPECT_EQ(answer_tokens.before, "<answer");
   EXPECT_EQ(tokenizer.token_bytes(answer_tokens.a), ">A");
   EXPECT_EQ(tokenizer.token_bytes(answer_tokens.b), ">B");
-  const auto letter_of = [&](const std::string& text) -> std::string {
+  const auto answer_token_of = [&](const std::string& text) -> std::string {
     const auto ids = tokenizer.encode(text);
     const auto at = answer_position(tokenizer, answer_tokens, ids);
     return at ? tokenizer.token_bytes(ids.at(static_cast<size_t>(*at))) : "none";
   };
-  EXPECT_EQ(letter_of("<think> x </think> <answer>A</answer><|im_end|>"), ">A");
-  EXPECT_EQ(letter_of("<think> x </think>\n<answer>B</answer>"), ">B");
-  EXPECT_EQ(letter_of("<answer>A</answer> no, <answer>B"), ">B");
-  EXPECT_EQ(letter_of("<answer>(A)</answer>"), "none");
-  EXPECT_EQ(letter_of("<answer> A</answer>"), "none");
-  EXPECT_EQ(letter_of("the answer>A"), "none");
-  EXPECT_EQ(letter_of("<answer>"), "none");
-  EXPECT_EQ(letter_of(""), "none");
+  EXPECT_EQ(answer_token_of("<think> x </think> <answer>A</answer><|im_end|>"), ">A");
+  EXPECT_EQ(answer_token_of("<think> x </think>\n<answer>B</answer>"), ">B");
+  EXPECT_EQ(answer_token_of("<answer>A</answer> no, <answer>B"), ">B");
+  EXPECT_EQ(answer_token_of("<answer>(A)</answer>"), "none");
+  EXPECT_EQ(answer_token_of("<answer> A</answer>"), "none");
+  EXPECT_EQ(answer_token_of("the answer>A"), "none");
+  EXPECT_EQ(answer_token_of("<answer>"), "none");
+  EXPECT_EQ(answer_token_of(""), "none");
 }
 
-TEST(ChatPrompt, FindsTheLetterWithSentencePiece) {
+TEST(ChatPrompt, FindsTheAnswerTokenWithSentencePiece) {
   const Tokenizer tokenizer = Tokenizer::load(kSentencePiece);
   const AnswerTokens answer_tokens = find_answer_tokens(tokenizer);
   EXPECT_EQ(tokenizer.token_bytes(answer_tokens.a), "A");

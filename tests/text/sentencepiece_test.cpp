@@ -58,7 +58,7 @@ TEST(SentencePiece, StreamsCharactersThatAreSpreadOverBytePieces) {
   EXPECT_EQ(stream.finish(), "");
 }
 
-/// Twenty times the same sentence to train with.
+/// Gives the trainer the same sentence twenty times.
 class SameLine : public sentencepiece::SentenceIterator {
  public:
   bool done() const override { return count_ == 20; }
@@ -75,7 +75,7 @@ class SentencePieceFolder : public ::testing::Test {
  protected:
   SentencePieceFolder() { model_ = read_file("test", kFolder / "tokenizer.model"); }
   void write(const char* name, const std::string& text) { write_file_atomic("test", folder_.path() / name, text); }
-  std::string with_zero_at(size_t place) const { return std::string(model_).replace(place, 1, 1, '\0'); }
+  std::string with_zero_at(size_t offset) const { return std::string(model_).replace(offset, 1, 1, '\0'); }
   Tokenizer load() { return Tokenizer::load(folder_.path()); }
   TempFolder folder_;
   std::string model_;
@@ -111,7 +111,7 @@ TEST_F(SentencePieceFolder, DropsTheSpaceThatAModelPutsBeforeEveryText) {
   EXPECT_THAT(find_answer_tokens(tokenizer).before, ::testing::StartsWith("<"));
 }
 
-// The library itself would end the process over a piece that begins with a zero byte.
+// Without our check the library would abort the process for a piece that begins with a zero byte.
 TEST_F(SentencePieceFolder, RefusesADamagedModelNamingIt) {
   const std::vector<std::string> damaged = {"",
                                             "text",

@@ -33,14 +33,14 @@ TEST(TrainBpe, MakesATokenizerThatGivesEveryTextBack) {
   EXPECT_TRUE(tokenizer.is_special(289));
 }
 
-TEST(TrainBpe, LearnsTheTextsAndGivesTheAnswersLettersTokensOfTheirOwn) {
+TEST(TrainBpe, LearnsTheTextsAndGivesAnswerTokens) {
   const TempFolder folder;
   write(folder, train_bpe_tokenizer(kTexts, 640));
   const Tokenizer tokenizer = Tokenizer::load(folder.path());
   EXPECT_LE(tokenizer.encode(kTexts[0]).size(), 16u);
-  const AnswerTokens letters = find_answer_tokens(tokenizer);
-  EXPECT_NE(letters.a, letters.b);
-  EXPECT_EQ(tokenizer.token_bytes(letters.a), ">A");
+  const AnswerTokens answer_tokens = find_answer_tokens(tokenizer);
+  EXPECT_NE(answer_tokens.a, answer_tokens.b);
+  EXPECT_EQ(tokenizer.token_bytes(answer_tokens.a), ">A");
 }
 
 TEST(TrainBpe, TokenizerJsonAndVocabWithMergesGiveTheSameIds) {

@@ -12,11 +12,11 @@
 
 namespace lriad {
 
-/// `template_text` with every {object} replaced by the object's name (an alias of `object_names` or the name with `_`
-/// turned into a space).
+/// `template_text` with every {object} replaced by `object_name`. It is inserted as it is; aliases and `_` are resolved
+/// before.
 std::string fill_prompt(std::string_view template_text, std::string_view object_name);
 
-/// Qwen2-VL's chat template in Jinja, as published: what a model folder carries.
+/// Qwen2-VL's chat template in Jinja, as published, for the model folders that this program writes.
 std::string_view chat_template();
 
 /// Throws Error naming the template's file if the folder's chat template is not Qwen2-VL's (compared as text, after
@@ -32,19 +32,19 @@ std::string render_chat(const std::optional<std::string>& system, std::string_vi
 std::vector<int64_t> encode_chat(const Tokenizer& tokenizer, const std::optional<std::string>& system,
                                  std::string_view user_text, std::span<const int64_t> image_tokens);
 
-/// The two tokens that tell the verdict: those of `<answer>A` and `<answer>B` after their common prefix. Throws Error
-/// if the tokenizer gives no single differing token.
+/// The two tokens that tell A from B: `<answer>A` and `<answer>B` are tokenized, and their common prefix is left out.
 struct AnswerTokens {
   int64_t a = 0;                     ///< defect
   int64_t b = 0;                     ///< normal
-  std::string before;                ///< text that stands before the answer token, such as "<answer"
-  std::optional<int64_t> before_id;  ///< last token of that text; null if the answer tokens hold the whole tag
+  std::string before;                ///< text of the common prefix, such as "<answer" with Qwen2's ">A"
+  std::optional<int64_t> before_id;  ///< last token of that prefix; null if the answer tokens contain the whole tag
 };
+
+/// Throws Error if A and B do not differ in exactly one token.
 AnswerTokens find_answer_tokens(const Tokenizer& tokenizer);
 
-/// Position in `ids` (completion, end token included or not) of the answer token that gives the answer: the last letter
-/// token that follows `before_id` and completes `<answer>A` or `<answer>B`. Null if there is none, as for `(A)` or `
-/// A`.
+/// Index in `ids` (a completion, with or without its end token) of the answer token: the last A or B token that follows
+/// `before_id` and completes `<answer>A` or `<answer>B`. Null if there is none, as for `<answer>(A)` or `<answer> A`.
 std::optional<int64_t> answer_position(const Tokenizer& tokenizer, const AnswerTokens& answer_tokens,
                                        std::span<const int64_t> ids);
 
