@@ -8,13 +8,14 @@
 #include "lriad/generation/kv_cache.h"
 #include "lriad/model/rope.h"
 
-// Shape letters: J prompts, G rows a prompt, C sequences (rows in the batch), B rows in all, N tokens, V vocabulary.
+// Shape letters: J prompts, B = J * num_generations completions, C sequences still in the batch, N tokens, V
+// vocabulary.
 namespace lriad {
 namespace {
 
-constexpr double kShrinkAt = 0.75;  // of the batch still alive: copying the cache costs about one step
+constexpr double kShrinkAt = 0.75;  // shrink to at most this share of the batch; the copy costs about one token's pass
 
-/// Everything generated so far, by row in the order [prompt][generation], one column a token.
+/// Everything generated so far: rows in the order [prompt][generation], one column per token.
 struct GeneratedTokens {
   explicit GeneratedTokens(int64_t rows, int64_t tokens, const at::Device& device)
       : ids_BN(at::zeros({rows, tokens}, at::TensorOptions().dtype(at::kLong).device(device))) {
@@ -25,7 +26,7 @@ struct GeneratedTokens {
   }
   at::Tensor ids_BN;                                                                       ///< int64
   at::Tensor sampling_logp_BN, logp_BN, answer_logit_a_BN, answer_logit_b_BN, log_sum_BN;  ///< float64, as TokenTrace
-  std::vector<at::Tensor> allowed_BV;  ///< bool on the CPU, one a token; with keep_allowed only
+  std::vector<at::Tensor> allowed_BV;  ///< bool on the CPU, one tensor per token; with keep_allowed only
 };
 
 class Generator {
@@ -73,7 +74,7 @@ class Generator {
     return result;
   }
 
-  /// Logits of the first token, the same for all rows of a prompt: [C, V].
+  /// Computes the prompts. Returns the logits of the first token, [C, V], equal for all rows of a prompt.
   at::Tensor prefill() {
     PackedTokens packed;
     std::vector<at::Tensor> ids, positions, features, last, next;
@@ -111,7 +112,7 @@ class Generator {
     return model_->logits(model_->hidden(packed, cache_->decode(token_index)));
   }
 
-  /// Samples token `token_index` of every sequence and notes what it was sampled from.
+  /// Samples token `token_index` of every sequence and records its trace.
   at::Tensor take(const at::Tensor& logits_CV, int64_t token_index) {
     const at::Tensor raw = logits_CV.scalar_type() == at::kDouble ? logits_CV : logits_CV.to(at::kFloat);
     const at::Tensor scores = sampler_scores(raw, settings_.sampler);
@@ -140,7 +141,7 @@ class Generator {
     return ids_C;
   }
 
-  /// Drops ended rows where that is worth a copy; false when none is left.
+  /// Drops ended sequences if that makes the batch small enough to be worth copying the cache; false if none is left.
   bool shrink() {
     const at::Tensor ended = ended_C_.cpu();
     const int64_t prompts = next_J_.size(0), rows = ended.size(0) / prompts;
@@ -164,7 +165,7 @@ class Generator {
     return !kept_prompts.empty();
   }
 
-  /// Each kept prompt gets `widest` sequences; ended ones fill up where fewer are alive.
+  /// Keeps `widest` sequences of each prompt, filled up with ended ones where fewer are left.
   void drop_ended(const std::vector<int64_t>& prompts, std::vector<std::vector<int64_t>>& sequences, int64_t rows,
                   int64_t widest) {
     std::vector<int64_t> all;
@@ -184,7 +185,7 @@ class Generator {
   }
 
   Qwen2Vl& model_;
-  at::Tensor weight_;  ///< one of the model's, for its device and dtype
+  at::Tensor weight_;  ///< a weight of the model, for its device and dtype
   const std::vector<GenerationPrompt>& prompts_;
   const GenerationSettings& settings_;
   std::vector<int64_t> eos_;
@@ -193,7 +194,7 @@ class Generator {
   at::Tensor next_J_, row_C_, ended_C_, uniforms_BN_;
 };
 
-/// The completion of a row of tokens that lie on the CPU: up to and with its first end token.
+/// The completion of a row, up to and including its first end token. The tensors must be on the CPU.
 Completion completion_of(const GeneratedTokens& generated, int64_t row, const std::vector<int64_t>& eos) {
   const auto numbers = [row](const at::Tensor& field_BN) { return field_BN.accessor<double, 2>()[row]; };
   const auto sampling = numbers(generated.sampling_logp_BN), logp = numbers(generated.logp_BN);

@@ -8,8 +8,8 @@
 
 #include "lriad/model/accumulate_dtype.h"
 
-// Shape letters: J prompts, G rows a prompt, C = J G sequences, K key heads, R query heads of a key head, P longest
-// prompt, N own tokens so far, D head size.
+// Shape letters: J prompts, G completions per prompt, C = J G sequences, K key heads, R query heads per key head,
+// P longest prompt, N own tokens so far, D head size.
 namespace lriad {
 namespace {
 
@@ -31,7 +31,7 @@ KvCache::KvCache(const TextConfig& config, std::vector<int64_t> prompt_lengths, 
   const int64_t longest = *std::max_element(prompt_lengths.begin(), prompt_lengths.end());
   const int64_t heads = config.num_key_value_heads;
   for (int64_t layer = 0; layer < config.num_hidden_layers; ++layer) {
-    // Zeros, not garbage: a masked token_index must not hold a NaN.
+    // Zeros instead of uninitialised memory: a NaN at a masked position would spread.
     prompt_keys_.push_back(at::zeros({prompts, heads, longest, config.head_dim}, options));
     prompt_values_.push_back(at::zeros({prompts, heads, longest, config.head_dim}, options));
     own_keys_.push_back(at::empty({prompts * rows_per_prompt, heads, max_new_tokens, config.head_dim}, options));
@@ -79,7 +79,7 @@ at::Tensor KvCache::attend(int64_t layer, int64_t token_index, const at::Tensor&
   const at::Tensor own_k = own_keys_[index].slice(2, 0, N).flatten(0, 1),
                    own_v = own_values_[index].slice(2, 0, N).flatten(0, 1);
   const at::Tensor q = q_CHD.view({J, G, K, R, D}) * (1 / std::sqrt(static_cast<double>(D)));
-  // All rows of a prompt in one product per key head: its keys are read once.
+  // All completions of a prompt are multiplied with its keys in one product per key head, so the keys are read once.
   const at::Tensor q_shared = q.transpose(1, 2).reshape({J * K, G * R, D});
   at::Tensor to_prompt = at::bmm(q_shared, prompt_k.flatten(0, 1).transpose(1, 2)).view({J, K, G * R, P});
   const at::Tensor to_own =

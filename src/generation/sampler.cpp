@@ -51,9 +51,9 @@ at::Tensor sampler_scores(const at::Tensor& logits_NV, const SamplerSettings& se
 at::Tensor sample_tokens(const at::Tensor& scores_NV, const at::Tensor& uniforms_N) {
   const at::Tensor cumulative = at::softmax(scores_NV.to(at::kDouble), 1).cumsum(1);
   const at::Tensor total = cumulative.slice(1, -1);
-  // Below the total also after rounding, so that the first larger sum belongs to a token that can be drawn.
+  // Rounding must not lift the target to the total: the first larger sum has to belong to a token that can be sampled.
   const at::Tensor target = at::minimum(uniforms_N.to(at::kDouble).unsqueeze(1) * total, total * (1 - 0x1p-52));
-  // A row with a NaN gives the last id, not one past it: the health guard is to see the row.
+  // A row with a NaN gives the last id instead of one past the end, so that the run goes on to the health guard.
   return at::searchsorted(cumulative, target, /*out_int32=*/false, /*right=*/true)
       .squeeze(1)
       .clamp_max(scores_NV.size(1) - 1);

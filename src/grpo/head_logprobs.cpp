@@ -11,7 +11,7 @@
 namespace lriad {
 namespace {
 
-/// log softmax of a chunk [C, V], -inf for tokens that do not count.
+/// log softmax of a chunk's logits, [C, V]; -inf for tokens in `dropped_CV`.
 at::Tensor chunk_logs(const at::Tensor& hidden_CD, const at::Tensor& head_VD, const at::Tensor& dropped_CV,
                       double temperature) {
   at::Tensor logs = at::linear(hidden_CD, head_VD).to(accumulate_dtype(hidden_CD.scalar_type()));
@@ -44,12 +44,12 @@ HeadLogprobs head_logprobs(const at::Tensor& hidden_MD, const at::Tensor& head_V
     result.logp_M.slice(0, begin, end).copy_(logp_C);
     result.top1_M.slice(0, begin, end).copy_(logp_C >= logs_CV.amax(1));
     at::Tensor softmax_CV = logs_CV.exp();
-    if (dropped_CV.defined()) logs_CV.masked_fill_(dropped_CV, 0);  // 0 * -inf
+    if (dropped_CV.defined()) logs_CV.masked_fill_(dropped_CV, 0);  // in the entropy, 0 * -inf would be NaN
     const at::Tensor mean_log_C = at::bmm(softmax_CV.unsqueeze(1), logs_CV.unsqueeze(2)).flatten();
     result.entropy_M.slice(0, begin, end).copy_(mean_log_C.neg());
     logs_CV.reset();
     if (!logprob_gradient) continue;
-    // d logp / d scores = onehot - softmax
+    // The gradient of logp by the scaled logits is onehot(target) - softmax.
     const at::Tensor logprob_gradient_C1 = (logprob_gradient(logp_C, begin) / temperature).unsqueeze(1);
     const at::Tensor gradient_CV =
         softmax_CV.mul_(-logprob_gradient_C1).scatter_add_(1, target_C1, logprob_gradient_C1).to(head_VD.scalar_type());

@@ -10,14 +10,13 @@ namespace lriad {
 
 struct HeadLogprobs {
   at::Tensor logp_M, entropy_M, top1_M;
-  at::Tensor hidden_gradient_MD;  ///< undefined without a loss gradient
-  at::Tensor head_gradient_VD;    ///< undefined without a loss gradient or if the head is frozen
+  at::Tensor hidden_gradient_MD;  ///< undefined without a LogprobGradient
+  at::Tensor head_gradient_VD;    ///< undefined without a LogprobGradient or if the head is frozen
 };
 
-/// log softmax(hidden head^T / temperature) at the targets, over the tokens of allowed_MV if that is defined, and with
-/// a logprob_gradient the gradients of its loss. hidden [M, D], head [V, D], targets [M] int64. Logits are made once,
-/// chunk by chunk, at most `logits_at_once` numbers (but at least one row), and are gone when their gradient has been
-/// formed; sums run in float32 (float64 for float64). Source: Liger's fused linear losses.
+/// log softmax(hidden head^T / temperature) at the targets, over the allowed tokens if allowed_MV is defined, and with
+/// a logprob_gradient the gradients of its loss by `hidden` and `head`. hidden [M, D], head [V, D], targets [M] int64,
+/// allowed [M, V] bool. Sums run in float32 (float64 for float64). See token_logprobs() for the chunks of logits.
 HeadLogprobs head_logprobs(const at::Tensor& hidden_MD, const at::Tensor& head_VD, const at::Tensor& targets_M,
                            const at::Tensor& allowed_MV, double temperature,
                            const LogprobGradient& logprob_gradient = {}, int64_t logits_at_once = kLogitsAtOnce);

@@ -23,7 +23,7 @@ at::Tensor tensor_of(const std::vector<Value>& values) {
   return at::tensor(at::ArrayRef<Value>(values), c10::CppTypeToScalarType<Value>::value);
 }
 
-/// The inputs with 0 for whatever belongs to a token that does not count: 0 times an infinite number would not be 0.
+/// The inputs with all numbers of tokens of weight 0 set to 0, since weight * loss would be NaN for infinite numbers.
 LossInputs counted_only(const LossInputs& in) {
   const at::Tensor counts_M = in.weight_M != 0;
   const auto counted = [&](const at::Tensor& values_M) {
@@ -34,7 +34,7 @@ LossInputs counted_only(const LossInputs& in) {
 
 at::Tensor count(const at::Tensor& mask_M, const at::Tensor& like) { return mask_M.sum().to(like.scalar_type()); }
 
-/// -min(rho A, clip(rho) A) with TRL's counts of clipped tokens.
+/// Token losses -min(ratio A, clip(ratio) A); counts clipped tokens as TRL does.
 at::Tensor ratio_loss(const LossInputs& in, const GrpoSection& section, LossSums& sums) {
   const at::Tensor old_M = in.old_M.defined() ? in.old_M : in.logp_M.detach();
   const at::Tensor ratio_M = at::exp(in.logp_M - old_M);

@@ -4,7 +4,7 @@
 namespace lriad {
 namespace {
 
-/// Length in bytes of the white-space character at the start of `text`, 0 if there is none: Python's str.isspace().
+/// Length in bytes of the white-space character (Python's str.isspace) at the start of `text`; 0 if there is none.
 std::size_t space_at(std::string_view text) {
   if (text.empty()) return 0;
   const auto first = static_cast<unsigned char>(text[0]);
@@ -40,14 +40,15 @@ std::string_view strip(std::string_view text) {
   return text;
 }
 
-/// Takes `prefix` off the front; false if it is not there.
+/// Removes `prefix` from the front of the text; false if the text does not start with it.
 bool take(std::string_view& text, std::string_view prefix) {
   if (!text.starts_with(prefix)) return false;
   text.remove_prefix(prefix.size());
   return true;
 }
 
-/// Takes everything up to and with the next `end`; false if there is none. `inside` gets what stood before it.
+/// Removes everything up to and including the next `end` and puts what precedes it into `inside`; false if there is no
+/// `end`.
 bool take_until(std::string_view& text, std::string_view end, std::string_view& inside) {
   const std::size_t found = text.find(end);
   if (found == std::string_view::npos) return false;

@@ -11,8 +11,8 @@ namespace {
 
 constexpr std::size_t kRecallWindow = 256;
 
-/// A well-formed answer whose letter was hidden counts in the mean as if it were sure: left out, a right one could gain
-/// by hiding, as the mean of the others is lower and weighs more.
+/// Group rate or group mean of p. A well-formed answer without an answer token, such as (A), counts as 1 if it is right
+/// and 0 if not. If it were left out, a right answer could lower the mean, and so raise its reward, by writing (A).
 std::optional<double> group_p(FocalP kind, const std::vector<RewardInput>& group, bool is_defect) {
   double sum = 0;
   int64_t count = 0;
@@ -43,7 +43,7 @@ std::optional<double> p_of(FocalP kind, const RewardInput& input, const std::opt
   return std::nullopt;
 }
 
-/// alpha (1 - p)^gamma f. Without an answer token p counts as 1: hiding the letter must never gain.
+/// alpha (1 - p)^gamma f. Without an answer token p counts as 1, so that writing (A) for A gains nothing.
 double focal_strength(const FocalSection& focal, const std::optional<double>& p, double f) {
   return focal.alpha * std::pow(1 - p.value_or(1), focal.gamma) * f;
 }
@@ -54,7 +54,7 @@ double answer_reward(const RewardSection& section, const RewardInput& input, boo
   if (section.answer == AnswerReward::kAccuracy || focal.where == FocalWhere::kAdvantage) return right ? 1 : 0;
   if (right) return focal_strength(focal, p, f);
   if (focal.wrong == FocalWrong::kZero) return 0;
-  // A wrong answer whose letter was hidden is as bad as an ill-formed one, not free.
+  // A wrong answer without an answer token gets the same penalty as an ill-formed one; by p = 1 it would get none.
   const bool worst = input.verdict == Verdict::kInvalid || !p;
   return worst ? -focal.alpha * f : -focal_strength(focal, p, f);
 }
@@ -78,7 +78,7 @@ std::vector<double> answer_rewards(const RewardSection& section, const std::vect
   return values;
 }
 
-/// Falls from 0 to -1 over the last `soft_overlong_cache` tokens before the limit. Source: DAPO, arXiv 2503.14476,
+/// Decreases from 0 to -1 over the last `soft_overlong_cache` tokens before the limit. Source: DAPO, arXiv 2503.14476,
 /// eq. 13; TRL's get_soft_overlong_punishment.
 std::vector<double> soft_overlong_rewards(const RewardSection& section, const std::vector<RewardInput>& group,
                                           const RewardQuery& query) {
@@ -127,7 +127,7 @@ double RunningRecall::factor(std::optional<double> cap) const {
     return static_cast<double>(std::count(window.begin(), window.end(), true)) / static_cast<double>(window.size());
   };
   const double defect = recall(right_[1]), normal = recall(right_[0]);
-  // No right defect yet: as if half a completion had been right, so that the factor stays finite.
+  // While no defect has been recognised, half a completion counts as right, so that the factor stays finite.
   const double least = 0.5 / static_cast<double>(right_[1].size());
   const double f = std::max(1.0, normal / std::max(defect, least));
   return cap ? std::min(f, std::max(1.0, *cap)) : f;

@@ -13,7 +13,7 @@ namespace lriad {
 namespace {
 
 constexpr double kRounding = 1e-9;
-constexpr double kUsualRight = 0.6, kUsualWrong = 0.4;  // p of the label's letter in ordinary answers
+constexpr double kUsualRight = 0.6, kUsualWrong = 0.4;  // p of the label's answer token in ordinary answers
 constexpr std::optional<double> kHidden = std::nullopt;
 
 const char* image(bool is_defect) { return is_defect ? "a defect" : "a normal image"; }
@@ -26,14 +26,14 @@ std::string number(double value) {
 
 std::string p_text(std::optional<double> p) { return p ? concat("p ", number(*p).substr(0, 4)) : "letter hidden"; }
 
-/// What the members of a group are paid.
+/// Rewards and advantages of a group's members, and the factor that the advantages include.
 struct Paid {
   std::vector<Reward> rewards;
   std::vector<double> advantages;
   double weight = 1;
 };
 
-/// The rules under audit.
+/// Computes rewards and advantages by the settings under audit.
 class Rules {
  public:
   explicit Rules(const AuditSettings& settings) : settings_(settings) {}
@@ -63,7 +63,7 @@ class Rules {
     return pay(group, is_defect);
   }
 
-  /// Ordinary right and wrong answers, in turn, up to the group's size.
+  /// Fills the group up to its size with ordinary wrong and right answers in turn.
   void fill(std::vector<RewardInput>& group, bool is_defect) const {
     while (static_cast<int64_t>(group.size()) < settings_.num_generations) {
       const bool right = group.size() % 2 == 1;
@@ -103,7 +103,7 @@ std::vector<AuditRow> rows_of(const Rules& rules, bool is_defect) {
   return rows;
 }
 
-/// The pattern, cut or with its last member repeated so that it is a whole group.
+/// A group of the given members, shortened to the group's size or filled up with copies of the last one.
 AuditGroup group_of(const Rules& rules, const std::string& name, std::vector<AuditMember> members, bool is_defect) {
   members.resize(static_cast<std::size_t>(rules.num_generations()), members.back());
   const Paid paid = rules.pay(members, is_defect);
@@ -148,8 +148,8 @@ AuditClaim nothing_ill_formed_is_paid(const Rules& rules) {
   return claim;
 }
 
-/// What is wrong with the order of a group that begins with a right, a wrong and an ill-formed answer; empty if
-/// nothing.
+/// Describes how the order right > wrong > ill-formed is violated in a group of these three and ordinary answers; empty
+/// if it is not.
 std::string disorder(const Rules& rules, const std::array<AuditMember, 3>& three, bool is_defect) {
   std::vector<RewardInput> group;
   for (const AuditMember& member : three) group.push_back(Rules::scored(member, is_defect));
@@ -159,7 +159,7 @@ std::string disorder(const Rules& rules, const std::array<AuditMember, 3>& three
                                             concat("a wrong one (", p_text(three[1].p), ")"), "an ill-formed one"};
   for (std::size_t k = 0; k < 2; ++k) {
     const double better = paid.rewards[k].total, worse = paid.rewards[k + 1].total;
-    // A weight of 0 takes the whole group out of the update: nobody gains.
+    // With a factor of 0 all advantages are 0, so the order of advantages does not matter.
     const bool ordered = paid.weight == 0 || paid.advantages[k] > paid.advantages[k + 1] + kRounding;
     if (better > worse + kRounding && ordered) continue;
     return concat("for ", image(is_defect), ": ", names[k], " has reward ", number(better), ", ", names[k + 1], " ",
@@ -217,7 +217,7 @@ AuditClaim the_class_factor_acts(const Rules& rules) {
   return claim;
 }
 
-/// Writing (A) for A leaves p undefined. That must not pay, whether right or wrong.
+/// An answer (A) has no answer token and so no p. Writing it instead of A must not raise the advantage.
 AuditClaim hiding_the_letter_gains_nothing(const Rules& rules) {
   AuditClaim claim{"hiding the letter, as (A), gains nothing", /*required=*/true, true, ""};
   for (const AuditKind kind : {AuditKind::kRight, AuditKind::kWrong}) {

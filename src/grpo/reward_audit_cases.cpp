@@ -5,7 +5,7 @@
 namespace lriad {
 namespace {
 
-/// The letters of an image, and what looks like the right one.
+/// The right and wrong letter for an image, and texts that resemble the right one.
 struct Letters {
   std::string right, wrong, lower, fullwidth, cyrillic, greek, word;
 };
@@ -21,11 +21,11 @@ std::string answered(const std::string& answer) {
   return concat("<think>", kThought, "</think><answer>", answer, "</answer>");
 }
 
-/// Adds cases that end alike.
+/// Collects cases.
 class Cases {
  public:
   void add(const std::string& name, const std::string& text, AuditKind kind = AuditKind::kIllFormed) {
-    // As the tokenizers have it: the answer token is the one that follows the opened tag.
+    // An answer token is a letter directly after the opening tag, as answer_position() finds it.
     const bool token = text.find("<answer>A") != std::string::npos || text.find("<answer>B") != std::string::npos;
     list.push_back({name, text, kind, token});
   }

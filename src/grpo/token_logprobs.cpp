@@ -12,7 +12,7 @@ namespace {
 
 uint64_t stream_seed(uint64_t group_seed, uint64_t part) { return group_seed * 0xD1342543DE82EF95ull + part; }
 
-/// Collects packed rows; what each one predicts is noted beside them.
+/// Collects the packed rows of groups, and which row predicts which completion token.
 class Packer {
  public:
   Packer(const ModelConfig& config, Prefix prefix) : config_(config), prefix_(prefix) {}
@@ -59,7 +59,7 @@ class Packer {
     add_rows(group.prompt_ids, std::ssize(group.prompt_ids), positions);
     if (group.features_ID.defined()) {
       features_.push_back(group.features_ID);
-      // Of the prompt alone: an image token that was generated is an ordinary token.
+      // Only image tokens of the prompt take features; one in a completion is an ordinary token.
       for (std::size_t i = 0; i < group.prompt_ids.size(); ++i) {
         if (group.prompt_ids[i] == config_.image_token_id) feature_rows_.push_back(begin + static_cast<int64_t>(i));
       }
@@ -68,14 +68,14 @@ class Packer {
     out_.dropout.push_back({begin, out_.num_rows, seed});
   }
 
-  /// The last row of the prompt predicts the first token; each of the completion's rows the next one.
+  /// The last row of the prompt predicts the completion's first token, each row of the completion the next one.
   void predict(const std::vector<int64_t>& completion, int64_t prompt_end) {
     rows_.push_back(prompt_end - 1);
     for (int64_t t = 0; t + 1 < static_cast<int64_t>(completion.size()); ++t) rows_.push_back(out_.num_rows + t);
     targets_.insert(targets_.end(), completion.begin(), completion.end());
   }
 
-  /// The last token predicts nothing that counts, so it has no row.
+  /// Adds the completion's rows; its last token gets none, since no token follows it.
   void add_completion(const std::vector<int64_t>& completion, int64_t next, int64_t prompt_span, uint64_t seed) {
     const auto count = static_cast<int64_t>(completion.size()) - 1;
     if (count == 0) return;

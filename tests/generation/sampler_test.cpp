@@ -17,7 +17,7 @@ namespace {
 const std::filesystem::path kGolden = LRIAD_GOLDEN_DIR;
 constexpr double kNever = -std::numeric_limits<double>::infinity();
 
-int64_t drawn(const at::Tensor& scores_V, double uniform) {
+int64_t sampled(const at::Tensor& scores_V, double uniform) {
   return sample_tokens(scores_V.unsqueeze(0), at::full({1}, uniform, at::kDouble)).item<int64_t>();
 }
 
@@ -44,15 +44,15 @@ TEST(Sampler, HalfPrecisionLogitsAreScoredInFloat32AndBansBeyondTheVocabularyPas
   EXPECT_TRUE(at::equal(scores, sampler_scores(logits, settings)));
 }
 
-TEST(Draw, TheEdgesOfTheUniformNumberGiveTheFirstAndTheLastTokenThatCanBeDrawn) {
+TEST(SampleTokens, TheEdgesOfTheUniformNumberGiveTheFirstAndTheLastTokenThatCanBeSampled) {
   const at::Tensor scores = at::tensor({kNever, kNever, 0.3, kNever, -2.0, 0.1, kNever, kNever}, at::kDouble);
-  EXPECT_EQ(drawn(scores, 0.0), 2);
-  EXPECT_EQ(drawn(scores, 1 - 0x1p-53), 5);
+  EXPECT_EQ(sampled(scores, 0.0), 2);
+  EXPECT_EQ(sampled(scores, 1 - 0x1p-53), 5);
   const at::Tensor rare = at::tensor({-700.0, 0.0, -700.0}, at::kDouble);
-  EXPECT_EQ(drawn(rare, 1 - 0x1p-53), 1);
+  EXPECT_EQ(sampled(rare, 1 - 0x1p-53), 1);
 }
 
-TEST(Draw, NeverGivesATokenAtMinusInfinity) {
+TEST(SampleTokens, NeverGivesATokenAtMinusInfinity) {
   at::Generator generator = at::detail::createCPUGenerator(3);
   at::Tensor scores = at::empty({2000, 97}, at::kDouble).normal_(0, 4, generator);
   const at::Tensor never = at::empty({2000, 97}, at::kDouble).uniform_(0, 1, generator) < 0.7;
@@ -66,30 +66,30 @@ TEST(Draw, NeverGivesATokenAtMinusInfinity) {
   }
 }
 
-TEST(Draw, InvertsTheCumulativeDistribution) {
+TEST(SampleTokens, InvertsTheCumulativeDistribution) {
   const at::Tensor scores = at::tensor({0.1, 0.2, 0.3, 0.4}, at::kDouble).log();
   const double borders[] = {0.1, 0.3, 0.6, 1.0};
   for (int64_t k = 0; k < 4; ++k) {
-    EXPECT_EQ(drawn(scores, borders[k] - 1e-12), k);
-    EXPECT_EQ(drawn(scores, borders[k] + 1e-12), std::min<int64_t>(k + 1, 3));
+    EXPECT_EQ(sampled(scores, borders[k] - 1e-12), k);
+    EXPECT_EQ(sampled(scores, borders[k] + 1e-12), std::min<int64_t>(k + 1, 3));
   }
 }
 
-TEST(Draw, CountsFollowTheDistribution) {
-  constexpr int64_t kDraws = 100000;
+TEST(SampleTokens, CountsFollowTheDistribution) {
+  constexpr int64_t kSamples = 100000;
   const at::Tensor p = at::tensor({0.02, 0.08, 0.15, 0.2, 0.25, 0.3}, at::kDouble);
   const CounterRandom random(5, RandomUse::kToken);
-  const at::Tensor uniforms = at::empty({kDraws}, at::kDouble);
-  for (int64_t i = 0; i < kDraws; ++i)
+  const at::Tensor uniforms = at::empty({kSamples}, at::kDouble);
+  for (int64_t i = 0; i < kSamples; ++i)
     uniforms.accessor<double, 1>()[i] = random.uniform(1, 2, 3, static_cast<uint32_t>(i));
-  const at::Tensor counts = at::bincount(sample_tokens(p.log().expand({kDraws, 6}), uniforms), {}, 6).to(at::kDouble);
-  const at::Tensor expected = p * kDraws;
+  const at::Tensor counts = at::bincount(sample_tokens(p.log().expand({kSamples, 6}), uniforms), {}, 6).to(at::kDouble);
+  const at::Tensor expected = p * kSamples;
   const double chi_square = ((counts - expected).square() / expected).sum().item<double>();
   EXPECT_LT(chi_square, 20.5);  // 5 degrees of freedom: exceeded once in 1000 seeds
 }
 
-TEST(Draw, ARowOfNaNsGivesAnIdOfTheVocabulary) {
-  const int64_t id = drawn(at::full({7}, std::numeric_limits<double>::quiet_NaN(), at::kDouble), 0.5);
+TEST(SampleTokens, ARowOfNaNsGivesAnIdOfTheVocabulary) {
+  const int64_t id = sampled(at::full({7}, std::numeric_limits<double>::quiet_NaN(), at::kDouble), 0.5);
   EXPECT_GE(id, 0);
   EXPECT_LT(id, 7);
 }

@@ -32,7 +32,7 @@ GenerationSettings some_settings() {
   return settings;
 }
 
-/// A model whose rows end after five tokens on average, and at image tokens, which a completion must not go on from.
+/// A model whose completions end after five tokens on average; image tokens end them too, so none has one inside.
 ModelConfig config_that_ends(const TinyShape& shape = {}) {
   ModelConfig config = tiny_config(shape);
   config.eos_token_ids = {44, 45, 40, 41, 0, 1, 2, 3, 4, 7};
@@ -90,7 +90,7 @@ TEST_P(RolloutShapes, DecodingOverTheCacheEqualsAFullPassTokenByToken) {
   }
 }
 
-// Rows end at different places, so the batch shrinks now and then; a row alone never meets that.
+// Completions end at different lengths, so the batch shrinks now and then; that of a single completion does not.
 TEST_P(RolloutShapes, ARowDependsOnNothingElseInTheBatch) {
   Qwen2Vl model = tiny_model(config_that_ends(GetParam()), 21);
   const auto prompts = mixed_prompts(model);
@@ -98,7 +98,7 @@ TEST_P(RolloutShapes, ARowDependsOnNothingElseInTheBatch) {
   settings.num_generations = 6;
   const auto together = generate(model, prompts, settings);
   const auto turned = generate(model, {prompts[2], prompts[0], prompts[3], prompts[1]}, settings);
-  const std::size_t place[] = {1, 3, 0, 2};
+  const std::size_t index_in_turned[] = {1, 3, 0, 2};
   settings.num_generations = 1;
   std::set<std::size_t> lengths;
   for (std::size_t j = 0; j < prompts.size(); ++j) {
@@ -106,7 +106,7 @@ TEST_P(RolloutShapes, ARowDependsOnNothingElseInTheBatch) {
       GenerationPrompt alone = prompts[j];
       alone.first_generation = static_cast<uint32_t>(g);
       expect_same(together[j][g], generate(model, {alone}, settings)[0][0]);
-      expect_same(together[j][g], turned[place[j]][g]);
+      expect_same(together[j][g], turned[index_in_turned[j]][g]);
       lengths.insert(together[j][g].ids.size());
     }
   }
@@ -120,9 +120,9 @@ TEST(Rollout, StepPromptAndGenerationEachGiveOtherNumbers) {
   settings.num_generations = 1;
   std::set<std::vector<int64_t>> texts = {generate(model, {prompt}, settings)[0][0].ids};
   const auto add = [&](GenerationPrompt other) { texts.insert(generate(model, {other}, settings)[0][0].ids); };
-  GenerationPrompt step = prompt, place = prompt, generation = prompt;
-  ++step.step, ++place.prompt, ++generation.first_generation;
-  add(step), add(place), add(generation);
+  GenerationPrompt other_step = prompt, other_prompt = prompt, other_generation = prompt;
+  ++other_step.step, ++other_prompt.prompt, ++other_generation.first_generation;
+  add(other_step), add(other_prompt), add(other_generation);
   ++settings.seed;
   add(prompt);
   EXPECT_EQ(texts.size(), 5u);
@@ -167,7 +167,7 @@ TEST(Rollout, AllRowsMayEndAtTheFirstTokenAndTheLimitMayBeOne) {
   EXPECT_TRUE(generate(model, {}, settings).empty());
 }
 
-TEST(Rollout, BannedTokensAreNeverDrawnAndLeaveTheOtherNumbersAlone) {
+TEST(Rollout, BannedTokensAreNeverSampledAndLeaveTheOtherNumbersAlone) {
   Qwen2Vl model = tiny_model(tiny_config(), 51);
   GenerationSettings settings = some_settings();
   for (int64_t id = 0; id < 48; ++id) {
@@ -217,7 +217,7 @@ TEST(Rollout, GreedyTakesTheLikeliestTokenOfAFullPass) {
   }
 }
 
-TEST(Rollout, AllowedTokensAreWhatCouldBeDrawnAndRenormaliseTheLogProbabilities) {
+TEST(Rollout, AllowedTokensAreWhatCouldBeSampledAndRenormaliseTheLogProbabilities) {
   Qwen2Vl model = tiny_model(config_that_ends(), 71);
   GenerationSettings settings = some_settings();
   settings.sampler = {0.8, 9, 0.85, 0.02, {6, 40, 41, 42, 43}};

@@ -14,7 +14,7 @@ struct Case {
   at::Tensor hidden_MD, head_VD, targets_M, allowed_MV, weights_M;
 };
 
-Case some_case(at::ScalarType dtype, bool kept) {
+Case some_case(at::ScalarType dtype, bool with_allowed) {
   at::Generator generator = seeded(3);
   const auto make = [&](at::IntArrayRef sizes) { return normal(sizes, generator).to(dtype).requires_grad_(); };
   Case one{make({13, 6}),
@@ -22,14 +22,14 @@ Case some_case(at::ScalarType dtype, bool kept) {
            at::randint(0, 17, {13}, generator, at::TensorOptions().dtype(at::kLong)),
            {},
            normal({13}, generator).to(dtype)};
-  if (kept) {
+  if (with_allowed) {
     one.allowed_MV = at::empty({13, 17}, at::kDouble).uniform_(0, 1, generator) < 0.4;
     one.allowed_MV.scatter_(1, one.targets_M.unsqueeze(1), true);
   }
   return one;
 }
 
-/// With the gradients of sum(weights * logp).
+/// Computes log-probabilities and the gradients of sum(weights * logp).
 HeadLogprobs run(const Case& one, int64_t logits_at_once) {
   const LogprobGradient logprob_gradient = [&](const at::Tensor& logp_C, int64_t begin) {
     return one.weights_M.slice(0, begin, begin + logp_C.size(0)).to(logp_C.scalar_type());
@@ -64,7 +64,7 @@ TEST_P(HeadLogprobsOf, ValuesEntropyAndGradientsAreThoseOfLogSoftmaxWhateverTheC
 }
 
 TEST(HeadLogprobs, GradientsAreFiniteDifferences) {
-  const Case one = some_case(at::kDouble, /*kept=*/true);
+  const Case one = some_case(at::kDouble, /*with_allowed=*/true);
   const HeadLogprobs result = run(one, 40);
   const auto value = [&] { return (run(one, 40).logp_M * one.weights_M).sum().item<double>(); };
   const at::NoGradGuard no_grad;
@@ -84,7 +84,7 @@ TEST(HeadLogprobs, GradientsAreFiniteDifferences) {
 }
 
 TEST(HeadLogprobs, AFrozenHeadGetsNoGradientAndWithoutALossGradientThereIsNone) {
-  Case one = some_case(at::kDouble, /*kept=*/false);
+  Case one = some_case(at::kDouble, /*with_allowed=*/false);
   one.head_VD = one.head_VD.detach();
   EXPECT_TRUE(run(one, 40).hidden_gradient_MD.defined());
   EXPECT_FALSE(run(one, 40).head_gradient_VD.defined());
@@ -94,7 +94,7 @@ TEST(HeadLogprobs, AFrozenHeadGetsNoGradientAndWithoutALossGradientThereIsNone) 
 }
 
 TEST(HeadLogprobs, HalfPrecisionInputsAreSummedInFloat32) {
-  const Case one = some_case(at::kBFloat16, /*kept=*/false);
+  const Case one = some_case(at::kBFloat16, /*with_allowed=*/false);
   const HeadLogprobs result = run(one, 40);
   EXPECT_EQ(result.logp_M.scalar_type(), at::kFloat);
   EXPECT_EQ(result.hidden_gradient_MD.scalar_type(), at::kBFloat16);

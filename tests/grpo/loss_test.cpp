@@ -48,7 +48,7 @@ std::vector<GrpoSection> sections() {
   return {logp, ratio, unclipped};
 }
 
-TEST(GrpoLoss, IsTheFormulaOfTheContract) {
+TEST(GrpoLoss, IsTheFormulaOfThePaperOrOfTrl) {
   for (const GrpoSection& section : sections()) {
     EXPECT_NEAR(grpo_loss(inputs(), section).loss.item<double>(), by_hand(inputs(), section), 1e-12);
   }

@@ -77,7 +77,7 @@ TEST(RewardAudit, RightBeatsWrongBeatsInvalidWhereTheAnswerIsPaidOneOrNothing) {
   }
 }
 
-/// (1 - p)^gamma is 0 at p = 1. TRL's presets leave the rewards as they are, so they have the paper's.
+// (1 - p)^gamma is 0 at p = 1. TRL's presets do not change the rewards, so they have the paper's.
 TEST(RewardAudit, SaysThatTheLiteralPaperFormPaysASureRightAnswerAsAWrongOne) {
   for (const char* preset : {"lriad_paper", "trl_grpo", "trl_bnpo", "trl_dr_grpo", "trl_dapo"}) {
     const RewardAudit audit = audit_of({std::string("preset=") + preset});
@@ -92,7 +92,7 @@ TEST(RewardAudit, SaysThatTheLiteralPaperFormPaysASureRightAnswerAsAWrongOne) {
   EXPECT_TRUE(claim(accuracy, kOrder).holds);
 }
 
-/// The audit of weights on the advantage, and of what is set besides.
+/// The audit with the focal factor on the advantage, and `more` settings.
 RewardAudit weighted(std::vector<std::string> more = {}) {
   std::vector<std::string> sets = {"reward.focal.where=advantage", "reward.focal.p=group_mean",
                                    "reward.focal.f_mode=dataset"};

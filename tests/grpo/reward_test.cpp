@@ -78,7 +78,7 @@ TEST(FocalReward, FollowsEquationFour) {
   EXPECT_NEAR(rewards[1].total, 1 + 2 * 0.01, 1e-12);
   EXPECT_EQ(rewards[2].total, 1);  // wrong
   EXPECT_EQ(rewards[3].total, 0);  // invalid
-  EXPECT_EQ(rewards[4].total, 1);  // right, the letter hidden: paid as p = 1
+  EXPECT_EQ(rewards[4].total, 1);  // right, but without an answer token: treated as p = 1
 }
 
 TEST(FocalReward, PenaltyKeepsRightAboveWrongAboveInvalid) {
@@ -93,7 +93,7 @@ TEST(FocalReward, PenaltyKeepsRightAboveWrongAboveInvalid) {
   EXPECT_GT(rewards[1].total, rewards[2].total);
 }
 
-// The paper's reward read literally: a factor that is constant within a group cancels in its own normalisation.
+// With the paper's reward, a factor that is constant within a group cancels when the group's rewards are normalised.
 TEST(FocalReward, AConstantFactorCancelsInTheGroupsAdvantages) {
   auto group = defects({0.6});
   for (int i = 0; i < 3; ++i) group.push_back({Verdict::kNormal, 0.6, 0.6, 0});
@@ -132,7 +132,7 @@ TEST(FocalReward, OnTheAdvantageItWeighsTheGroup) {
   EXPECT_EQ(advantage_weight(section, group, {true, 3, 64}), 1);
 }
 
-TEST(FocalReward, AHiddenLetterCountsAsSureInTheGroupsMean) {
+TEST(FocalReward, AnAnswerWithoutAnswerTokenCountsAsSureInTheGroupsMean) {
   RewardSection section;
   section.focal.where = FocalWhere::kAdvantage;
   section.focal.p = FocalP::kGroupMean;
@@ -144,7 +144,7 @@ TEST(FocalReward, AHiddenLetterCountsAsSureInTheGroupsMean) {
               1e-12);
 }
 
-// A cost of 4 for a missed defect does not show in the advantages once each group is divided by its own deviation.
+// A cost of 4 for a missed defect does not change the advantages if each group is divided by its standard deviation.
 TEST(AnswerReward, CostsOfWrongAnswersActWithoutTheGroupsDeviation) {
   RewardSection section;
   section.answer = AnswerReward::kAccuracy;
@@ -207,7 +207,7 @@ TEST(Advantages, EqualRewardsGiveZeroAndScalesDiffer) {
   EXPECT_EQ(group_advantages(rewards, grpo)[0][1], 0.5);
 }
 
-/// Lengths 40, 48, 56, 64 with a limit of 64 and a cache of 16: TRL 1.16's get_soft_overlong_punishment(64, 16).
+// The expected values are those of TRL 1.16's get_soft_overlong_punishment(64, 16).
 TEST(Reward, ThePenaltyForLongCompletionsGrowsOverTheCache) {
   RewardSection section;
   section.answer_weight = section.format_weight = 0;

@@ -18,7 +18,7 @@ const std::vector<std::string> kAllLinears = {"q_proj",    "k_proj",  "v_proj", 
 struct Setting {
   std::string name;
   TinyShape shape;
-  std::vector<std::vector<int64_t>> lengths;  ///< a group: its completions' lengths; the group's number gives images
+  std::vector<std::vector<int64_t>> lengths;  ///< of the completions of each group
 };
 
 void PrintTo(const Setting& setting, std::ostream* out) { *out << setting.name; }
@@ -40,7 +40,7 @@ at::Tensor packed_logprobs(Qwen2Vl& model, std::span<const Group> groups, Prefix
       .logp_M;
 }
 
-/// Each prompt with each completion in a pass of its own, by plain log softmax.
+/// Log-probabilities by plain log softmax, each completion with its prompt in a pass of its own.
 at::Tensor separate_logprobs(Qwen2Vl& model, const std::vector<Group>& groups) {
   std::vector<at::Tensor> parts;
   for (const Group& group : groups) {
@@ -70,7 +70,7 @@ at::Tensor unequal_weights(const at::Tensor& logp_M) {
   return at::linspace(-1, 2, logp_M.size(0), logp_M.options().requires_grad(false));
 }
 
-/// Values and the adapter's gradients of a sum with unequal weights.
+/// Log-probabilities, and the adapter's gradients of their sum with unequal weights.
 Result separate_passes(Qwen2Vl& model, const std::vector<Group>& groups) {
   const at::Tensor logp_M = separate_logprobs(model, groups);
   (logp_M * unequal_weights(logp_M)).sum().backward();
@@ -194,17 +194,17 @@ TEST_F(TokenLogprobsTest, AnotherDropoutSeedGivesOtherMasks) {
   EXPECT_GT(largest_gap(of({0}), before), 1e-3);
 }
 
-/// Central difference of value() in element i of `input`.
+/// Derivative of value() by element i of `input`, by central differences.
 template <class Value>
-double logprob_gradient(const at::Tensor& input, int64_t i, const Value& value) {
+double numeric_gradient(const at::Tensor& input, int64_t i, const Value& value) {
   const at::NoGradGuard no_grad;
-  const at::Tensor place = input.detach().view({-1})[i];
-  const double step = 1e-5, before = place.item<double>();
-  place.fill_(before + step);
+  const at::Tensor element = input.detach().view({-1})[i];
+  const double step = 1e-5, before = element.item<double>();
+  element.fill_(before + step);
   const double above = value();
-  place.fill_(before - step);
+  element.fill_(before - step);
   const double below = value();
-  place.fill_(before);
+  element.fill_(before);
   return (above - below) / (2 * step);
 }
 
@@ -219,7 +219,7 @@ TEST_F(TokenLogprobsTest, AdapterGradientsAreFiniteDifferences) {
   ASSERT_EQ(gradients.size(), 28u);
   for (const auto& [name, parameter] : model_->lora_parameters()) {
     for (const int64_t i : {int64_t{1}, parameter.numel() / 2, parameter.numel() - 2}) {
-      const double expected = logprob_gradient(parameter, i, value);
+      const double expected = numeric_gradient(parameter, i, value);
       EXPECT_NEAR(gradients.at(name).view({-1})[i].item<double>(), expected, 1e-7 * std::max(1.0, std::abs(expected)))
           << name;
     }
@@ -241,14 +241,14 @@ TEST_F(TokenLogprobsTest, ATrainedHeadAndEmbeddingGetTheirGradients) {
       }).backward();
       const at::Tensor gradient = head.grad().clone().view({-1});
       for (int64_t i = 3; i < head.numel(); i += 97) {
-        const double expected = logprob_gradient(head, i, [&] { return of({0, 2}).square().sum().item<double>(); });
+        const double expected = numeric_gradient(head, i, [&] { return of({0, 2}).square().sum().item<double>(); });
         EXPECT_NEAR(gradient[i].item<double>(), expected, 2e-7 * std::max(1.0, std::abs(expected))) << tied << " " << i;
       }
     }
   }
 }
 
-// y = drop(x): A, B and the scaling are identities, the base weight is 0.
+// A and B are identities, the scaling is 1 and the base weight 0, so that the layer computes dropout(x).
 TEST(LoraDropout, KeepsTheMeanDropsTheShareAndIsOffInEvaluation) {
   constexpr int64_t kSize = 16, kRows = 20000;
   Linear linear(kSize, kSize, /*bias=*/false);

@@ -11,21 +11,21 @@
 
 namespace lriad {
 
-/// Keys and values of J prompts, each stored once, and of G rows after each prompt, in static buffers of
-/// `max_new_tokens` places a row. The J x G sequences decode in step: sequence j G + g is row g of prompt j. A sequence
-/// sees its prompt and its own earlier tokens, never another sequence; sequences whose row has ended are computed and
-/// ignored until keep() drops them.
+/// Keys and values of J prompts, each stored once, and of G completions per prompt, in static buffers of
+/// `max_new_tokens` positions. Sequence j G + g is completion g of prompt j; all J G sequences are decoded together.
+/// A sequence attends to its prompt and its own earlier tokens only. Sequences that have ended are still computed, and
+/// their results ignored, until keep() drops them.
 class KvCache {
  public:
   KvCache(const TextConfig& config, std::vector<int64_t> prompt_lengths, int64_t rows_per_prompt,
           int64_t max_new_tokens, const at::TensorOptions& options);
 
-  /// Attention for the packed pass over all prompts (spans in the order of the prompts), which fills the prompts' part.
+  /// Attention for the packed pass over all prompts (one span per prompt, in order); stores their keys and values.
   Attend prefill(const std::vector<RowSpan>& spans);
-  /// Attention for the pass over token `token_index` (0 = first after the prompt) of every sequence, in sequence order.
+  /// Attention for the pass over token `token_index` (0 is the first after the prompt) of all sequences, in order.
   Attend decode(int64_t token_index);
-  /// Keeps only these sequences: prompts[j'] of the old prompts, and sequences[j' G' + g'] of the old sequences, G'
-  /// sequences a prompt.
+  /// Keeps only these prompts and sequences, given by their present indices: new sequence j G' + g, with
+  /// G' = rows_per_prompt, is the present sequences_C[j G' + g], which must belong to prompt prompts_J[j].
   void keep(const at::Tensor& prompts_J, const at::Tensor& sequences_C, int64_t rows_per_prompt);
 
  private:
@@ -35,10 +35,10 @@ class KvCache {
                     const at::Tensor& v_CKD);
 
   int64_t rows_per_prompt_;
-  std::vector<at::Tensor> prompt_keys_, prompt_values_;  ///< a layer: [J, K, longest prompt, D]
-  std::vector<at::Tensor> own_keys_, own_values_;        ///< a layer: [J G, K, max_new_tokens, D]
-  at::Tensor prompt_mask_;  ///< [J, 1, 1, longest prompt]: -inf behind the end of shorter prompts; undefined if none is
-                            ///< shorter
+  std::vector<at::Tensor> prompt_keys_, prompt_values_;  ///< per layer: [J, K, longest prompt, D]
+  std::vector<at::Tensor> own_keys_, own_values_;        ///< per layer: [J G, K, max_new_tokens, D]
+  at::Tensor prompt_mask_;  ///< [J, 1, 1, longest prompt]: -inf after the end of shorter prompts; undefined if all
+                            ///< prompts have the same length
 };
 
 }  // namespace lriad

@@ -7,23 +7,23 @@
 
 namespace lriad {
 
-/// The distribution that tokens are drawn from. Nothing of a model's generation_config acts here.
+/// The distribution that tokens are sampled from. A model's generation_config.json has no influence on it.
 struct SamplerSettings {
-  double temperature = 1.0;  ///< 0: greedy, the lowest id among equal scores
-  int64_t top_k = 0;         ///< 0 = off
-  double top_p = 1.0;
-  double min_p = 0.0;
-  std::vector<int64_t> banned;  ///< ids that are never drawn
+  double temperature = 1.0;     ///< >= 0; 0 is greedy: the highest score, the lowest id among equal ones
+  int64_t top_k = 0;            ///< 0: off
+  double top_p = 1.0;           ///< in (0, 1]; 1: off
+  double min_p = 0.0;           ///< in [0, 1], as a share of the largest probability; 0: off
+  std::vector<int64_t> banned;  ///< ids that are never sampled; those beyond the vocabulary are ignored
 };
 
-/// Scores whose softmax is the sampler's distribution: bans, / T, top-k, top-p, min-p in this order, removed tokens at
-/// -inf; temperature 0 divides by nothing. logits [N, V] any float dtype -> [N, V] float32 (float64 for float64). Ties
-/// as transformers' warpers: all of an equal k-th score stay; of equal ones at top-p's border the higher ids do.
-/// Source: generation/logits_process.py.
+/// Scores whose softmax is the sampler's distribution; removed tokens are at -inf. Applies bans, temperature (none if
+/// it is 0), top-k, top-p and min-p in this order. logits [N, V] of any float dtype -> [N, V] float32 (float64 for
+/// float64). Ties as in transformers: all tokens equal to the k-th score stay; at the limit of top-p those with higher
+/// ids stay. Source: transformers, generation/logits_process.py.
 at::Tensor sampler_scores(const at::Tensor& logits_NV, const SamplerSettings& settings);
 
-/// One id a row by inversion of the cumulative distribution (float64) at uniforms [N] in [0, 1): int64 [N]. Never an id
-/// at -inf.
+/// Samples one id per row by inverting the cumulative distribution (in float64) at uniforms [N] in [0, 1). Returns
+/// int64 [N]; never an id whose score is -inf.
 at::Tensor sample_tokens(const at::Tensor& scores_NV, const at::Tensor& uniforms_N);
 
 }  // namespace lriad

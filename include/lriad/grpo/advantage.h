@@ -7,14 +7,15 @@
 
 namespace lriad {
 
-/// Standard deviation of one group; 0 for a single value. Population is the paper's eq. 7, unbiased TRL's.
+/// Standard deviation of a group's rewards; 0 for fewer than two. `kind` divides by n (paper, eq. 7) or n - 1 (TRL).
 double standard_deviation(const std::vector<double>& values, StdKind kind);
 
-/// True when the rewards of a group differ by more than rounding (population std > 1e-8).
+/// True if the rewards of a group differ by more than rounding (population standard deviation > 1e-8).
 bool rewards_vary(const std::vector<double>& rewards);
 
-/// (r - group mean) / (std + eps) per group; std of the group, of the whole step, or no division (scale_rewards).
-/// Equal rewards give 0. Groups may differ in size. Source: paper eq. 6-8; TRL GRPOTrainer.
+/// (r - group mean) / (std + advantage_eps) for each reward r; scale_rewards says whether std is that of the group or
+/// of all `rewards`, or whether nothing is divided. Groups may differ in size. Source: paper, eq. 6-8; TRL's
+/// GRPOTrainer.
 std::vector<std::vector<double>> group_advantages(const std::vector<std::vector<double>>& rewards,
                                                   const GrpoSection& section);
 

@@ -11,41 +11,41 @@
 
 namespace lriad {
 
-/// What the loss of each completion token is made of; M tokens in the order of the groups and their completions.
+/// Inputs of the loss for each completion token, all [M] of one floating dtype, in the order
+/// [group][completion][token].
 struct LossInputs {
-  at::Tensor logp_M;       ///< float, carries the gradient: log pi of the token
-  at::Tensor old_M;        ///< float or undefined: undefined = detached logp (num_iterations 1)
-  at::Tensor reference_M;  ///< float or undefined: no KL term, or with kl_anchor old that of old_M
-  at::Tensor advantage_M;  ///< float: advantage of the token's completion
-  at::Tensor weight_M;     ///< float: factor of the token's loss in the step's sum; tokens of weight 0 do not count,
-                           ///< whatever their other numbers are
+  at::Tensor logp_M;       ///< log-probability of the token under the policy; the loss is differentiated by it
+  at::Tensor old_M;        ///< log-probability when it was sampled; undefined: logp_M detached (num_iterations 1)
+  at::Tensor reference_M;  ///< under the reference; undefined: no KL term, or old_M's if kl_anchor is old
+  at::Tensor advantage_M;  ///< advantage of the token's completion
+  at::Tensor weight_M;     ///< factor of the token's loss; tokens of weight 0 are left out, even if they are not finite
 };
 
-/// All of it but logp_M, which the policy pass gives. Undefined log-probabilities of the groups stay undefined.
+/// Collects everything but logp_M, which the forward pass gives. A tensor that the groups lack stays undefined.
 LossInputs loss_inputs(std::span<const Group* const> groups, at::ScalarType dtype, const at::Device& device);
 
-/// Sums over the tokens that count, as scalars on the device of the inputs; token means of the whole step come from
-/// dividing by the step's token count.
+/// Sums over the tokens whose weight is not 0, as scalars on the device of the inputs. Divided by the step's number of
+/// tokens, kl and the clip counts become the means that are logged.
 struct LossSums {
-  at::Tensor loss;       ///< with gradient: sum of weight * l
-  at::Tensor kl;         ///< sum of k3
+  at::Tensor loss;       ///< sum of weight * token loss; carries the gradient
+  at::Tensor kl;         ///< sum of the KL estimate k3
   at::Tensor clip_low;   ///< number of tokens clipped below with A < 0
   at::Tensor clip_high;  ///< number of tokens clipped above with A > 0
 };
 
-/// Factor of each completion's token losses so that the sum over the step is the loss of `loss_type`; lengths[i] =
-/// tokens of completion i, 0 for masked or dropped ones; `count` = N, completions that stay in the normaliser, `tokens`
-/// = sum n_i over the whole step and all ranks. grpo 1/(N n_i); bnpo, dapo 1/tokens; dr_grpo 1/(N
-/// max_completion_length).
+/// Factor of each completion's token losses, so that their sum over the step is the loss of `type` (TRL's loss_type):
+/// grpo 1 / (count * lengths[i]); bnpo and dapo 1 / tokens; dr_grpo 1 / (count * max_completion_length). lengths[i] is
+/// the number of tokens of completion i, 0 for those left out; `count` is the number of completions and `tokens` the
+/// number of tokens in the step over all ranks.
 std::vector<double> completion_weights(const std::vector<int64_t>& lengths, LossType type, int64_t count,
                                        int64_t tokens, int64_t max_completion_length);
 
-/// Sum over tokens of weight * (-s A + beta k3) with s = logp (policy_loss logp, paper eq. 9) or the clipped ratio
-/// (TRL), and k3 = exp(ref - logp) - (ref - logp) - 1.
+/// Sum over tokens of weight * (-s A + beta k3). s is logp (policy_loss logp; paper, eq. 9) or the clipped ratio (TRL),
+/// and k3 = exp(ref - logp) - (ref - logp) - 1. Throws Error if the shapes of the inputs differ.
 LossSums grpo_loss(const LossInputs& in, const GrpoSection& section);
 
-/// d loss / d logp of the tokens from `begin` on, whose log-probabilities are logp_C; `in` is that of all tokens but
-/// for its logp_M.
+/// Gradient of the loss by the log-probabilities of C tokens from `begin` on, which are given as logp_C. `in` holds the
+/// other inputs for all M tokens; its logp_M is not used. Returns [C].
 at::Tensor grpo_logprob_gradient(const LossInputs& in, const at::Tensor& logp_C, int64_t begin,
                                  const GrpoSection& section);
 

@@ -11,35 +11,36 @@
 
 namespace lriad {
 
-/// What a completion deserves, said by hand and not by the parser that is being audited.
+/// What a completion is, as written down by hand; the parser under audit has no part in it.
 enum class AuditKind { kRight, kWrong, kIllFormed };
 
-/// A completion that a policy might try.
+/// A completion that a policy might produce.
 struct AuditCase {
   std::string name;
   std::string text;
   AuditKind kind = AuditKind::kIllFormed;
-  bool has_answer_token = false;  ///< the letter stands directly behind <answer>, so that p is defined
+  bool has_answer_token = false;  ///< A or B directly follows <answer>, so that p is defined
 };
 
-/// Well-formed and ill-formed completions for an image with or without a defect (right letter A or B).
+/// Well-formed and ill-formed completions for an image with a defect (right answer A) or without (B).
 std::vector<AuditCase> audit_cases(bool is_defect);
 
-/// A case in a group of ordinary right and wrong answers.
+/// Result for a case in a group whose other completions are ordinary right and wrong answers.
 struct AuditRow {
   AuditCase tried;
   Verdict verdict = Verdict::kInvalid;
   Reward reward;
-  double advantage = 0;  ///< class weight included
+  double advantage = 0;  ///< with the factor of advantage_weight()
 };
 
-/// One member of a group: `p` of the label's letter, null where the letter is hidden or missing.
+/// One member of a group. `p` is the probability of the label's answer token, null if there is no answer token, as in
+/// <answer>(A)</answer> ("letter hidden") or in an ill-formed completion.
 struct AuditMember {
   AuditKind kind = AuditKind::kRight;
   std::optional<double> p;
 };
 
-/// A telling group with what each member is paid.
+/// A group that shows how the rules work, with the reward and advantage of each member.
 struct AuditGroup {
   std::string name;
   std::vector<AuditMember> members;
@@ -47,9 +48,10 @@ struct AuditGroup {
   std::vector<double> advantages;
 };
 
+/// A property of the reward and whether it holds.
 struct AuditClaim {
   std::string text;
-  bool required = false;  ///< false: a choice of the method, worth knowing
+  bool required = false;  ///< false: methods differ in it, so it is only reported
   bool holds = true;
   std::string counter_example;  ///< empty if it holds
 };
@@ -66,12 +68,12 @@ struct AuditSettings {
   GrpoSection grpo;
   int64_t num_generations = 4;
   int64_t max_completion_length = 256;
-  double defect_factor = 1;  ///< f of a defect where f_mode takes it from the data; fixed: reward.focal.f
+  double defect_factor = 1;  ///< f of a defect if f_mode takes it from the data; unused with f_mode fixed
 };
 
-/// Puts the cases through parse_answer(), score_group(), group_advantages() and advantage_weight(), as a training step
-/// does, and judges five claims, two of them required. With scale_rewards: batch, each group is taken for the whole
-/// step.
+/// Runs the cases through parse_answer(), score_group(), group_advantages() and advantage_weight(), as a training step
+/// does, and checks five claims, three of them required. With scale_rewards: batch, each group is treated as the whole
+/// batch.
 RewardAudit audit_rewards(const AuditSettings& settings);
 
 }  // namespace lriad

@@ -12,51 +12,53 @@
 
 namespace lriad {
 
-/// Whether completions share the prompt's rows (computed once, exact without dropout; with dropout all completions of a
-/// prompt meet the same mask on it) or each has a prompt of its own.
+/// kShared: the prompt's rows are computed once for all completions of a group. This is exact; with dropout, the
+/// completions share the prompt's mask. kOwn: the prompt is computed anew for each completion.
 enum class Prefix { kShared, kOwn };
 
-/// Groups packed into one pass, without padding.
+/// Groups packed into one forward pass without padding: T rows, of which M predict the completion tokens, in the order
+/// [group][completion][token].
 struct PackedGroups {
   PackedTokens tokens;
-  at::Tensor rows_M;      ///< packed row that predicts each completion token
-  at::Tensor targets_M;   ///< the token; M tokens in all, in the order [group][completion][token]
-  at::Tensor allowed_MV;  ///< undefined: all tokens count
-  std::vector<DropoutRange> dropout;
-  int64_t num_rows = 0;  ///< T, rows that pass through the language model
+  at::Tensor rows_M;                  ///< int64: the row that predicts each completion token
+  at::Tensor targets_M;               ///< int64: ids of the completion tokens
+  at::Tensor allowed_MV;              ///< bool: allowed tokens; undefined if all are allowed
+  std::vector<DropoutRange> dropout;  ///< rows that share a dropout seed
+  int64_t num_rows = 0;               ///< T
 };
 PackedGroups pack_groups(std::span<const Group* const> groups, const ModelConfig& config, Prefix prefix,
                          const at::Device& device);
 
-/// Rows of the language model that pack_groups() makes of a group. The last token of a completion predicts nothing, so
-/// it has no row.
+/// Number of rows that pack_groups() makes of a group. The last token of a completion needs no row, since nothing
+/// follows it.
 int64_t packed_rows(const Group& group, Prefix prefix);
 
-/// d loss / d logp of the tokens from `begin` on, given their log-probabilities (no gradient). The loss is a sum over
-/// tokens, so its gradient needs nothing more. [C] -> [C].
+/// Gradient of the loss by the log-probabilities of the C tokens from `begin` on, given these log-probabilities
+/// (detached): [C] -> [C]. It can be computed for a part of the tokens because the loss is a sum over tokens.
 using LogprobGradient = std::function<at::Tensor(const at::Tensor& logp_C, int64_t begin)>;
 
-/// Of each completion token, in float32 (float64 for a float64 model): log softmax(logits / temperature), the entropy
-/// of that distribution in nats, and whether no token is likelier.
+/// Results for each completion token, in float32 (float64 for a float64 model).
 struct TokenLogprobs {
+  /// log softmax(logits / temperature) of the token; entropy of that distribution in nats; bool: whether no other token
+  /// has a larger probability.
   at::Tensor logp_M, entropy_M, top1_M;
 
-  /// Adds the gradient of the loss to all weights that are trained. Call it once.
+  /// Adds the gradient of the loss to the gradients of all trained weights. Needs a LogprobGradient; call it once.
   void backward();
 
-  at::Tensor hidden_MD, hidden_gradient_MD;  ///< what backward() needs; undefined without a LogprobGradient
-  at::Tensor head, head_gradient;            ///< defined only where the head is trained
+  at::Tensor hidden_MD, hidden_gradient_MD;  ///< kept for backward(); undefined without a LogprobGradient
+  at::Tensor head, head_gradient;            ///< the output head; its gradient is defined only if it is trained
 };
 
-inline constexpr int64_t kLogitsAtOnce = 1 << 26;  ///< numbers: 256 MiB in float32
+inline constexpr int64_t kLogitsAtOnce = 1 << 26;  ///< elements; 256 MiB in float32
 
-/// At most `logits_at_once` logits (but at least one row) exist at a time, and each is computed once: where a
-/// `logprob_gradient` is given, the gradient of a chunk of logits is formed as soon as the chunk is there. Without one,
-/// nothing is saved for a backward pass. Source: Liger's fused linear losses.
+/// Forward pass over packed groups. Logits are computed once and in chunks of at most `logits_at_once` elements (but at
+/// least one row). With a `logprob_gradient`, the gradient of each chunk is computed before the chunk is dropped;
+/// without one, nothing is saved for a backward pass. Source: Liger's fused linear losses.
 TokenLogprobs token_logprobs(Qwen2Vl& model, const PackedGroups& packed, double temperature,
                              const LogprobGradient& logprob_gradient = {}, int64_t logits_at_once = kLogitsAtOnce);
 
-/// Scalars of any dtype and device as numbers, read at once: each read by itself would wait for the device.
+/// Copies scalars of any dtype and device to the host in one transfer, since each transfer waits for the device.
 std::vector<double> read_scalars(std::vector<at::Tensor> scalars);
 
 }  // namespace lriad
