@@ -61,7 +61,7 @@ std::string trainer_text(const TrainerState& state) {
   return text + (state.log_history.empty() ? "]\n}\n" : "\n  ]\n}\n");
 }
 
-/// The list of files with sizes and checksums, each flushed to the disk.
+/// Content of DONE: all files with sizes and checksums. Flushes each file to the disk.
 std::string done_text(const fs::path& folder, int64_t step) {
   Json files = Json::object();
   std::vector<fs::path> paths;
@@ -84,7 +84,7 @@ void fill(const fs::path& folder, const CheckpointContents& contents) {
   write_file_atomic("run", folder / kDoneFile, done_text(folder, contents.trainer.global_step));
 }
 
-/// Takes a checkpoint away at once, then deletes its files.
+/// Renames a checkpoint first, so that it is never seen half deleted, then deletes its files.
 void remove_checkpoint(const fs::path& run_dir, int64_t step) {
   const fs::path old = hidden_folder(run_dir, step, ".old");
   std::error_code error;
@@ -100,7 +100,7 @@ void remove_checkpoint(const fs::path& run_dir, int64_t step) {
        "; go on with the newer program that wrote it");
 }
 
-/// As checkpoint_damage, for the list of files in DONE.
+/// checkpoint_damage() for the files that DONE lists.
 std::optional<std::string> damage_of_files(const fs::path& checkpoint, const Json& files) {
   for (const char* name : {kTrainerFile, kStateFile}) {
     if (!files.contains(name)) return concat("DONE does not list ", name);
@@ -162,7 +162,7 @@ std::optional<std::string> checkpoint_damage(const fs::path& checkpoint) {
   if (!fs::is_regular_file(done, error)) return "DONE is missing: it was not finished";
   Json json;
   try {
-    json = read_json_object<Json>("train", done);
+    json = read_json_object<Json>("run", done);
   } catch (const Error& problem) {
     return problem.what();
   }
@@ -209,7 +209,7 @@ std::optional<fs::path> find_checkpoint(const fs::path& run_dir, const std::stri
 
 TrainerState read_trainer_state(const fs::path& checkpoint) {
   const fs::path path = checkpoint / kTrainerFile;
-  const Json json = read_json_object<Json>("train", path, kMaxTrainerBytes);
+  const Json json = read_json_object<Json>("run", path, kMaxTrainerBytes);
   try {
     const int64_t version = whole_number(json.at("version"));
     if (version > kVersion) refuse_version(path, version);

@@ -17,19 +17,20 @@ namespace {
 
 constexpr int64_t kMostRows = 8192;
 constexpr int64_t kFewestLogits = 1 << 22;
-constexpr int64_t kLibraries = 200ll << 20;  // resident before anything is loaded
+constexpr int64_t kLibraries = 200ll << 20;  // bytes in use before anything is loaded
 
 int64_t total(const MemoryPlan::Items& items) {
   return std::accumulate(items.begin(), items.end(), int64_t{0},
                          [](int64_t sum, const auto& one) { return sum + one.second; });
 }
 
-/// A pass over `rows` packed rows, which predict `tokens` completion tokens, `logits` numbers of the head at once.
+/// A training pass: packed rows, completion tokens that they predict, and logits that exist at once.
 struct PassSize {
   int64_t rows = 0, tokens = 0, logits = 0;
 };
 
-/// Sizes that the formulas share. `b`: bytes of a number of the model, `f`: of the sums' (float32, float64).
+/// Sizes that the formulas share. `b` is the number of bytes per element in the model's dtype, `f` in the dtype of sums
+/// (float32 or float64), `kv` the width of keys, `merged` the number of patches per image token.
 class Sizes {
  public:
   explicit Sizes(const PlanInput& in)
@@ -56,37 +57,38 @@ class Sizes {
     const int64_t own = std::max<int64_t>(0, tokens - 1);
     return shared ? prompt + generations * own : generations * (prompt + own);
   }
-  /// Inputs of norms, q k v and result of attention, LoRA's input, gate and up; statistics and LoRA's middle beside
-  /// them.
+  /// Bytes that a layer saves per row for its backward pass: the inputs of both norms, q, k, v and the result of
+  /// attention, LoRA's input, gate and up; with `f` bytes the statistics of norms and attention and LoRA's A x.
   int64_t saved_per_row_and_layer() const {
     const int64_t lora = all ? 0 : 2 * config.lora.r * f;
     const int64_t frozen = b * (5 * text.hidden_size + 2 * kv + 2 * text.intermediate_size);
-    // A trained linear layer keeps its input too: silu(gate) * up, and the second norm's result.
+    // Trained linear layers also save their inputs: silu(gate) * up, and the result of the second norm.
     const int64_t trained = all ? b * (text.intermediate_size + text.hidden_size) : 0;
     return frozen + trained + lora + f * (2 + text.num_attention_heads);
   }
-  /// cos and sin of every row.
+  /// cos and sin of the rotary embedding.
   int64_t rotary(int64_t rows) const { return rows * 2 * text.head_dim * b; }
-  /// The largest layer's temporaries of a pass without gradient: gate, up, silu(gate) and x four times (itself, normed,
-  /// sums); or q k v, the result and two copies of the scores.
+  /// Temporaries of a layer in a pass without gradients, the larger of two: in the MLP gate, up, silu(gate) and four
+  /// tensors of the hidden size; in attention q, k, v, the result and two copies of the scores.
   int64_t forward_temporaries(int64_t rows, int64_t scores) const {
     const int64_t mlp = rows * b * (3 * text.intermediate_size + 4 * text.hidden_size);
     const int64_t attention = rows * b * (4 * text.hidden_size + 2 * kv) + 2 * f * scores;
     return rotary(rows) + std::max(mlp, attention);
   }
-  /// Of the last layer, beside what was kept: the gradients of gate, up and their product; or three copies of the
-  /// scores, when the layer has let go of gate and up.
+  /// Temporaries of a layer's backward pass besides what was saved, the larger of two: in the MLP the gradients of
+  /// gate, up and their product; in attention copies of the scores, at a time when gate and up have been freed.
   int64_t backward_temporaries(int64_t rows) const {
     const int64_t mlp = rows * b * 3 * text.intermediate_size;
     const int64_t scores = std::max(2 * first_block(), 3 * std::max(later_blocks(), completion_scores()));
     return std::max(mlp, f * scores + rows * (2 * f * kv + b * (text.hidden_size - 2 * text.intermediate_size)));
   }
-  /// Scores of the widest block of an attention over prompts, over groups.
+  /// Number of attention scores in the largest block of a pass over prompts, and of one over groups.
   int64_t prompt_scores() const { return std::max(first_block(), later_blocks()); }
   int64_t group_scores() const { return std::max(prompt_scores(), completion_scores()); }
-  /// Of a trained tower, whose linear layers keep their inputs; counted from the operators of a block.
+  /// Bytes that a trained vision tower saves per patch. The factor 27 counts the tensors of embed_dim that the
+  /// operators of a block save, linear layers' inputs included.
   int64_t tower_saved_per_patch() const { return vision.depth * b * 27 * vision.embed_dim + b * vision.patch_dim(); }
-  /// Logits of a chunk and their softmax.
+  /// A chunk of logits and their softmax.
   int64_t head_temporaries(const PassSize& pass) const {
     return std::min(std::max<int64_t>(1, pass.logits / text.vocab_size), pass.tokens) * text.vocab_size * 2 * f;
   }
@@ -125,10 +127,11 @@ class Sizes {
 
 MemoryPlan::Items permanent(const Sizes& s, const PlanInput& in) {
   const int64_t trained = s.all ? s.parameters : s.lora_parameters;
-  // Master value, gradient and two moments in the sums' type; half-precision parameters have a gradient of their own.
+  // Master values, gradients and two moments with `f` bytes each. Half-precision parameters have gradients of their
+  // own; others are views of the master values, which must not be counted twice.
   const int64_t optimizer =
       trained * 4 * s.f + (s.all && s.b == 2 ? trained * s.b : 0) - (s.all && s.b != 2 ? trained * s.b : 0);
-  // Decoded images of this step, of the queue and of the threads that fill it (train/batches.cpp), in float32.
+  // Decoded images in float32: of this step, of the queue, and of the threads that fill it (train/batches.cpp).
   const int64_t ahead = (3 * s.prompts + 8) * s.patches * s.vision.patch_dim() * 4;
   const int64_t image = s.patches / s.merged * s.text.hidden_size * s.b;
   const int64_t room = s.config.model.vision_cache.memory_mb << 20;
@@ -142,8 +145,8 @@ MemoryPlan::Items permanent(const Sizes& s, const PlanInput& in) {
           {"communication", in.num_ranks > 1 ? trained * s.f * in.num_ranks : 0}};
 }
 
-/// The patches of an image in the model's type and as the columns of a product, or a block: x three times, the wide
-/// layer three times, q k v.
+/// Temporaries of the vision tower, the larger of two: the patch embedding with its input in the model's dtype, and a
+/// block with three tensors of its width, three of the MLP's width, cos and sin.
 int64_t tower_temporaries(const Sizes& s, int64_t patches) {
   const int64_t width = s.vision.embed_dim, columns = s.b == 4 ? 1 : 2;
   const int64_t embedding = patches * s.b * (columns * s.vision.patch_dim() + width);
@@ -152,10 +155,10 @@ int64_t tower_temporaries(const Sizes& s, int64_t patches) {
   return std::max(embedding, block);
 }
 
-/// `rows` completions of at most `tokens` tokens for each of `prompts` prompts.
+/// Generating `rows` completions of at most `tokens` tokens for each of `prompts` prompts.
 MemoryPlan::Items generation_items(const Sizes& s, int64_t prompts, int64_t rows, int64_t tokens) {
   const int64_t sequences = prompts * rows, per_token = s.text.num_hidden_layers * 2 * s.kv * s.b;
-  // Logits, as float, divided by the temperature; then in float64 themselves, the softmax and its running sum.
+  // Logits, their copy in float32 and that divided by the temperature; then softmax and cumulative sum in float64.
   const int64_t sampler = sequences * s.text.vocab_size * ((s.b == 2 ? 6 : s.b) + s.f + 16 + (s.f == 4 ? 8 : 0));
   const int64_t attention = 3 * s.f * sequences * s.text.num_attention_heads * (s.prompt + tokens);
   const int64_t prefill = s.forward_temporaries(prompts * s.prompt, s.prompt_scores());
@@ -163,7 +166,7 @@ MemoryPlan::Items generation_items(const Sizes& s, int64_t prompts, int64_t rows
           {prefill > sampler + attention ? "prefill" : "sampler", std::max(prefill, sampler + attention)}};
 }
 
-/// A batch of an evaluation: its images pass the tower together, then its answers are generated.
+/// A batch of an evaluation: its images go through the vision tower together, then its answers are generated.
 MemoryPlan::Phase evaluation_phase(const Sizes& s) {
   const EvalSection& section = s.config.eval;
   const int64_t batch = prompts_at_once(section.batch_size, s.prompt, section.max_new_tokens);
@@ -180,8 +183,8 @@ MemoryPlan::Phase reference_phase(const Sizes& s, const PassSize& pass) {
   return {"reference", {{"temporaries", std::max(s.forward_temporaries(pass.rows, s.group_scores()), head)}}};
 }
 
-/// What the policy's pass leaves for the backward one: every layer's, or only their inputs; cos and sin; the rows that
-/// predict and their gradient.
+/// What the policy's forward pass keeps for the backward pass: the activations of all layers, or only the layers'
+/// inputs with gradient checkpointing; cos and sin; the hidden states that predict tokens, and their gradient.
 MemoryPlan::Items kept_by_policy(const Sizes& s, const PassSize& pass, bool checkpoint) {
   const int64_t layers = s.text.num_hidden_layers;
   const int64_t per_row = checkpoint ? (layers + 1) * s.text.hidden_size * s.b : layers * s.saved_per_row_and_layer();

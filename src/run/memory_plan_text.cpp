@@ -1,4 +1,4 @@
-// What a plan says to the user.
+// Texts about a memory plan for the user.
 #include <cstdio>
 
 #include "lriad/core/error.h"
@@ -24,7 +24,7 @@ std::optional<std::string> smallest_change(const PlanInput& input) {
     const MemoryPlan plan = plan_memory(changed);
     if (plan.fits()) found = concat(what, " (peak", gigabytes(plan.peak()), ")");
   };
-  /// The largest value below the present one that fits.
+  // Considers lower values of a key, the largest first.
   const auto lower = [&](const char* key, int64_t least, const auto& value_of) {
     Config config = input.config;
     for (int64_t value = value_of(config) - 1; value >= least && !found; --value) {

@@ -90,8 +90,8 @@ std::string completion_json(const CompletionRecord& record) {
 }
 
 RunLog::RunLog(const std::filesystem::path& run_dir, const LogSection& section)
-    : metrics_("train", run_dir / "metrics.jsonl", LineFile::Mode::kAppend) {
-  if (section.completions) completions_.emplace("train", run_dir / "completions.jsonl", LineFile::Mode::kAppend);
+    : metrics_("run", run_dir / "metrics.jsonl", LineFile::Mode::kAppend) {
+  if (section.completions) completions_.emplace("run", run_dir / "completions.jsonl", LineFile::Mode::kAppend);
   if (section.tensorboard) events_ = std::make_unique<EventWriter>(run_dir);
 }
 

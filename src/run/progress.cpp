@@ -65,7 +65,7 @@ void Progress::draw(const std::string& phase_name) const {
   const int64_t total = std::max<int64_t>(1, total_steps_);
   const int64_t filled = std::clamp<int64_t>(kBarCells * done_steps_ / total, 0, kBarCells);
   std::string bar;
-  for (int64_t sequence = 0; sequence < kBarCells; ++sequence) bar += sequence < filled ? "█" : "░";
+  for (int64_t cell = 0; cell < kBarCells; ++cell) bar += cell < filled ? "█" : "░";
   std::string line = concat(bar, ' ', done_steps_, '/', total_steps_, ' ', 100 * done_steps_ / total, '%');
   if (!phase_name.empty()) line += " · " + phase_name;
   if (done_steps_ > first_step_) {

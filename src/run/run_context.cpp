@@ -31,7 +31,8 @@ std::string joined(std::vector<std::string> names) {
   return text;
 }
 
-/// A uniform on ±1/sqrt(in) (kaiming_uniform with a = sqrt 5), B zero, as PEFT; drawn by (seed, tensor, element).
+/// Sets A to uniform numbers in ±1/sqrt(in), which is kaiming_uniform with a = sqrt(5) as in PEFT; B stays zero. The
+/// random numbers are keyed by (seed, tensor, element).
 void initialise_adapter(Qwen2Vl& model, uint64_t seed) {
   const CounterRandom random(seed, RandomUse::kLoraInit);
   const at::NoGradGuard no_grad;
@@ -49,7 +50,7 @@ void initialise_adapter(Qwen2Vl& model, uint64_t seed) {
   }
 }
 
-/// The shape of a given adapter takes the place of the config's lora section.
+/// Logs that the rank, alpha and targets of a given adapter override the config's lora section.
 void say_what_adapter_overrides(const Config& config, const AdapterConfig& adapter) {
   const LoraSection& lora = config.lora;
   log_info(concat("adapter ", *config.model.adapter, ": r ", adapter.r, ", lora_alpha ", adapter.lora_alpha,
@@ -62,10 +63,10 @@ void say_what_adapter_overrides(const Config& config, const AdapterConfig& adapt
   compare("lora.r", lora.r, adapter.r);
   compare("lora.lora_alpha", lora.lora_alpha, adapter.lora_alpha);
   compare("lora.target_modules", joined(lora.target_modules), joined(adapter.target_modules));
-  if (!ignored.empty()) log_warning(concat("[run] model.adapter is given, so these keys do not act: ", ignored));
+  if (!ignored.empty()) log_warning(concat("[run] model.adapter is given, so these keys are ignored: ", ignored));
 }
 
-/// Gives the model the adapter to train: that of model.adapter, or a fresh one.
+/// Adds the adapter to train to the model: that of model.adapter, or a new one.
 AdapterConfig give_adapter(Qwen2Vl& model, const Config& config, const std::optional<Adapter>& given) {
   if (given) {
     add_adapter(model, *given, config.lora.lora_dropout);
@@ -105,8 +106,8 @@ void warn_of_a_large_model_on_the_cpu(const PlanInput& plan, const at::Device& d
                      "which takes hours a step; is distributed.devices right?"));
 }
 
-/// Every prompt and target must be usable; the longest prompt and the largest image are noted for the plan. An image
-/// whose header is bad passes here: it is skipped or fatal when its turn comes. Returns the lengths of the prompts.
+/// Checks all prompts and targets, puts the longest prompt and the largest image into the plan, and returns the lengths
+/// of the prompts. An unreadable image gets length 0; data.bad_image decides what happens when its turn comes.
 std::vector<int64_t> check_samples(const Dataset& data, const SamplePreparer& preparer, PlanInput& plan) {
   const Config& config = plan.config;
   std::vector<int64_t> lengths(data.samples.size(), 0);
@@ -127,8 +128,8 @@ std::vector<int64_t> check_samples(const Dataset& data, const SamplePreparer& pr
   return lengths;
 }
 
-/// Hash of a file's size, its first MiB, which holds the header of weights, and 64 blocks spread over the rest: two
-/// fine-tunes of one shape differ, and 16 GB need not be read.
+/// Hash of a file's size, its first MiB (with the header of weights) and 64 blocks spread over the rest. This tells
+/// two fine-tunes of the same model apart without reading 16 GB.
 std::string sampled_hash(const fs::path& path) {
   constexpr uint64_t kBegin = 1 << 20, kBlock = 4096, kBlocks = 64;
   std::ifstream file(path, std::ios::binary);
@@ -146,7 +147,7 @@ std::string sampled_hash(const fs::path& path) {
   return sha256_hex(bytes);
 }
 
-/// A hash for each file of the folder that decides what the model computes, by "<what> file <name>".
+/// Adds a hash of each file that determines the model's results, named "<what> file <name>".
 void add_fingerprints(const std::string& what, const fs::path& folder, Fingerprints& fingerprints) {
   std::vector<fs::path> files;
   for (const auto& entry : fs::directory_iterator(folder)) {

@@ -30,7 +30,8 @@ constexpr uint64_t kMaxEventBytes = 1ull << 34;
 
 std::string owner_text() { return concat("process ", getpid(), " on ", host_name()); }
 
-/// The step of a line of ours, which opens with it; null if it is no such line.
+/// The step of a log line; null if it is no JSON object with a step. Most lines begin with the step and need no
+/// parsing.
 std::optional<int64_t> step_of(const std::string& line) {
   constexpr std::string_view kOpening = "{\"step\":";
   int64_t step = 0;
@@ -58,13 +59,12 @@ uint64_t bytes_until(const fs::path& path, int64_t last_step) {
   bool cut = false;
   std::string line;
   for (int64_t number = 1; std::getline(file, line); ++number) {
-    if (file.eof()) break;  // without a newline at its end: cut by a crash
+    if (file.eof()) break;  // a last line without newline was cut by a crash
     const std::optional<int64_t> step = step_of(line);
     const bool keep = step && *step <= last_step;
     if (keep && cut) {
       fail("run", path.string(), ", line ", number, ": step ", *step,
-           " stands behind a later step or an unreadable line; ",
-           "repair the file, or move it away to go on without it");
+           " comes after a later step or an unreadable line; ", "repair the file, or move it away to go on without it");
     }
     if (keep) kept += line.size() + 1;
     cut = cut || !keep;
@@ -104,7 +104,7 @@ RunLock::RunLock(const fs::path& run_dir) : run_dir_(run_dir) {
                        "): take care that no other run writes to this folder"));
   }
   const std::string owner = owner_text();
-  // Only for the message of another run: a full disk must not matter here.
+  // The text is only for another run's message, so a full disk must not end this one.
   if (ftruncate(descriptor_, 0) == 0) {
     [[maybe_unused]] const ssize_t written = pwrite(descriptor_, owner.data(), owner.size(), 0);
   }

@@ -42,7 +42,7 @@ Value read_little_endian(std::string_view bytes, std::size_t at) {
   return value;
 }
 
-// The protobuf wire format: a key (field number, kind), then the value.
+// Protobuf's wire format: each field is a key (field number and kind), then the value.
 enum : uint32_t { kVarint = 0, kFixed64 = 1, kLengthGiven = 2, kFixed32 = 5 };
 
 std::string varint(uint64_t value) {
@@ -55,8 +55,8 @@ std::string text_field(uint32_t field, std::string_view text) {
   return key(field, kLengthGiven) + varint(text.size()) + std::string(text);
 }
 
-// Event: wall_time 1 double, step 2 int64, file_version 3 string, summary 5. Summary: value 1. Value: tag 1,
-// simple_value 2.
+// Field numbers of Event: wall_time 1 (double), step 2 (int64), file_version 3 (string), summary 5; of Summary: value
+// 1; of Value: tag 1, simple_value 2.
 std::string event_start(int64_t step) {
   const std::chrono::duration<double> now = std::chrono::system_clock::now().time_since_epoch();
   return key(1, kFixed64) + little_endian(now.count()) + key(2, kVarint) + varint(static_cast<uint64_t>(step));
@@ -69,7 +69,7 @@ std::string framed(std::string_view event) {
 
 constexpr std::size_t kBeforeEvent = 12, kAroundEvent = 16;
 
-/// Bytes of the frame at the front; 0 if it is cut or damaged.
+/// Size of the frame at the front in bytes; 0 if it is cut or damaged.
 std::size_t frame_size(std::string_view bytes) {
   if (bytes.size() < kAroundEvent) return 0;
   const auto length = read_little_endian<uint64_t>(bytes, 0);
@@ -79,7 +79,7 @@ std::size_t frame_size(std::string_view bytes) {
   return read_little_endian<uint32_t>(bytes, kBeforeEvent + length) == masked_crc(event) ? kAroundEvent + length : 0;
 }
 
-/// The step of an event of this writer: wall_time takes the first 9 bytes, then comes the step.
+/// The step of an event written by EventWriter: it follows wall_time, which takes the first 9 bytes.
 int64_t step_of(std::string_view event) {
   constexpr std::size_t kStepAt = 9;
   if (event.size() <= kStepAt || event.substr(kStepAt, 1) != key(2, kVarint)) return 0;

@@ -39,9 +39,9 @@ FlatParameters::FlatParameters(const std::vector<TrainedParameter>& parameters) 
   for (std::size_t k = 0; k < ordered.size(); ++k) {
     const Range& range = ranges_[k];
     at::Tensor tensor = ordered[k].tensor;
-    const at::Tensor place = own_values.narrow(0, range.begin, range.size).view(range.shape);
-    place.copy_(tensor);
-    tensor.set_data(place);
+    const at::Tensor view = own_values.narrow(0, range.begin, range.size).view(range.shape);
+    view.copy_(tensor);
+    tensor.set_data(view);
     tensor.mutable_grad() = own_gradients.narrow(0, range.begin, range.size).view(range.shape);
   }
   values_ = full ? own_values : own_values.to(at::kFloat);

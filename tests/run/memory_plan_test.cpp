@@ -12,7 +12,7 @@ using ::testing::HasSubstr;
 
 constexpr int64_t kGiB = 1ll << 30;
 
-/// The published sizes of Qwen2-VL-7B, the paper's run on images of 512 tokens.
+/// The paper's run: Qwen2-VL-7B on images of 512 tokens.
 PlanInput paper_run(int64_t memory_bytes) {
   PlanInput input;
   input.model.text = {152064, 3584, 18944, 28, 28, 4, 128, 1e-6, 1e6, {16, 24, 24}};
@@ -29,7 +29,7 @@ PlanInput paper_run(int64_t memory_bytes) {
   return input;
 }
 
-TEST(MemoryPlan, ThePapersRunFitsAnA40WithoutComputingLayersAgain) {
+TEST(MemoryPlan, ThePapersRunFitsAnA40WithoutGradientCheckpointing) {
   const MemoryPlan plan = plan_memory(paper_run(45 * kGiB));
   EXPECT_TRUE(plan.fits());
   EXPECT_FALSE(plan.gradient_checkpointing);
@@ -42,7 +42,7 @@ TEST(MemoryPlan, ThePapersRunFitsAnA40WithoutComputingLayersAgain) {
 
 TEST(MemoryPlan, TakesFewerLogitsAtOnceBeforeItCutsAPass) {
   PlanInput input = paper_run(1000 * kGiB);
-  input.model.text.num_hidden_layers = 1;  // so that the head decides
+  input.model.text.num_hidden_layers = 1;  // so that the output head needs most
   input.model.text.intermediate_size = 1024;
   input.model.text.num_attention_heads = 4;
   input.config.rollout.num_generations = 2;
@@ -57,7 +57,7 @@ TEST(MemoryPlan, TakesFewerLogitsAtOnceBeforeItCutsAPass) {
   EXPECT_FALSE(narrow.gradient_checkpointing);
 }
 
-TEST(MemoryPlan, CutsPassesFirstThenComputesLayersAgain) {
+TEST(MemoryPlan, CutsPassesFirstThenTurnsOnGradientCheckpointing) {
   const MemoryPlan whole = plan_memory(paper_run(1000 * kGiB));
   MemoryPlan cut = whole, again = whole;
   while (!again.gradient_checkpointing) {

@@ -51,7 +51,7 @@ CompletionRecord record() {
   return record;
 }
 
-TEST(CompletionRecord, HasTheFieldsOfTheContract) {
+TEST(CompletionRecord, HasTheDocumentedFields) {
   const auto json = nlohmann::json::parse(completion_json(record()));
   EXPECT_EQ(json,
             nlohmann::json::parse(R"({"step": 3, "rank": 1, "prompt_index": 2, "sample_id": "nut/test/rust/001.png",

@@ -101,7 +101,7 @@ TEST_F(RunFolder, LogsLoseALastLineThatWasCutOrIsUnreadable) {
 TEST_F(RunFolder, LogsOutOfOrderAreRefusedWithTheLine) {
   put("metrics.jsonl", "{\"step\":1}\nnonsense\n{\"step\":2}\n");
   EXPECT_THAT([&] { truncate_run_logs(run(), 2); },
-              ThrowsMessage<Error>(HasSubstr("metrics.jsonl, line 3: step 2 stands behind")));
+              ThrowsMessage<Error>(HasSubstr("metrics.jsonl, line 3: step 2 comes after")));
   put("metrics.jsonl", "{\"step\":1}\n{\"step\":5}\n{\"step\":2}\n");
   EXPECT_THROW(truncate_run_logs(run(), 2), Error);
 }

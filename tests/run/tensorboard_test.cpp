@@ -54,7 +54,7 @@ TEST(EventFile, IsReadUpToTheFirstDamagedFrame) {
   }
 }
 
-// The reference reader, where a Python with tensorboard is at hand: LRIAD_PYTHON names it.
+// Reads the file with TensorBoard itself if LRIAD_PYTHON names a Python that has the package.
 TEST(EventFile, IsReadByTensorBoard) {
   const char* python = std::getenv("LRIAD_PYTHON");
   if (python == nullptr) GTEST_SKIP() << "LRIAD_PYTHON names no Python with the tensorboard package";

@@ -13,52 +13,52 @@
 
 namespace lriad {
 
-/// What a plan is made for.
+/// What the memory of a run depends on.
 struct PlanInput {
   Config config;
   ModelConfig model;
-  int64_t prompt_tokens = 0;  ///< of the longest prompt, image tokens included
-  int64_t image_patches = 0;  ///< of the largest image
-  int64_t memory_bytes = 0;   ///< that the device has for one process
+  int64_t prompt_tokens = 0;  ///< tokens of the longest prompt, image tokens included
+  int64_t image_patches = 0;  ///< patches of the largest image
+  int64_t memory_bytes = 0;   ///< memory of the device that one process may use
   int64_t num_ranks = 1;
   bool on_cpu = true;
-  int64_t num_images = 0;  ///< of the data set; 0: unknown
+  int64_t num_images = 0;  ///< images of the data set; 0: unknown
 };
 
-/// Bytes of one process by what they are for, phase by phase, worst case: every prompt as long as the longest, every
-/// completion as long as allowed. What stands in `always` is there in every phase.
+/// Bytes that one process needs in each phase of a step, in the worst case: all prompts are as long as the longest one,
+/// and all completions as long as allowed.
 struct MemoryPlan {
   using Items = std::vector<std::pair<std::string, int64_t>>;
   struct Phase {
     std::string name;
     Items items;
-    int64_t bytes() const;  ///< of its own items
+    int64_t bytes() const;  ///< sum of its items, without `always`
   };
-  Items always;
+  Items always;  ///< items that every phase has, such as the weights
   std::vector<Phase> phases;
-  int64_t rows_per_pass = 0;   ///< language-model rows of one training pass
-  int64_t logits_at_once = 0;  ///< of a training pass: a chunk of the head
-  bool gradient_checkpointing = false;
-  int64_t memory_bytes = 0;
-  int64_t bytes_per_row = 0;                   ///< saved by a training pass for its backward half, all layers
-  int64_t rows_shared = 0, rows_unshared = 0;  ///< of a step's training passes with and without shared prompts
+  int64_t rows_per_pass = 0;                   ///< packed rows of one training pass
+  int64_t logits_at_once = 0;                  ///< logits that exist at once in a training pass, in elements
+  bool gradient_checkpointing = false;         ///< whether layers are recomputed in the backward pass
+  int64_t memory_bytes = 0;                    ///< as PlanInput::memory_bytes
+  int64_t bytes_per_row = 0;                   ///< saved per row and for all layers until the backward pass
+  int64_t rows_shared = 0, rows_unshared = 0;  ///< packed rows of a step with and without shared prompts
 
-  int64_t peak() const;  ///< of the largest phase, `always` included
+  int64_t peak() const;  ///< bytes of the largest phase, `always` included
   bool fits() const { return peak() <= memory_bytes; }
-  std::string table() const;
+  std::string table() const;  ///< all items as text for the user
 };
 
-/// Chooses what the config leaves to `auto`: rows of a training pass (train.token_budget) as large as fits, at most
-/// 8192 and at least one prompt's, how many logits exist at once, 2^26 down to 2^22, and whether layers are computed
-/// again in the backward pass (model.gradient_checkpointing), in the order of what they cost. Needs no weights.
-/// Formulas: src/train/plan.cpp, beside each item.
+/// Chooses what the config leaves to `auto`, so that the plan fits at the least cost in time. In this order it lowers
+/// the logits that exist at once (2^26 to 2^22) and the rows of a training pass (at most train.token_budget or 8192, at
+/// least one group), then turns on model.gradient_checkpointing. If nothing fits, returns the smallest plan. Needs no
+/// weights.
 MemoryPlan plan_memory(const PlanInput& input);
 
-/// The first of a few single changes of the config that would make it fit, those that leave the results alone before
-/// the others, numbers lowered no further than needed: `key: value` with its peak; null if none would.
+/// A single change of the config that would make the plan fit, as `key: value` with the new peak; null if none would.
+/// Changes that do not affect the results are tried first; a number is lowered no further than needed.
 std::optional<std::string> smallest_change(const PlanInput& input);
 
-/// Bytes that a new process could take on the device: free memory of a GPU, available memory of the machine.
+/// Bytes that a new process could use: free memory of a GPU, or available memory of the machine for the CPU.
 int64_t free_memory(const at::Device& device);
 
 }  // namespace lriad

@@ -13,7 +13,7 @@
 
 namespace lriad {
 
-/// Metrics by name, in order; null where undefined.
+/// Names and values of metrics, in order; null if a metric is undefined in this step.
 using Metrics = std::vector<std::pair<std::string, std::optional<double>>>;
 
 /// Metrics of one optimizer step, in the order added: one line of metrics.jsonl and the scalars of TensorBoard.
@@ -22,12 +22,12 @@ class StepMetrics {
   StepMetrics(int64_t step, double epoch);
   void add(const std::string& name, double value);
   void add_count(const std::string& name, int64_t value);
-  void add(const Metrics& metrics);        ///< numbers and nulls
-  void add_null(const std::string& name);  ///< has no value in this step; unlike a non-finite one, no fault
+  void add(const Metrics& metrics);
+  void add_null(const std::string& name);  ///< the metric is undefined in this step, which is no fault
   int64_t step() const { return step_; }
-  /// One JSON object: step, epoch, then the rest; non-finite numbers are null and named in `nonfinite`.
+  /// One JSON object with step, epoch and the metrics. Non-finite values are written as null and listed in `nonfinite`.
   std::string json() const;
-  /// Finite metrics, epoch included.
+  /// Names and values of all finite metrics, with epoch.
   std::vector<std::pair<std::string, double>> scalars() const;
 
  private:
@@ -47,8 +47,8 @@ struct CompletionTokens {
   std::vector<int64_t> prompt_ids;
   std::vector<int64_t> completion_ids;
   std::vector<double> sampling_logprobs;
-  std::optional<std::vector<double>> old_logprobs;  ///< null: not computed
-  std::optional<std::vector<double>> ref_logprobs;
+  std::optional<std::vector<double>> old_logprobs;  ///< null if not computed
+  std::optional<std::vector<double>> ref_logprobs;  ///< null if not computed
   std::vector<double> policy_logprobs;
 };
 
@@ -56,7 +56,7 @@ struct CompletionTokens {
 struct CompletionRecord {
   int64_t step = 0;
   int64_t rank = 0;
-  int64_t prompt_index = 0;  ///< position in the step's batch, over all ranks
+  int64_t prompt_index = 0;  ///< number of the prompt in the step's batch over all ranks
   std::string sample_id, image, object;
   std::string label;  ///< defect | normal
   int64_t generation = 0;
@@ -64,27 +64,27 @@ struct CompletionRecord {
   std::string verdict;                                  ///< defect | normal | invalid
   std::vector<std::pair<std::string, double>> rewards;  ///< by component, unweighted
   double reward = 0;                                    ///< weighted sum
-  std::optional<double> p;
+  std::optional<double> p;                              ///< as Reward::p
   double advantage = 0;
-  int64_t length = 0;
+  int64_t length = 0;  ///< in tokens
   bool truncated = false;
   std::optional<CompletionTokens> tokens;
 };
 
-/// The line, without newline; invalid UTF-8 becomes U+FFFD, non-finite numbers null.
+/// The record as one line without newline. Invalid UTF-8 becomes U+FFFD, non-finite numbers become null.
 std::string completion_json(const CompletionRecord& record);
 
 class EventWriter;
 
-/// The growing files of a run folder: metrics.jsonl, completions.jsonl, TensorBoard events, as LogSection asks. Opens
-/// for appending: call truncate_run_logs() before. The main rank has one. Throws Error when the disk is full.
+/// Appends to the logs of a run folder: metrics.jsonl and, as LogSection says, completions.jsonl and TensorBoard
+/// events. Call truncate_run_logs() before. Only the main rank has one. Throws Error when the disk is full.
 class RunLog {
  public:
   RunLog(const std::filesystem::path& run_dir, const LogSection& section);
   ~RunLog();
   void write(const StepMetrics& metrics);
-  void write_completion(const std::string& line);  ///< of completion_json(), so that other ranks' lines pass unread
-  void sync();                                     ///< to the disk; before a checkpoint
+  void write_completion(const std::string& line);  ///< a line made by completion_json(), on this or another rank
+  void sync();                                     ///< flushes all files to the disk, before a checkpoint
 
  private:
   LineFile metrics_;

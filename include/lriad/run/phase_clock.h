@@ -10,13 +10,14 @@
 
 namespace lriad {
 
-/// Seconds spent in each phase of a step; tells a listener of each new phase. On a GPU a phase ends when its work has.
+/// Measures the seconds of each phase of a step and calls a listener at the start of each. On a GPU a phase ends when
+/// the device has finished its work.
 class PhaseClock {
  public:
   explicit PhaseClock(const at::Device& device) : device_(device) {}
   void tell(std::function<void(const std::string& phase)> listener) { listener_ = std::move(listener); }
   void enter(const std::string& phase);
-  /// Ends the running phase; the phases so far in the order they first came, then forgets them.
+  /// Ends the running phase; returns all phases in the order in which they first came, and starts afresh.
   NamedMetrics finish();
 
  private:
@@ -29,7 +30,7 @@ class PhaseClock {
   Clock::time_point start_;
 };
 
-/// Highest memory use so far in GB (1e9 bytes): of the GPU's allocator, on the CPU of the process.
+/// Highest memory use so far in GB (1e9 bytes): of torch's allocator on a GPU, of the whole process on the CPU.
 double peak_memory_gb(const at::Device& device);
 
 }  // namespace lriad

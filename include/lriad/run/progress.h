@@ -10,18 +10,17 @@ namespace lriad {
 
 using NamedMetrics = std::vector<std::pair<std::string, double>>;
 
-/// Shows how far training is: on a terminal one line redrawn in place (bar, phase, seconds per step, time left),
-/// elsewhere a plain log line per finished step. Only the main rank has one that is enabled.
+/// Shows the progress of training: on a terminal one line that is updated in place (bar, phase, seconds per step, time
+/// left), and a log line per finished step. It is enabled on the main rank only.
 class Progress {
  public:
   Progress(int64_t done_steps, int64_t total_steps, bool enabled);
   ~Progress();
   Progress(const Progress&) = delete;
   Progress& operator=(const Progress&) = delete;
-  /// A phase of the step begins: rollout, policy, ...
+  /// To be called when a phase of the step begins ("rollout").
   void phase(const std::string& name);
-  /// A step is done. `metrics`: loss, reward, ... to show; `phase_seconds`: time of each phase. `log_line`: also write
-  /// the plain line.
+  /// To be called after a step, with the metrics to show and the seconds of each phase. `log_line`: write a log line.
   void step_done(int64_t step, const NamedMetrics& metrics, const NamedMetrics& phase_seconds, bool log_line = true);
 
  private:
@@ -32,7 +31,7 @@ class Progress {
   std::chrono::steady_clock::time_point start_;
 };
 
-/// "12 s", "4 min 05 s", "3 h 07 min", "2 d 04 h".
+/// A duration as "12 s", "4 min 05 s", "3 h 07 min" or "2 d 04 h"; "unknown" if it is negative or not finite.
 std::string duration_text(double seconds);
 
 }  // namespace lriad

@@ -19,42 +19,43 @@
 
 namespace lriad {
 
-/// What a run reads before any weights, checked against each other.
+/// What a run reads before the weights, checked for consistency.
 struct RunInputs {
   Config config;
   Tokenizer tokenizer;
   AnswerTokens answer_tokens;
   SamplePreparer preparer;
   Dataset data;
-  std::optional<Dataset> eval_data;      ///< with train.eval_steps > 0
+  std::optional<Dataset> eval_data;      ///< set if train.eval_steps > 0
   PlanInput plan;                        ///< for plan_memory()
-  std::optional<Adapter> given_adapter;  ///< model.adapter, until the model has taken it
-  std::vector<int64_t> prompt_tokens;    ///< of each sample of `data`, image tokens included; 0: its image is bad
+  std::optional<Adapter> given_adapter;  ///< content of model.adapter; null after it was added to the model
+  std::vector<int64_t> prompt_tokens;    ///< of each sample of `data`, image tokens included; 0: image is unreadable
 };
 
-/// Reads data, tokenizer and processor settings, checks every prompt and target, and notes what a memory plan needs.
+/// Reads data, tokenizer and image settings, checks all prompts and targets, and collects what a memory plan needs.
+/// Throws Error for what cannot be used.
 RunInputs load_run_inputs(const Config& config, const at::Device& device, int64_t num_ranks);
 
-/// What something is, by name: hashes and versions that can be compared.
+/// Names with hashes or versions, for comparing ranks and runs.
 using Fingerprints = std::vector<std::pair<std::string, std::string>>;
 
-/// Hashes of the files of the model and of model.adapter: of their headers and of blocks spread over the weights.
+/// Hashes of the files of the model and of model.adapter. Of the weights only headers and some blocks are hashed.
 Fingerprints model_fingerprints(const Config& config);
 
-/// What a run works with.
+/// The inputs and the loaded model of a run.
 struct RunContext : RunInputs {
   MemoryPlan memory;
   at::Device device;
-  Qwen2Vl model;          ///< with its adapter unless everything is trained
-  FeatureCache features;  ///< for a frozen tower
-  AdapterConfig adapter;
-  Fingerprints model_files;
+  Qwen2Vl model;             ///< with the adapter to train, unless all weights are trained
+  FeatureCache features;     ///< of a frozen vision tower
+  AdapterConfig adapter;     ///< of the adapter that is trained
+  Fingerprints model_files;  ///< from model_fingerprints()
 };
 
-/// The inputs, and the model, which takes longest.
+/// Reads the inputs, plans the memory, loads the model and adds the adapter.
 RunContext load_run_context(const Config& config, const at::Device& device, int64_t num_ranks);
 
-/// What all ranks must have in common: code version, config, data listing, model.
+/// What must be equal on all ranks: code version, config, data listing and model files.
 Fingerprints fingerprints(const RunContext& context);
 
 }  // namespace lriad

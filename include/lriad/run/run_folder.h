@@ -6,12 +6,12 @@
 
 namespace lriad {
 
-/// Throws Error if a run could not use the folder: a file stands there, or `resume` names no whole checkpoint. Writes
-/// nothing.
+/// Throws Error if a run cannot use the folder: it is a file, it holds checkpoints although `resume` is never, or
+/// `resume` names no whole checkpoint. Writes nothing.
 void check_run_folder(const std::filesystem::path& run_dir, const std::string& resume);
 
-/// Keeps a second run out of a run folder: holds a lock on `<run_dir>/.lock` until destroyed or the process ends,
-/// however it ends. Throws Error naming process and host of the run that has it. One process of a world takes it.
+/// Keeps a second run out of a run folder by a lock on `<run_dir>/.lock`. The system releases it when the process ends,
+/// even by a crash. Throws Error naming process and host of the run that holds it. One process of a run takes it.
 class RunLock {
  public:
   explicit RunLock(const std::filesystem::path& run_dir);
@@ -26,12 +26,12 @@ class RunLock {
   int descriptor_ = -1;
 };
 
-/// Removes what an interrupted run left: hidden checkpoint folders and temporary files in run_dir itself.
+/// Removes hidden checkpoint folders and temporary files that an interrupted run left directly in run_dir.
 void remove_leftovers(const std::filesystem::path& run_dir);
 
-/// Brings metrics.jsonl, completions.jsonl and TensorBoard event files back to the end of `step` (0: to the beginning):
-/// drops later lines and records, and a last line cut by a crash. Lines before stay byte for byte. Throws Error naming
-/// file and line for a line that is no JSON object with a step.
+/// Cuts metrics.jsonl, completions.jsonl and TensorBoard event files after `step` (0: before the first step), and a
+/// last line that a crash left incomplete. Earlier lines are not changed. Throws Error naming file and line if a line
+/// to keep follows one to cut.
 void truncate_run_logs(const std::filesystem::path& run_dir, int64_t step);
 
 }  // namespace lriad

@@ -12,16 +12,16 @@ namespace lriad {
 /// CRC-32C (Castagnoli), the checksum of TFRecord files.
 uint32_t crc32c(std::string_view bytes);
 
-/// Appends scalars to a new events.out.tfevents.* file: TFRecord frames (length, masked CRC-32C, Event, masked
-/// CRC-32C). Every frame is one write(2). Source: tensorflow/core/lib/io/record_writer.h,
-/// tensorboard/compat/proto/event.proto.
+/// Writes scalars to a new events.out.tfevents.* file as TFRecord frames (length, masked CRC-32C, Event, masked
+/// CRC-32C), each with one write(2). Throws Error if the file cannot be created or written. Source:
+/// tensorflow/core/lib/io/record_writer.h, tensorboard/compat/proto/event.proto.
 class EventWriter {
  public:
   explicit EventWriter(const std::filesystem::path& run_dir);
   ~EventWriter();
   EventWriter(const EventWriter&) = delete;
   EventWriter& operator=(const EventWriter&) = delete;
-  /// One event with all scalars of a step, at the present time.
+  /// Appends one event with all scalars of a step and the present time.
   void write(int64_t step, const std::vector<std::pair<std::string, double>>& scalars);
   void sync();
   const std::filesystem::path& path() const { return path_; }
@@ -32,7 +32,7 @@ class EventWriter {
   int descriptor_ = -1;
 };
 
-/// Length of the leading part of an event file whose frames are whole and of steps <= step; the rest can be cut off.
+/// Number of leading bytes of an event file whose frames are whole and of steps up to `step`; the rest can be cut off.
 std::size_t events_until(std::string_view bytes, int64_t step);
 
 }  // namespace lriad
