@@ -30,15 +30,15 @@ double mean_of(const AlarmHistory& history, double RolloutMetrics::*field, std::
   return sum / static_cast<double>(end - begin);
 }
 
-/// Mean over the newest; null while there are fewer than kShort.
+/// Mean of `field` over the newest kShort samplings; null if there are fewer.
 std::optional<double> newest(const AlarmHistory& history, double RolloutMetrics::*field) {
   const std::size_t size = history.samplings.size();
   if (size < kShort) return std::nullopt;
   return mean_of(history, field, size - kShort, size);
 }
 
-/// Share of the well-formed answers that say "defect", for normal images and for defects; null where fewer than
-/// `least` answers of a class were well-formed in the newest `count` samplings, or fewer than kMiddle are known.
+/// Share of the well-formed answers that say "defect", for normal images and for defects, over the newest `count`
+/// samplings. Null if there are fewer than kMiddle samplings or fewer than `least` well-formed answers to a class.
 std::optional<std::array<double, 2>> says_defect(const AlarmHistory& history, std::size_t count, int64_t least) {
   const std::size_t size = history.samplings.size();
   if (size < kMiddle) return std::nullopt;
@@ -118,42 +118,42 @@ Finding one_class(const AlarmHistory& history, bool on) {
                              text_of((*shares)[0]), " of the normal images over the last ", kMiddle, " samplings")};
 }
 
-Json to_json(const RolloutMetrics& f) {
-  return {f.duplicates,  f.entropy ? Json(*f.entropy) : Json(nullptr),
-          f.format,      f.accuracy,
-          f.mean_length, f.truncated,
-          f.well_formed, f.says_defect};
+Json to_json(const RolloutMetrics& m) {
+  return {m.duplicates,  m.entropy ? Json(*m.entropy) : Json(nullptr),
+          m.format,      m.accuracy,
+          m.mean_length, m.truncated,
+          m.well_formed, m.says_defect};
 }
 
-constexpr double kMost = 1e9;  // far beyond every figure, and harmless in sums
+constexpr double kMost = 1e9;  // larger than any metric; sums of such numbers cannot overflow
 
-double figure(const Json& json) {
+double number(const Json& json) {
   const double value = json.get<double>();
-  if (std::abs(value) > kMost) fail("health", "the saved state of the alarms holds ", value, ", which is no figure");
+  if (std::abs(value) > kMost) fail("health", "the saved state of the alarms holds ", value, ", expected a metric");
   return value;
 }
 
 int64_t count(const Json& json) {
   const int64_t value = whole_number(json);
   if (value < 0 || value > static_cast<int64_t>(kMost)) {
-    fail("health", "the saved state of the alarms holds ", value, ", which is no count");
+    fail("health", "the saved state of the alarms holds ", value, ", expected a count");
   }
   return value;
 }
 
 RolloutMetrics from_json(const Json& json) {
-  RolloutMetrics f;
-  f.duplicates = figure(json.at(0));
-  if (!json.at(1).is_null()) f.entropy = figure(json.at(1));
-  f.format = figure(json.at(2));
-  f.accuracy = figure(json.at(3));
-  f.mean_length = figure(json.at(4));
-  f.truncated = figure(json.at(5));
+  RolloutMetrics m;
+  m.duplicates = number(json.at(0));
+  if (!json.at(1).is_null()) m.entropy = number(json.at(1));
+  m.format = number(json.at(2));
+  m.accuracy = number(json.at(3));
+  m.mean_length = number(json.at(4));
+  m.truncated = number(json.at(5));
   for (const std::size_t side : {0u, 1u}) {
-    f.well_formed[side] = count(json.at(6).at(side));
-    f.says_defect[side] = count(json.at(7).at(side));
+    m.well_formed[side] = count(json.at(6).at(side));
+    m.says_defect[side] = count(json.at(7).at(side));
   }
-  return f;
+  return m;
 }
 
 }  // namespace
@@ -161,19 +161,20 @@ RolloutMetrics from_json(const Json& json) {
 const std::array<AlarmRule, kNumAlarms>& alarm_rules() {
   static constexpr std::array<AlarmRule, kNumAlarms> kRules = {{
       {"duplicate_completions", duplicate_completions,
-       "equal completions teach nothing: raise rollout.temperature, or look at top_k, top_p and min_p"},
+       "equal completions give no gradient: raise rollout.temperature, or check top_k, top_p and min_p"},
       {"collapsed_entropy", collapsed_entropy,
        "sampling no longer explores: raise rollout.temperature or grpo.beta, or lower optim.learning_rate"},
       {"format_without_answers", format_without_answers,
-       "the form is learned, the answer is not: look at labels and image.max_pixels, or begin with a longer cold "
-       "start"},
+       "the model has learned the format but not the answer: check labels and image.max_pixels, or begin with a longer "
+       "cold start"},
       {"length_hacking", length_hacking,
-       "length is bought without better answers: loss_type dr_grpo or dapo, a higher grpo.beta, or a lower "
+       "completions get longer but not better: use loss_type dr_grpo or dapo, a higher grpo.beta, or a lower "
        "rollout.max_completion_length"},
       {"truncated_completions", truncated_completions,
-       "an answer cut off is hardly ever paid: raise rollout.max_completion_length, or begin with a cold start"},
+       "truncated answers are rarely rewarded: raise rollout.max_completion_length, or begin with a cold start"},
       {"one_class", one_class,
-       "the image no longer matters: data.sampler class_balanced, another reward.focal, or a lower learning rate"},
+       "answers no longer depend on the image: use data.sampler class_balanced, another reward.focal, or a lower "
+       "learning rate"},
   }};
   return kRules;
 }
@@ -206,8 +207,8 @@ std::string Alarms::save() const {
   Json samplings = Json::array();
   for (const RolloutMetrics& metrics : history_.samplings) samplings.push_back(to_json(metrics));
   Json on = Json::array();
-  for (const auto& [name, rings] : state()) {
-    if (rings) on.push_back(name);
+  for (const auto& [name, is_on] : state()) {
+    if (is_on) on.push_back(name);
   }
   return Json{{"samplings", samplings},
               {"first_entropy", history_.first_entropy},
@@ -221,7 +222,7 @@ void Alarms::restore(const std::string& text) {
     const Json saved = parse_json(text);
     AlarmHistory history;
     for (const Json& metrics : saved.at("samplings")) history.samplings.push_back(from_json(metrics));
-    history.first_entropy = figure(saved.at("first_entropy"));
+    history.first_entropy = number(saved.at("first_entropy"));
     history.first_count = count(saved.at("first_count"));
     const auto on = saved.at("on").get<std::vector<std::string>>();
     for (std::size_t k = 0; k < kNumAlarms; ++k) on_[k] = std::ranges::count(on, alarm_rules()[k].name) > 0;

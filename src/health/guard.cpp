@@ -13,9 +13,9 @@ namespace {
 
 constexpr std::size_t kWindow = 100;
 constexpr std::size_t kMinValues = 20;
-constexpr double kLeastSpread = 0.25;  // of the mean
+constexpr double kLeastSpread = 0.25;  // smallest standard deviation, as a share of the mean
 
-/// The value above which a figure is an outlier; null while too few values are known.
+/// The value above which a metric is an outlier; null while too few values are known.
 std::optional<double> outlier_limit(const std::deque<double>& values, double zscore) {
   if (values.size() < kMinValues) return std::nullopt;
   const auto count = static_cast<double>(values.size());
@@ -26,7 +26,7 @@ std::optional<double> outlier_limit(const std::deque<double>& values, double zsc
   return mean + zscore * spread;
 }
 
-/// Zeros are steps without a signal (all rewards equal): they say nothing about the usual size.
+/// Zeros come from steps without a gradient (all rewards equal); they say nothing about the usual size.
 void remember(std::deque<double>& values, double value) {
   if (value == 0) return;
   values.push_back(value);

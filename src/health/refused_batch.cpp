@@ -19,7 +19,7 @@ using Json = nlohmann::ordered_json;
 
 constexpr const char* kTextKey = "lriad_batch";
 constexpr int64_t kVersion = 2;
-constexpr int64_t kMostTokens = 1 << 24;  // of a completion
+constexpr int64_t kMostTokens = 1 << 24;  // per completion
 
 template <class Value>
 at::Tensor tensor_of(const std::vector<Value>& values) {
@@ -34,7 +34,7 @@ std::vector<Value> values_of(const at::Tensor& tensor) {
 
 std::string prefix_of(std::size_t group) { return concat("groups.", group, '.'); }
 
-/// Non-finite numbers have no prompt_index in JSON.
+/// JSON has no non-finite numbers; they are written as null and read as NaN.
 Json number(double value) { return std::isfinite(value) ? Json(value) : Json(nullptr); }
 double number_from(const Json& json) { return json.is_null() ? NAN : json.get<double>(); }
 
@@ -105,7 +105,7 @@ Json batch_json(const RefusedBatch& batch) {
           {"adapter", batch.adapter ? adapter_json(batch.adapter->config) : Json(nullptr)}};
 }
 
-/// Reads the tensors of a file into memory of their own.
+/// Reads tensors of a file as copies and checks their sizes.
 class BatchTensors {
  public:
   explicit BatchTensors(const SafetensorsFile& file) : file_(file) {}
@@ -117,7 +117,7 @@ class BatchTensors {
     if (file_.find(name) == nullptr) fail("health", file_.path().string(), " lacks the tensor ", name);
     return file_.tensor(name).clone();
   }
-  /// As required, with `count` entries along the first dimension.
+  /// As required(); throws Error unless its first dimension has `count` entries.
   at::Tensor sized(const std::string& name, int64_t count) const { return check(name, required(name), count); }
   at::Tensor optional_sized(const std::string& name, int64_t count) const {
     const at::Tensor tensor = optional(name);

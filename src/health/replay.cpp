@@ -41,14 +41,14 @@ std::vector<RefusedBatch> read_parts(const fs::path& path) {
   return parts;
 }
 
-/// With trainable all no batch holds its weights: the newest checkpoint before it, none if the run began with its
-/// model.
+/// The checkpoint with the weights for a batch that holds none (trainable: all): the newest before it. Null if there is
+/// none, so that the weights are the model's, or if the batch holds its weights.
 std::optional<fs::path> saved_weights(const Config& config, const RefusedBatch& batch, const fs::path& run_dir) {
   if (config.trainable != Trainable::kAll) return std::nullopt;
   const int64_t saved = std::max<int64_t>(batch.last_saved, 0);
   if (saved != batch.step - 1) {
     log_warning(concat("[health] the batch of step ", batch.step, " is computed with the weights after step ", saved,
-                       ", the newest that were saved: its figures will differ"));
+                       ", the newest that were saved: its metrics will differ"));
   }
   if (saved == 0) return std::nullopt;
   const fs::path checkpoint = run_dir / concat("checkpoint-", saved);
@@ -87,7 +87,7 @@ Patches image_of(const Group& group, int64_t patch_dim) {
        ", which do not fill its grid by rows of ", patch_dim);
 }
 
-/// Forward and backward passes over groups of a batch, as its step did them.
+/// Computes forward and backward passes over the groups of a batch as its step did.
 class Replay {
  public:
   Replay(const Config& config, Qwen2Vl model, const at::Device& device)
@@ -101,7 +101,7 @@ class Replay {
     section_.beta = 0;
   }
 
-  /// Adds the gradient and the metrics of the whole part; a finding for each completion, without its own gradient.
+  /// Adds the gradient and the metrics of a part, and a finding for each completion, still without its own gradient.
   void add(RefusedBatch& part) {
     for (std::vector<Group>& groups : part.passes) look_at(groups, pass(groups));
   }
@@ -112,8 +112,8 @@ class Replay {
     return health_;
   }
 
-  /// The gradient that each completion of the part has by itself: its group passes the model again, with no weight on
-  /// the other completions. After health().
+  /// Computes the gradient norm of each completion of a part: its group goes through the model again, with weight 0 for
+  /// the other completions. Call it after health(), since it overwrites the gradient.
   void look_at_each_alone(RefusedBatch& part) {
     auto finding = std::ranges::find(findings_, -1.0, &Finding::grad_norm);
     for (std::vector<Group>& groups : part.passes) {
@@ -134,7 +134,7 @@ class Replay {
   std::vector<Finding>& findings() { return findings_; }
 
  private:
-  /// Puts the rows of the groups' images where the model is; those of a trained tower belong to the gradient.
+  /// Moves the image features of the groups to the model's device, or computes them if the vision tower is trained.
   void prepare_features(std::vector<Group>& groups) {
     std::vector<Patches> images;
     for (Group& group : groups) {
@@ -150,7 +150,7 @@ class Replay {
     for (std::size_t k = 0; k < groups.size(); ++k) groups[k].features_ID = features[k];
   }
 
-  /// The loss inputs of the groups with the log-probabilities now; their gradient is added.
+  /// Runs the groups through the model, adds their gradient and returns the loss inputs with the new log-probabilities.
   LossInputs pass(std::vector<Group>& groups) {
     prepare_features(groups);
     const std::vector<const Group*> addresses = addresses_of(groups);
@@ -185,7 +185,7 @@ class Replay {
     const GroupCompletion& completion = group.completions[i];
     const auto kl_sum = sums.kl.item<double>();
     Finding result;
-    result.grad_norm = -1;  // not yet known
+    result.grad_norm = -1;  // not computed yet
     result.prompt_index = group.prompt_index;
     result.generation = i;
     result.sample_id = group.sample_id;

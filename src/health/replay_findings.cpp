@@ -11,7 +11,7 @@
 namespace lriad {
 namespace {
 
-constexpr double kFarAbove = 5;  // times the median of the batch
+constexpr double kFarAbove = 5;  // a metric is far above the others at this multiple of the batch's median
 
 }  // namespace
 
@@ -43,7 +43,7 @@ void print_findings(const std::vector<Finding>& findings) {
   }
   for (const Finding& f : findings) {
     if (f.marks.empty()) continue;
-    // As JSON: a completion may hold anything, control characters included.
+    // Written as JSON, since a completion may contain control characters.
     const nlohmann::json text = f.text;
     std::cout << "\nprompt " << f.prompt_index << ", generation " << f.generation << ": "
               << text.dump(-1, ' ', true, nlohmann::json::error_handler_t::replace) << '\n';

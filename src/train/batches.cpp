@@ -16,8 +16,8 @@ constexpr int64_t kBatchesAhead = 2;
 
 int64_t num_threads() { return std::clamp<int64_t>(std::thread::hardware_concurrency() / 2, 1, 4); }
 
-/// A prompt costs its own rows and those of its completions; how long they get is not known before, so half of what is
-/// allowed is taken for each. A target text of stage sft takes about a token for four bytes.
+/// Estimated rows of each sample: its prompt and its completions. The completions' lengths are not known yet, so half
+/// of the allowed length is assumed. A target text of stage sft is assumed to have a token per four bytes.
 std::vector<int64_t> predicted_costs(const RunInputs& inputs) {
   std::vector<int64_t> costs = inputs.prompt_tokens;
   const Config& config = inputs.config;
@@ -47,7 +47,7 @@ std::vector<int64_t> assign_prompts(const std::vector<int64_t>& costs, int64_t n
     int64_t cost = 0, prompts = 0;
   };
   std::vector<Load> loads(static_cast<std::size_t>(num_ranks));
-  int64_t roomy = count % num_ranks;  // ranks that may yet take one prompt more than the others
+  int64_t roomy = count % num_ranks;  // ranks that may still get one prompt more than the others
   std::vector<int64_t> ranks(costs.size());
   for (const std::size_t prompt_index : prompt_indices) {
     Load* least = nullptr;
@@ -85,17 +85,16 @@ std::vector<Batches::Slot> Batches::slots_of(int64_t number) {
   std::vector<int64_t> costs;
   for (const int64_t index : batch) costs.push_back(costs_[static_cast<std::size_t>(index)]);
   const std::vector<int64_t> ranks = assign_prompts(costs, num_ranks_);
-  std::vector<Slot> prompt_indices;
+  std::vector<Slot> slots;
   for (std::size_t prompt_index = 0; prompt_index < ranks.size(); ++prompt_index) {
-    if (ranks[prompt_index] == rank_)
-      prompt_indices.push_back({static_cast<int64_t>(prompt_index), batch[prompt_index], epoch});
+    if (ranks[prompt_index] == rank_) slots.push_back({static_cast<int64_t>(prompt_index), batch[prompt_index], epoch});
   }
-  return prompt_indices;
+  return slots;
 }
 
 void Batches::request_until(int64_t number) {
   for (int64_t next = requested_ ? *requested_ + 1 : number; next <= number; ++next) {
-    for (const Slot& prompt_index : slots_of(next)) prefetcher_.request(prompt_index.index);
+    for (const Slot& slot : slots_of(next)) prefetcher_.request(slot.index);
     requested_ = next;
   }
 }
@@ -104,17 +103,17 @@ std::vector<BatchPrompt> Batches::take(int64_t number) {
   if (!requested_) request_until(number);
   request_until(number + kBatchesAhead);
   std::vector<BatchPrompt> prompts;
-  for (const Slot& prompt_index : slots_of(number)) {
+  for (const Slot& slot : slots_of(number)) {
     Prefetcher::Result result = prefetcher_.next();
     if (result.fault == Fault::kPrompt || (result.fault == Fault::kImage && bad_image_ == BadImage::kFail)) {
       throw Error(result.error);
     }
     if (result.fault == Fault::kImage) {
-      log_warning(concat("[data] skipped ", dataset_.samples[static_cast<std::size_t>(prompt_index.index)].image, ": ",
-                         result.error));
+      log_warning(
+          concat("[data] skipped ", dataset_.samples[static_cast<std::size_t>(slot.index)].image, ": ", result.error));
       continue;
     }
-    prompts.push_back({prompt_index.prompt_index, prompt_index.epoch, std::move(result.sample)});
+    prompts.push_back({slot.prompt_index, slot.epoch, std::move(result.sample)});
   }
   return prompts;
 }

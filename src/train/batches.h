@@ -11,26 +11,26 @@
 
 namespace lriad {
 
-/// A prompt of a step, prepared.
+/// A prompt of a step with its prepared image.
 struct BatchPrompt {
-  int64_t prompt_index = 0;  ///< in the step's batch over all ranks
+  int64_t prompt_index = 0;  ///< number of the prompt in the step's batch over all ranks
   int64_t epoch = 0;
   PreparedSample sample;
 };
 
-/// The rank of each prompt of a batch: the costliest prompt first, each to the rank with least to do so far that is not
-/// full. Every rank gets the same number, one more or less; a pure function, so that all ranks assign alike.
+/// Assigns each prompt of a batch to a rank: the costliest first, each to the rank with the lowest cost so far that is
+/// not full. The numbers of prompts per rank differ by at most one. All ranks compute the same assignment.
 std::vector<int64_t> assign_prompts(const std::vector<int64_t>& costs, int64_t num_ranks);
 
-/// Deals the data set out: batch b of a run is the same list of samples for any number of ranks, which share its
-/// prompts by assign_prompts(). Images are prepared ahead on worker threads.
+/// Gives each rank its prompts of each batch. Batch b of a run is the same list of samples for any number of ranks;
+/// assign_prompts() divides it among them. Images are prepared ahead on worker threads.
 class Batches {
  public:
   Batches(const RunInputs& inputs, int64_t rank, int64_t num_ranks);
-  /// floor(samples / batch size), at least 1.
+  /// Batches per epoch: floor(samples / batch size), at least 1.
   int64_t per_epoch() const { return per_epoch_; }
-  /// This rank's prompts of batch `number` (0-based over the whole run), in order. Samples with a bad image are left
-  /// out with a warning, or throw Error (data.bad_image: fail). Batches are asked for in ascending order.
+  /// This rank's prompts of batch `number` (0-based over the whole run), in order. A sample with an unreadable image is
+  /// left out with a warning, or throws Error with data.bad_image: fail. Batches must be taken in ascending order.
   std::vector<BatchPrompt> take(int64_t number);
 
  private:
@@ -41,14 +41,14 @@ class Batches {
   void request_until(int64_t number);
 
   const Dataset& dataset_;
-  std::vector<int64_t> costs_;  ///< of each sample: rows that the model computes for it
+  std::vector<int64_t> costs_;  ///< estimated rows of each sample in the model
   SamplerKind sampler_;
   BadImage bad_image_;
   uint64_t seed_;
   int64_t rank_, num_ranks_, batch_size_, per_epoch_;
   std::optional<int64_t> order_epoch_;
   std::vector<int64_t> order_;
-  std::optional<int64_t> requested_;  ///< last batch asked of the prefetcher
+  std::optional<int64_t> requested_;  ///< last batch requested from the prefetcher
   Prefetcher prefetcher_;
 };
 

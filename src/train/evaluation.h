@@ -6,8 +6,8 @@
 
 namespace lriad {
 
-/// Greedy answers of the model as it stands for the evaluation data, shared out over the ranks: metrics `eval_…` of all
-/// images, alike on every rank.
+/// Evaluates the present model on the evaluation data, divided among the ranks. Returns the metrics `eval_…` over all
+/// images, equal on every rank.
 Metrics evaluate_model(RunContext& context, Communicator& communicator);
 
 }  // namespace lriad

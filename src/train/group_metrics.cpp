@@ -12,7 +12,7 @@
 
 namespace lriad {
 
-// JSON of what ranks send each other: every field by its name.
+// Ranks exchange summaries as JSON, with each field under its name.
 static void to_json(nlohmann::json& json, const Reward& reward) {
   json = {{"values", reward.values}, {"total", reward.total}, {"p", nullptr}};
   if (reward.p) json["p"] = *reward.p;
@@ -30,7 +30,7 @@ namespace {
 
 using Json = nlohmann::json;
 
-/// Sums over the completions of a step.
+/// Collects numbers; its statistics are null if there are none.
 class Tally {
  public:
   void add(double value) { values_.push_back(value); }
@@ -53,7 +53,7 @@ class Tally {
   std::vector<double> values_;
 };
 
-/// 0: all completions differ, 1: all are the same.
+/// 0 if all completions differ, 1 if all are equal.
 double duplicate_ratio(const GroupSummary& group) {
   const auto size = static_cast<double>(group.completions.size());
   return size < 2 ? 0 : (size - static_cast<double>(group.distinct)) / (size - 1);
@@ -62,24 +62,25 @@ double duplicate_ratio(const GroupSummary& group) {
 struct Tallies {
   Tally reward, reward_std, zero_std, right, invalid, length, truncated, duplicates;
   std::vector<Tally> components = std::vector<Tally>(reward_components().size());
-  Tally recall[2], class_zero_std[2], p[2], advantage[2], right_advantage[2];  ///< normal, defect
-  double pull[2] = {0, 0};
+  Tally recall[2], class_zero_std[2], p[2], advantage[2], right_advantage[2];  ///< for normal images, for defects
+  double gradient[2] = {0, 0};  ///< sum of |advantage| * token weight * tokens, likewise
   int64_t resamples = 0;
 
-  void add_pull(const GroupSummary& group, const std::vector<double>& advantages, const std::vector<double>& weights) {
+  void add_advantages(const GroupSummary& group, const std::vector<double>& advantages,
+                      const std::vector<double>& weights) {
     const int side = group.is_defect ? 1 : 0;
     for (std::size_t i = 0; i < group.completions.size(); ++i) {
       const CompletionSummary& completion = group.completions[i];
       if (completion.reward.p) p[side].add(*completion.reward.p);
       advantage[side].add(std::abs(advantages[i]));
       if (group.right(completion)) right_advantage[side].add(advantages[i]);
-      pull[side] += std::abs(advantages[i]) * weights[i] * static_cast<double>(completion.length);
+      gradient[side] += std::abs(advantages[i]) * weights[i] * static_cast<double>(completion.length);
     }
   }
 
-  std::optional<double> pull_share(int side) const {
-    const double all = pull[0] + pull[1];
-    return all > 0 ? std::optional(pull[side] / all) : std::nullopt;
+  std::optional<double> gradient_share(int side) const {
+    const double all = gradient[0] + gradient[1];
+    return all > 0 ? std::optional(gradient[side] / all) : std::nullopt;
   }
 
   void add_spread(const GroupSummary& group, const GrpoSection& section) {
@@ -191,7 +192,7 @@ Metrics group_metrics(const std::vector<GroupSummary>& groups, const StepWeights
   for (std::size_t k = 0; k < groups.size(); ++k) {
     t.add(groups[k]);
     t.add_spread(groups[k], config.grpo);
-    t.add_pull(groups[k], weights.advantages[k], weights.weights[k]);
+    t.add_advantages(groups[k], weights.advantages[k], weights.weights[k]);
   }
   Metrics metrics = {
       {"reward", t.reward.mean()}, {"reward_std", t.reward_std.mean()}, {"frac_reward_zero_std", t.zero_std.mean()}};
@@ -208,8 +209,8 @@ Metrics group_metrics(const std::vector<GroupSummary>& groups, const StepWeights
                         {"advantage_abs/normal", t.advantage[0].mean()},
                         {"advantage_right/defect", t.right_advantage[1].mean()},
                         {"advantage_right/normal", t.right_advantage[0].mean()},
-                        {"gradient_share/defect", t.pull_share(1)},
-                        {"gradient_share/normal", t.pull_share(0)},
+                        {"gradient_share/defect", t.gradient_share(1)},
+                        {"gradient_share/normal", t.gradient_share(0)},
                         {"completions/mean_length", t.length.mean()},
                         {"completions/min_length", t.length.smallest()},
                         {"completions/max_length", t.length.largest()},

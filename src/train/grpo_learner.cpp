@@ -14,7 +14,7 @@
 namespace lriad {
 namespace {
 
-/// The log-probabilities that the completions of a batch were sampled with.
+/// The log-probabilities with which the tokens of a batch were sampled: float64 [M].
 at::Tensor sampling_logprobs(const GrpoLearner::MicroBatch& batch) {
   std::vector<double> sampled;
   for (const Group* group : batch) {
@@ -25,7 +25,7 @@ at::Tensor sampling_logprobs(const GrpoLearner::MicroBatch& batch) {
   return at::tensor(sampled, at::kDouble);
 }
 
-/// Hands each group of the batch its part of a per-token tensor.
+/// Sets `member` of each group to its part of a per-token tensor.
 void hand_out(const GrpoLearner::MicroBatch& batch, const at::Tensor& values_M, at::Tensor Group::*member) {
   int64_t begin = 0;
   for (Group* group : batch) {
@@ -99,8 +99,8 @@ std::vector<GrpoLearner::MicroBatch> GrpoLearner::micro_batches(std::vector<Grou
   return batches;
 }
 
-/// Where the KL term has no gradient either, a group whose advantages are all 0 needs no backward pass. The KL to the
-/// old policy has none in the first of the steps with the same rollouts, in which the old policy is the present one.
+/// A group whose advantages are all 0 needs no backward pass, unless the KL term has a gradient. The KL to the old
+/// policy has none in the first step with new rollouts, since the old policy is the present one there.
 bool GrpoLearner::has_gradient(const Group& group, bool first) const {
   const bool kl = config_.grpo.beta != 0 && (uses_reference() || !first);
   return std::ranges::any_of(group.completions,
@@ -120,7 +120,7 @@ TokenLogprobs GrpoLearner::logprobs(const PackedGroups& packed, const LogprobGra
   return token_logprobs(context_.model, packed, config_.rollout.temperature, gradient, context_.memory.logits_at_once);
 }
 
-/// Log-probabilities by the frozen reference: the base model without the adapter, or the adapter as the run began.
+/// Computes log-probabilities under the reference: the base model without adapter, or with the initial adapter.
 void GrpoLearner::compute_reference(const MicroBatch& batch, const PackedGroups& packed) {
   clock_.enter("reference");
   const at::NoGradGuard no_grad;
@@ -165,7 +165,7 @@ void GrpoLearner::learn_from(const MicroBatch& batch, const PackedGroups& packed
   if (config_.grpo.num_iterations > 1) hand_out(batch, now.logp_M, &Group::old_M);
 }
 
-/// `sampling_M`: log-probabilities that the tokens were sampled with, undefined after the first step.
+/// `sampling_M` holds the log-probabilities with which the tokens were sampled; undefined if the rollouts are re-used.
 void GrpoLearner::add_sums(const LossInputs& in, const TokenLogprobs& now, const at::Tensor& sampling_M,
                            LearningSums& sums) const {
   const LossSums loss = grpo_loss(in, config_.grpo);

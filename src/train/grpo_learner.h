@@ -16,28 +16,29 @@
 
 namespace lriad {
 
-/// Sums over the tokens of a step that count, of one rank or of all.
+/// Sums over the tokens of a step whose weight is not 0, of one rank or of all ranks.
 struct LearningSums {
   double loss = 0, kl = 0, entropy = 0, clip_low = 0, clip_high = 0, top1 = 0;
-  double logp_difference = 0;      ///< |log-probability when sampled - now|
-  double logp_difference_max = 0;  ///< the largest of them; NaN if one is
-  double nonfinite = 0;            ///< passes with a log-probability that is not finite
+  double logp_difference = 0;      ///< sum of |log-probability when sampled - log-probability now|
+  double logp_difference_max = 0;  ///< largest of these differences; NaN if one is NaN
+  double nonfinite = 0;            ///< number of passes with a log-probability that is not finite
 };
 
-/// The learning half of stage grpo: passes of reference and policy over packed groups, loss and gradient.
+/// The learning half of stage grpo: forward passes of reference and policy over packed groups, loss and gradient.
 class GrpoLearner {
  public:
-  using MicroBatch = std::vector<Group*>;  ///< groups that go through the model together, none empty
+  using MicroBatch = std::vector<Group*>;  ///< groups that go through the model together; never empty
 
   GrpoLearner(RunContext& context, FlatParameters& parameters, PhaseClock& clock);
 
-  /// Adds the gradient of all groups to the flat buffer. `first`: the first optimizer step with these rollouts, which
-  /// also fills reference_M and policy_M (and old_M, if more steps follow) of the groups.
+  /// Adds the gradient of all groups to the flat buffer. `first` says that this is the first optimizer step with these
+  /// rollouts; it also sets reference_M and policy_M of the groups, and old_M if further steps re-use them.
   LearningSums learn(std::vector<Group>& groups, int64_t step, bool first);
-  /// Fills reference_M and old_M as the first step with these rollouts did, to the last bit.
+  /// Sets reference_M and old_M to the same bits as the first step with these rollouts, for resuming between steps that
+  /// re-use rollouts.
   void restore_logprobs(std::vector<Group>& groups, int64_t step);
-  /// The groups of the passes of a step, cut by train.token_budget: those with a gradient first, then those that only
-  /// count in the metrics or, in the first step with these rollouts, have log-probabilities to be logged.
+  /// Divides the groups into passes of at most MemoryPlan::rows_per_pass rows. Groups with a gradient come first, then
+  /// those that are needed for metrics only or, in the first step, for logged log-probabilities.
   std::vector<MicroBatch> micro_batches(std::vector<Group>& groups, bool first) const;
 
  private:
@@ -55,13 +56,13 @@ class GrpoLearner {
   FlatParameters& parameters_;
   PhaseClock& clock_;
   Prefix prefix_;
-  std::map<std::string, at::Tensor> initial_adapter_;  ///< with grpo.kl_anchor: initial_adapter
+  std::map<std::string, at::Tensor> initial_adapter_;  ///< with grpo.kl_anchor: initial_adapter only
 };
 
-/// The larger of two numbers, NaN if one is.
+/// The larger of two numbers; NaN if one is NaN.
 double larger(double a, double b);
 
-/// Copies on the CPU, under `prefix` + name.
+/// Copies of tensors on the CPU, named `prefix` + name.
 std::map<std::string, at::Tensor> copies(const std::map<std::string, at::Tensor>& tensors,
                                          const std::string& prefix = "");
 

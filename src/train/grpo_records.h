@@ -10,7 +10,8 @@
 
 namespace lriad {
 
-/// Lines of completions.jsonl of a sampling, of all ranks in the order of prompts and generations; alike on every rank.
+/// The lines of completions.jsonl for the rollouts of all ranks, in the order of prompts and generations. Collective;
+/// the result is equal on every rank.
 std::vector<std::string> completion_lines(const std::vector<Group>& groups, int64_t step, const RunContext& context,
                                           Communicator& communicator);
 

@@ -25,12 +25,12 @@ GrpoStage::GrpoStage(RunContext& context, FlatParameters& parameters, Communicat
 
 int64_t GrpoStage::steps_per_epoch() const { return rollouts_.batches_per_epoch() * config_.grpo.num_iterations; }
 
-/// The step whose rollouts `step` learns from.
+/// The step that made the rollouts from which `step` learns.
 int64_t GrpoStage::sampling_step(int64_t step) const {
   return (step - 1) / config_.grpo.num_iterations * config_.grpo.num_iterations + 1;
 }
 
-/// One step of the paper's figure 2.
+/// One step as in figure 2 of the paper.
 StepResult GrpoStage::gradients(int64_t step) {
   const bool first = sampling_step(step) == step;
   if (first) make_rollouts(step);
@@ -42,12 +42,12 @@ void GrpoStage::make_rollouts(int64_t step) {
   recall_at_sampling_ = rollouts_.recall.save();
   if (config_.grpo.num_iterations > 1) sampling_adapter_ = copies(parameters_.named_values(), kSamplingPrefix);
   groups_ = rollouts_.sample((step - 1) / config_.grpo.num_iterations, step);  // G completions of each prompt
-  rollouts_.score(groups_);                                                    // format and focal reward
-  rollouts_.resample(groups_, step);                                           // where grpo.zero_variance says so
-  normalise();                                                                 // advantages within each group
+  rollouts_.score(groups_);                                                    // verdicts and rewards
+  rollouts_.resample(groups_, step);                                           // if grpo.zero_variance asks for it
+  normalise();                                                                 // advantages and weights
 }
 
-/// Advantages and weights of the whole step, which depend on the groups of all ranks.
+/// Computes advantages and weights, which depend on the groups of all ranks.
 void GrpoStage::normalise() {
   clock_.enter("exchange");
   std::vector<GroupSummary> summaries;
@@ -104,7 +104,7 @@ StepResult GrpoStage::result(int64_t step, const LearningSums& sums) {
   return result;
 }
 
-/// Token means over the whole step.
+/// Adds means over all tokens of the step.
 void GrpoStage::add_means(StepResult& result, const LearningSums& sums, bool first) const {
   const auto mean = [&](double sum) {
     return result.nothing_left ? std::nullopt : std::optional(sum / static_cast<double>(step_weights_.tokens));
@@ -125,7 +125,7 @@ void GrpoStage::add_means(StepResult& result, const LearningSums& sums, bool fir
   add("sampling/logp_difference/max", sums.logp_difference_max);
 }
 
-/// Lets the alarms see a new sampling; the log tells when one begins and ends.
+/// Shows new rollouts to the alarms and logs which of them begin or end.
 void GrpoStage::watch_alarms(int64_t step, std::optional<double> entropy) {
   for (const AlarmChange& change : alarms_.observe(rollout_metrics(all_groups_, entropy))) {
     if (!communicator_.is_main()) continue;
@@ -144,17 +144,17 @@ std::vector<std::vector<Group>> GrpoStage::passes(int64_t step) {
     std::vector<Group>& pass = passes.emplace_back();
     for (const Group* group : batch) pass.push_back(*group);
     if (first) continue;
-    for (Group& group : pass) group.policy_M.reset();  // of the first step
+    for (Group& group : pass) group.policy_M.reset();  // these are from the first step with these rollouts
   }
   return passes;
 }
 
-/// Brings back the rollouts that the next step uses again, by the adapter that generated them.
+/// Generates the rollouts that the next step re-uses again, with the adapter and running recall of their first step.
 void GrpoStage::regenerate_rollouts(const TrainerState& trainer, const std::map<std::string, at::Tensor>& state) {
   const auto recall_then = trainer.extra.find("running_recall_at_sampling");
   if (recall_then == trainer.extra.end()) {
-    fail("train", "the checkpoint after step ", trainer.global_step, " does not stand between two updates by the same ",
-         "completions, as grpo.num_iterations ", config_.grpo.num_iterations, " asks; was that key changed?");
+    fail("train", "the checkpoint after step ", trainer.global_step, " lacks the state of its rollouts, which ",
+         "grpo.num_iterations ", config_.grpo.num_iterations, " re-uses in the next step; was that key changed?");
   }
   rollouts_.recall.restore(recall_then->second);
   std::map<std::string, at::Tensor> sampling;
@@ -173,7 +173,7 @@ void GrpoStage::save(TrainerState& trainer, std::map<std::string, at::Tensor>& s
   trainer.cursor["num_tokens"] = num_tokens_;
   trainer.extra["running_recall"] = rollouts_.recall.save();
   trainer.extra["alarms"] = alarms_.save();
-  trainer.extra.erase("running_recall_at_sampling");  // of the checkpoint that the run went on from
+  trainer.extra.erase("running_recall_at_sampling");  // left from the checkpoint that the run resumed from
   if (trainer.global_step % config_.grpo.num_iterations == 0) return;
   trainer.extra["running_recall_at_sampling"] = recall_at_sampling_;
   state.insert(sampling_adapter_.begin(), sampling_adapter_.end());
@@ -186,7 +186,7 @@ void GrpoStage::restore(const TrainerState& trainer, const std::map<std::string,
   if (tokens == trainer.cursor.end() || recall == trainer.extra.end()) {
     fail("train", "the checkpoint lacks the counters of stage grpo; was it written by another stage?");
   }
-  // Checkpoints of before there were alarms begin with an empty memory.
+  // Checkpoints of older versions have no alarms; their history begins empty.
   if (const auto alarms = trainer.extra.find("alarms"); alarms != trainer.extra.end()) alarms_.restore(alarms->second);
   num_tokens_ = tokens->second;
   rollouts_.recall.restore(recall->second);

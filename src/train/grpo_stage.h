@@ -14,7 +14,7 @@
 
 namespace lriad {
 
-/// Stage grpo: sample, score, normalise, learn. One sampling serves grpo.num_iterations optimizer steps.
+/// Stage grpo: sample, score, normalise, learn. The same rollouts are used in grpo.num_iterations optimizer steps.
 class GrpoStage : public TrainingStage {
  public:
   GrpoStage(RunContext& context, FlatParameters& parameters, Communicator& communicator, PhaseClock& clock);
@@ -45,9 +45,9 @@ class GrpoStage : public TrainingStage {
   std::vector<Group> groups_;             ///< this rank's
   std::vector<GroupSummary> all_groups_;  ///< of all ranks
   StepWeights step_weights_;
-  std::map<std::string, at::Tensor> sampling_adapter_;  ///< that generated the rollouts, if more steps use them
+  std::map<std::string, at::Tensor> sampling_adapter_;  ///< adapter that generated the rollouts, if they are re-used
   std::string recall_at_sampling_;                      ///< running recall before the rollouts were scored
-  int64_t num_tokens_ = 0;                              ///< prompt and completion tokens so far, all ranks
+  int64_t num_tokens_ = 0;                              ///< prompt and completion tokens of the run so far, all ranks
 };
 
 }  // namespace lriad

@@ -34,7 +34,7 @@ AdamW::AdamW(FlatParameters& parameters, const OptimSection& section)
 
 double AdamW::clip_gradients() {
   const at::NoGradGuard no_grad;
-  // Norms of the parameters first, then of the norms: the order of torch.nn.utils.clip_grad_norm_, for equal bits.
+  // The norm of the parameters' norms, as in torch.nn.utils.clip_grad_norm_, so that the bits are equal.
   const at::Tensor norm = at::linalg_vector_norm(at::stack(at::_foreach_norm(parameters_.gradient_views(), 2)), 2);
   if (section_.max_grad_norm > 0) {
     const at::Tensor factor = at::clamp_max(section_.max_grad_norm / (norm + 1e-6), 1.0);

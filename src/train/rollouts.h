@@ -12,7 +12,7 @@
 
 namespace lriad {
 
-/// Rollouts of stage grpo: completions of this rank's prompts by the policy as it stands, with their rewards.
+/// Makes the rollouts of stage grpo: completions of this rank's prompts by the present policy, with their rewards.
 class Rollouts {
  public:
   Rollouts(RunContext& context, Communicator& communicator, PhaseClock& clock);
@@ -21,12 +21,12 @@ class Rollouts {
   /// G completions of each of this rank's prompts of batch `batch` (0-based over the whole run). Random numbers are
   /// keyed by `step`.
   std::vector<Group> sample(int64_t batch, int64_t step);
-  /// Verdicts and rewards of all completions. Paper, eq. 3 to 5.
+  /// Sets text, verdict and reward of all completions. Source: paper, eq. 3 to 5.
   void score(std::vector<Group>& groups);
-  /// Samples and scores groups again, at most max_resamples times, as long as grpo.zero_variance asks for it.
+  /// Samples and scores those groups again that grpo.zero_variance selects, at most grpo.max_resamples times.
   void resample(std::vector<Group>& groups, int64_t step);
 
-  RunningRecall recall;  ///< of the completions of all ranks so far; acts in f_mode running_recall
+  RunningRecall recall;  ///< over the completions of all ranks so far; used with f_mode running_recall
 
  private:
   void generate(const std::vector<Group*>& groups, int64_t step, int64_t attempt);

@@ -19,7 +19,7 @@ constexpr const char* kMaster = "parameters";
 constexpr const char* kRowsPerPass = "rows_per_pass";
 constexpr const char* kLogitsPerChunk = "logits_at_once";
 
-/// Whether the files of the weights hold less than the optimizer works with.
+/// Whether the weights' files have less precision than the master values, so that these must be saved too.
 bool needs_master(const Config& config) {
   if (config.model.dtype == Dtype::kFloat64) return true;
   return config.trainable == Trainable::kAll && config.model.dtype == Dtype::kBfloat16;
@@ -35,7 +35,7 @@ std::map<std::string, std::string> keys_of(const std::string& canonical) {
   return keys;
 }
 
-/// Keys that may differ between the parts of a run without a word: they change no number of a step.
+/// Keys that may change on resuming without a warning, because they do not affect the results of a step.
 bool harmless(const std::string& key) {
   for (const char* prefix : {"output_dir", "log.", "distributed.", "train.save", "train.logging_steps",
                              "train.eval_steps", "model.gradient_checkpointing", "model.vision_cache", "eval"}) {
@@ -65,7 +65,7 @@ std::string model_text(const RunContext& context) {
   return text;
 }
 
-/// Throws Error naming the file if the run was made with another model. Checkpoints of older versions do not say.
+/// Throws Error naming the file if the run used another model. Checkpoints of older versions do not record the model.
 void check_model(const TrainerState& trainer, const RunContext& context, const fs::path& checkpoint) {
   const auto saved = trainer.extra.find("model");
   if (saved == trainer.extra.end() || saved->second == model_text(context)) return;
@@ -146,8 +146,8 @@ void restore_run(RunState& run, const fs::path& checkpoint) {
     run.parameters.values().copy_(master->second);
     run.parameters.publish_values();
   }
-  // How a step is cut into passes decides the last bits of its sums, so it must not follow the memory that is free
-  // today.
+  // The division of a step into passes affects the last bits of its sums, so it is kept although the free memory may
+  // have changed.
   const auto take = [&](const char* name, int64_t& value) {
     const auto saved = trainer.cursor.find(name);
     if (saved == trainer.cursor.end()) return;

@@ -11,7 +11,7 @@
 
 namespace lriad {
 
-/// The trained part of a run: what a checkpoint holds.
+/// The parts of a run that a checkpoint holds.
 struct RunState {
   RunContext& context;
   FlatParameters& parameters;
@@ -21,14 +21,14 @@ struct RunState {
   TrainerState trainer;
 };
 
-/// Writes checkpoint-<global_step> of the run folder, then removes what save_total_limit no longer allows.
+/// Writes checkpoint-<global_step>, then removes older checkpoints beyond train.save_total_limit.
 void save_run(RunState& run, const std::filesystem::path& run_dir);
 
-/// Brings the run to where the checkpoint was written. Throws Error if it belongs to another stage, seed, model or
-/// adapter shape; warns of other keys that differ.
+/// Restores the state of a checkpoint. Throws Error if it belongs to another stage, seed, model or adapter shape; logs
+/// a warning for other keys that differ.
 void restore_run(RunState& run, const std::filesystem::path& checkpoint);
 
-/// Writes what the run leaves for use: the adapter, or the whole model folder (trainable: all).
+/// Writes the result of the run: the adapter, or with trainable: all the whole model folder.
 void write_weights_of(const RunState& run, const std::filesystem::path& folder);
 
 }  // namespace lriad

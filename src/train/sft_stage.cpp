@@ -18,7 +18,7 @@ SftStage::SftStage(RunContext& context, FlatParameters& parameters, Communicator
       clock_(clock),
       batches_(context, communicator.rank(), communicator.size()) {}
 
-/// The prompt with its target text, end token included, as the one completion.
+/// A group whose only completion is the target text with its end token.
 Group SftStage::target_group(BatchPrompt& prompt, int64_t step) const {
   const int64_t index = prompt.sample.index;
   const Sample& sample = context_.data.samples[static_cast<std::size_t>(index)];
@@ -32,14 +32,14 @@ Group SftStage::target_group(BatchPrompt& prompt, int64_t step) const {
   GroupCompletion& target = group.completions.emplace_back();
   target.ids = context_.tokenizer.encode(target_response(sample, config_.sft, config_.seed, prompt.epoch, index));
   target.ids.push_back(context_.model->config().eos_token_ids.front());
-  target.advantage = 1;  // the loss is that of stage grpo with policy_loss logp and no KL term
+  target.advantage = 1;  // makes the loss that of stage grpo with policy_loss logp and no KL term
   const auto words = CounterRandom(config_.seed, RandomUse::kDropout)
                          .words(static_cast<uint32_t>(step), static_cast<uint32_t>(prompt.prompt_index));
   group.dropout_seed = uint64_t{words[0]} << 32 | words[1];
   return group;
 }
 
-/// Cuts the step's prompts into passes of at most train.token_budget rows.
+/// Divides the step's prompts into passes of at most MemoryPlan::rows_per_pass rows.
 void SftStage::make_passes(int64_t step) {
   clock_.enter("data");
   passes_.clear();
@@ -65,7 +65,7 @@ StepResult SftStage::gradients(int64_t step) {
       counts.prompt_tokens += static_cast<double>(group.prompt_ids.size());
     }
   }
-  // The normaliser is that of the whole step, so it must be known before the first pass.
+  // The loss is divided by the tokens of the whole step, so these are counted before the first pass.
   const Sums all_counts = over_ranks(counts);
   Sums sums;
   for (auto& pass : passes_) {
@@ -87,7 +87,7 @@ StepResult SftStage::gradients(int64_t step) {
   return result;
 }
 
-/// Rows of the images for the language model; a trained tower takes part in the gradient, a frozen one is cached.
+/// Computes the image features, with a gradient if the vision tower is trained, else through the cache.
 void SftStage::compute_features(std::vector<Group>& groups) {
   clock_.enter("vision");
   std::vector<Patches> images;

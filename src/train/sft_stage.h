@@ -10,8 +10,8 @@
 
 namespace lriad {
 
-/// Stage sft (cold start): mean negative log-likelihood of all target tokens of the step, target text and end token,
-/// given image and prompt; LoRA or all weights, vision tower included.
+/// Stage sft (cold start): the loss is the mean negative log-likelihood of the step's target tokens (target text and
+/// end token) given image and prompt. Trains LoRA or all weights, the vision tower included.
 class SftStage : public TrainingStage {
  public:
   SftStage(RunContext& context, FlatParameters& parameters, Communicator& communicator, PhaseClock& clock);
@@ -37,8 +37,8 @@ class SftStage : public TrainingStage {
   Communicator& communicator_;
   PhaseClock& clock_;
   Batches batches_;
-  std::vector<std::vector<Group>> passes_;  ///< of the present step; a group has its target as its one completion
-  int64_t num_tokens_ = 0;
+  std::vector<std::vector<Group>> passes_;  ///< of the present step; the only completion of each group is its target
+  int64_t num_tokens_ = 0;                  ///< prompt and target tokens of the run so far, all ranks
 };
 
 }  // namespace lriad

@@ -41,7 +41,7 @@ Trainer::Impl::Impl(const LoadedConfig& loaded_config, const TrainOptions& given
       guard(config.guard),
       clock(device) {
   require_agreement(communicator, fingerprints(context));
-  // Free memory differs between ranks and moments, and a checkpoint holds the same numbers for all of them.
+  // Free memory differs between ranks; all take the smallest sizes, since a checkpoint records one for all of them.
   int64_t &rows = context.memory.rows_per_pass, &logits = context.memory.logits_at_once;
   for (const auto& own :
        gather_numbers(communicator, {static_cast<double>(rows), static_cast<double>(logits)}, "sizes of a pass")) {
@@ -108,7 +108,7 @@ int Trainer::Impl::run() {
   return 0;
 }
 
-/// The main rank takes the folder; all ranks restore the same checkpoint.
+/// The main rank locks and prepares the run folder; all ranks restore the same checkpoint.
 void Trainer::Impl::open_folder() {
   const fs::path folder = config.output_dir;
   if (communicator.is_main()) {
@@ -152,7 +152,8 @@ void Trainer::Impl::start_progress() {
                   config.output_dir));
 }
 
-/// A phase of the step begins. A rank that is lost ends it here too, long before the next exchange.
+/// To be called when a phase of the step begins. Throws if another rank is lost, so that this one need not wait for the
+/// next collective to notice.
 void Trainer::Impl::enter(const std::string& phase) {
   position = concat("step ", present_step, ", ", phase);
   communicator.set_position(position);
@@ -174,7 +175,7 @@ void Trainer::Impl::save() {
   clock.finish();
 }
 
-/// A signal that any rank got, so that all stop after the same step; 0: none.
+/// The signal that any rank received, so that all stop after the same step; 0: none.
 int Trainer::Impl::agreed_signal() {
   int agreed = 0;
   for (const std::string& number : communicator.gather(concat(StopSignal::number()), "signals")) {

@@ -17,7 +17,7 @@
 
 namespace lriad {
 
-/// What only the main rank has: the files of the run folder.
+/// The files of the run folder, which only the main rank has.
 struct RunFiles {
   explicit RunFiles(const std::filesystem::path& folder) : lock(folder) {}
   RunLock lock;

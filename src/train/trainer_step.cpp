@@ -1,4 +1,4 @@
-// One step of a run: the stage's gradients, the update, the metrics.
+// One training step: gradients of the stage, update, metrics.
 #include <ATen/ATen.h>
 
 #include <algorithm>
@@ -16,7 +16,7 @@
 namespace lriad {
 namespace {
 
-/// The metrics of a step that a terminal has room for.
+/// The metrics that are shown in the terminal and the log.
 NamedMetrics shown_metrics(const StepMetrics& metrics) {
   NamedMetrics shown;
   const auto all = metrics.scalars();
@@ -30,7 +30,7 @@ NamedMetrics shown_metrics(const StepMetrics& metrics) {
 
 }  // namespace
 
-/// One optimizer step; false when the guard ends the run.
+/// Does one optimizer step; returns false if the health guard ends the run.
 bool Trainer::Impl::step(int64_t number) {
   const auto start = std::chrono::steady_clock::now();
   parameters.zero_gradients();
@@ -59,9 +59,9 @@ bool Trainer::Impl::step(int64_t number) {
   return go_on;
 }
 
-/// Sums the gradient over the ranks, lets the guard look, clips, moves the weights. A step without anything left, or
-/// one that the guard refuses, leaves weights and Adam as they are; the schedule goes on. False when the guard ends the
-/// run.
+/// Sums the gradient over the ranks, asks the health guard, clips and updates the weights. If no completion has a
+/// weight or the guard refuses the step, weights and optimizer state are not changed, but the schedule advances.
+/// Returns false if the guard ends the run.
 bool Trainer::Impl::update(const StepResult& result, StepMetrics& metrics, int64_t number) {
   clock.enter("exchange");
   communicator.sum(parameters.gradients(), "gradient");
@@ -84,24 +84,24 @@ bool Trainer::Impl::update(const StepResult& result, StepMetrics& metrics, int64
   }
   metrics.add("learning_rate", rate);
   if (result.nothing_left)
-    log_warning(concat("[train] step ", number, ": no completion counts, the weights stay as they are"));
+    log_warning(concat("[train] step ", number, ": all completions are left out, so the weights are not updated"));
   if (!trip) return true;
-  log_warning(concat("[train] step ", number, ": the health guard left the weights as they are: ", *trip));
+  log_warning(concat("[train] step ", number, ": the health guard refused the update: ", *trip));
   keep_batch(health, *trip, number);
   if (!guard.must_stop()) return true;
   log_error(concat("[train] stopped by the health guard at step ", number, " (guard.on_trip, guard.stop_after): ",
-                   *trip, "; the last checkpoint is unharmed: lower optim.learning_rate, or raise the guard's limits"));
+                   *trip, "; the last checkpoint is intact: lower optim.learning_rate, or raise the guard's limits"));
   return false;
 }
 
-/// The gradient's norm, once it is clear that all ranks have the same gradient and the same weights.
+/// The norm of the gradient. Throws LostRank if the ranks differ in the norms of gradient or weights.
 double Trainer::Impl::agreed_norm() {
   const std::vector<double> own = {parameters.gradients().norm().item<double>(),
                                    parameters.values().norm().item<double>()};
   return require_same(communicator, own, "norms of gradient and weights", concat("step ", present_step)).front();
 }
 
-/// Every rank writes its part of the batch, for --replay. That this fails does not end the run.
+/// Writes this rank's part of the refused batch, for --replay. A failure is logged and does not end the run.
 void Trainer::Impl::keep_batch(const StepHealth& health, const std::string& reason, int64_t number) {
   clock.enter("guard");
   const std::filesystem::path folder = std::filesystem::path(config.output_dir) / "guard" / concat("step-", number);
@@ -120,9 +120,9 @@ void Trainer::Impl::keep_batch(const StepHealth& health, const std::string& reas
     make_subfolder("train", folder.parent_path());
     make_subfolder("train", folder);
     write_refused_batch(folder / concat("rank-", communicator.rank(), ".safetensors"), batch);
-    log_info(concat("the batch is kept: lriad-train --replay ", folder.string()));
+    log_info(concat("the refused batch was saved: lriad-train --replay ", folder.string()));
   } catch (const Error& error) {
-    log_warning(concat("[train] the batch cannot be kept for --replay: ", error.what()));
+    log_warning(concat("[train] the refused batch cannot be saved for --replay: ", error.what()));
   }
 }
 

@@ -15,28 +15,27 @@
 
 namespace lriad {
 
-/// What a stage tells of one step, over all ranks and alike on each.
+/// Results of one step of a stage, over all ranks and equal on each.
 struct StepResult {
   Metrics metrics;  ///< for metrics.jsonl
   double loss = 0;
-  double kl = 0;                         ///< token mean, nats
-  bool finite = true;                    ///< false: a log-probability was not finite
-  bool nothing_left = false;             ///< no completion counts: no update
+  double kl = 0;                         ///< token mean in nats
+  bool finite = true;                    ///< whether all log-probabilities were finite
+  bool nothing_left = false;             ///< all completions were left out, so there is no update
   int64_t tokens = 0;                    ///< prompt and completion tokens of the step on all ranks
-  std::vector<std::string> completions;  ///< lines for completions.jsonl (main rank)
+  std::vector<std::string> completions;  ///< lines for completions.jsonl
 };
 
-/// One way of training: fills the gradients of an optimizer step. Steps count from 1 and come in order.
+/// One way of training: computes the gradient of each optimizer step. Steps count from 1 and come in order.
 class TrainingStage {
  public:
   virtual ~TrainingStage() = default;
-  /// Adds this rank's part of the step's gradient to the flat buffer; collective.
+  /// Adds this rank's part of the step's gradient to the flat buffer. Collective: all ranks must call it.
   virtual StepResult gradients(int64_t step) = 0;
   virtual int64_t steps_per_epoch() const = 0;
-  /// This rank's prompts and completions of the step that gradients() has just done, as the loss saw them: the groups
-  /// that went through the model together, pass by pass.
+  /// This rank's groups of the step that gradients() has just done, pass by pass, as they entered the loss.
   virtual std::vector<std::vector<Group>> passes(int64_t step) = 0;
-  /// What resuming after the last step needs besides weights and optimizer.
+  /// Saves and restores what resuming needs besides weights and optimizer state.
   virtual void save(TrainerState& trainer, std::map<std::string, at::Tensor>& state) const = 0;
   virtual void restore(const TrainerState& trainer, const std::map<std::string, at::Tensor>& state) = 0;
 };

@@ -16,29 +16,29 @@ using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
 
-/// A healthy sampling of 8 defects and 24 normal images' completions.
+/// A healthy sampling with 8 completions for images with a defect and 24 for normal ones.
 RolloutMetrics healthy() {
-  RolloutMetrics figures;
-  figures.duplicates = 0.7;
-  figures.entropy = 0.1;
-  figures.format = 0.9375;
-  figures.accuracy = 0.8;
-  figures.mean_length = 20;
-  figures.truncated = 0.05;
-  figures.well_formed = {22, 8};
-  figures.says_defect = {3, 5};
-  return figures;
+  RolloutMetrics metrics;
+  metrics.duplicates = 0.7;
+  metrics.entropy = 0.1;
+  metrics.format = 0.9375;
+  metrics.accuracy = 0.8;
+  metrics.mean_length = 20;
+  metrics.truncated = 0.05;
+  metrics.well_formed = {22, 8};
+  metrics.says_defect = {3, 5};
+  return metrics;
 }
 
-/// Lets `alarms` see `count` samplings, each a healthy one as changed by `change(k)`; "step name on|off" for each
-/// change.
+/// Shows `alarms` `count` samplings, each a healthy one modified by `change`. Returns "<sampling> <name> on|off" for
+/// each alarm that changed.
 std::vector<std::string> watch(Alarms& alarms, int count,
                                const std::function<void(RolloutMetrics&, int)>& change = {}) {
   std::vector<std::string> seen;
   for (int k = 1; k <= count; ++k) {
-    RolloutMetrics figures = healthy();
-    if (change) change(figures, k);
-    for (const AlarmChange& one : alarms.observe(figures)) {
+    RolloutMetrics metrics = healthy();
+    if (change) change(metrics, k);
+    for (const AlarmChange& one : alarms.observe(metrics)) {
       seen.push_back(concat(k, " ", one.name, one.on ? " on" : " off"));
     }
   }
@@ -143,7 +143,7 @@ TEST(Alarms, OneClassForEitherImageRingsWhicheverItIs) {
     EXPECT_THAT(watch(alarms, 30, same), ElementsAre("20 format_without_answers on", "20 one_class on"));
     EXPECT_THAT(watch(alarms, 2), ElementsAre("2 one_class off"));
   }
-  Alarms right;  // all normal images, so all answers alike: nothing is wrong
+  Alarms right;  // all images are normal, so equal answers are right
   EXPECT_THAT(watch(right, 60,
                     [](RolloutMetrics& f, int) {
                       f.well_formed = {30, 0};
@@ -156,9 +156,9 @@ TEST(Alarms, SayWhatWasSeenAndWhatToDo) {
   Alarms alarms;
   std::vector<AlarmChange> changes;
   for (int k = 0; k < 10; ++k) {
-    RolloutMetrics figures = healthy();
-    figures.duplicates = 1;
-    changes = alarms.observe(figures);
+    RolloutMetrics metrics = healthy();
+    metrics.duplicates = 1;
+    changes = alarms.observe(metrics);
   }
   ASSERT_EQ(changes.size(), 1u);
   EXPECT_THAT(changes[0].text, AllOf(HasSubstr("completions/duplicate_ratio is 1 over the last 10 samplings"),
@@ -173,10 +173,10 @@ TEST(Alarms, GoOnFromACheckpointAsIfNothingHadHappened) {
   };
   Alarms whole, parts;
   for (int k = 1; k <= 100; ++k) {
-    RolloutMetrics figures = healthy();
-    story(figures, k);
-    whole.observe(figures);
-    parts.observe(figures);
+    RolloutMetrics metrics = healthy();
+    story(metrics, k);
+    whole.observe(metrics);
+    parts.observe(metrics);
     Alarms next;
     next.restore(parts.save());
     parts = next;

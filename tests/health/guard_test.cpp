@@ -24,7 +24,7 @@ StepHealth health_of(double grad_norm, double kl = 0.01, double loss = 0.1) {
   return health;
 }
 
-/// A guard that has seen `count` calm steps with gradient norms around 1.
+/// A guard that has accepted `count` steps with gradient norms around 1.
 HealthGuard calm_guard(int count, const GuardSection& section = {}) {
   HealthGuard guard(section);
   for (int k = 0; k < count; ++k) {
@@ -33,7 +33,7 @@ HealthGuard calm_guard(int count, const GuardSection& section = {}) {
   return guard;
 }
 
-TEST(HealthGuard, TripsOnEveryFigureThatIsNotFinite) {
+TEST(HealthGuard, TripsOnEveryMetricThatIsNotFinite) {
   HealthGuard guard{GuardSection{}};
   EXPECT_THAT(guard.check(health_of(1, 0, kNan)), Optional(HasSubstr("loss is not finite")));
   EXPECT_THAT(guard.check(health_of(kInf)), Optional(HasSubstr("gradient norm is not finite")));
@@ -61,7 +61,7 @@ TEST(HealthGuard, TripsOnAnUpwardOutlierOnlyAfterTwentySteps) {
   EXPECT_FALSE(calm_guard(20).check(health_of(1e-9, 1e-9)));
 }
 
-TEST(HealthGuard, TakesARippleOnACalmStretchForNoOutlier) {
+TEST(HealthGuard, TakesASmallChangeAfterASteadyPhaseForNoOutlier) {
   HealthGuard guard{GuardSection{}};
   for (int k = 0; k < 50; ++k) EXPECT_FALSE(guard.check(health_of(1.0)));
   EXPECT_FALSE(guard.check(health_of(1.5)));

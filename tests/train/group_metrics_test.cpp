@@ -65,7 +65,7 @@ TEST(GroupMetrics, TellTheClassesApart) {
   EXPECT_EQ(metric(metrics, "gradient_share/normal"), 0.0);
 }
 
-/// The normal group pulls with 2 completions of 20 tokens and |A| 1, the defect group with 2 of 10 and 30 and |A| 3.
+// The normal group has completions of 20 and 20 tokens with |A| = 1, the defect group of 30 and 50 tokens with |A| = 3.
 TEST(GroupMetrics, ShareTheGradientAsTheLossWeighsTokens) {
   std::vector<GroupSummary> groups = two_groups();
   groups[0].advantage_factor = 3;
@@ -73,9 +73,9 @@ TEST(GroupMetrics, ShareTheGradientAsTheLossWeighsTokens) {
   groups[0].completions[1].length = 50;
   groups[1] = group(false, {Verdict::kNormal, Verdict::kDefect}, {20, 20});
   GrpoSection section;
-  section.loss_type = LossType::kGrpo;  // a completion weighs the same whatever its length
+  section.loss_type = LossType::kGrpo;  // every completion has the same weight, whatever its length
   EXPECT_NEAR(*metric(metrics_of(groups, section), "gradient_share/defect"), 3.0 / 4, 1e-12);
-  section.loss_type = LossType::kDapo;  // a token does
+  section.loss_type = LossType::kDapo;  // every token has the same weight
   EXPECT_NEAR(*metric(metrics_of(groups, section), "gradient_share/defect"), 240.0 / 280, 1e-12);
   section.mask_truncated_completions = true;
   for (CompletionSummary& one : groups[0].completions) one.truncated = true;

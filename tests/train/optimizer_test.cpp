@@ -117,7 +117,7 @@ TEST(FlatParameters, KeepAFloat32MasterOfHalfPrecisionOnes) {
     parameters.collect_gradients();
     optimizer.step(1e-4);
   }
-  // A single step of 1e-4 is lost in bfloat16; forty add up in the master.
+  // A single step of 1e-4 is lost in bfloat16, but forty add up in the master values.
   EXPECT_NEAR(parameters.values()[0].item<double>(), 1 - 40e-4, 1e-5);
   EXPECT_LT(a[0].item<double>(), 1);
 }

@@ -35,13 +35,13 @@ Load loads_of(const std::vector<int64_t>& costs, int64_t num_ranks) {
   return load;
 }
 
-TEST(Deal, PutsDearPromptsOnDifferentRanks) {
+TEST(AssignPrompts, PutsCostlyPromptsOnDifferentRanks) {
   EXPECT_THAT(assign_prompts({9, 9, 1, 1, 1, 9, 1, 9}, 4), ElementsAre(0, 1, 0, 1, 2, 2, 3, 3));
   EXPECT_THAT(assign_prompts({5, 5, 5, 5}, 2), ElementsAre(0, 1, 0, 1));
   EXPECT_THAT(assign_prompts({}, 3), ElementsAre());
 }
 
-TEST(Deal, GivesEveryRankTheSameNumberOneMoreOrLess) {
+TEST(AssignPrompts, GivesEveryRankTheSameNumberOneMoreOrLess) {
   EXPECT_THAT(loads_of({100, 1, 1, 1, 1, 1}, 2).prompts, ElementsAre(3, 3));
   std::vector<int64_t> prompts = loads_of({7, 6, 5, 4, 3, 2, 1}, 3).prompts;
   std::ranges::sort(prompts);
@@ -49,7 +49,7 @@ TEST(Deal, GivesEveryRankTheSameNumberOneMoreOrLess) {
   EXPECT_THAT(loads_of({4}, 3).prompts, ElementsAre(1, 0, 0));
 }
 
-TEST(Deal, SharesTheCostMoreEvenlyThanTurnByTurn) {
+TEST(AssignPrompts, SharesTheCostMoreEvenlyThanTurnByTurn) {
   std::vector<int64_t> costs;
   for (int64_t k = 0; k < 64; ++k) costs.push_back(300 + 997 * k % 2048);
   const Load load = loads_of(costs, 8);
@@ -60,7 +60,7 @@ TEST(Deal, SharesTheCostMoreEvenlyThanTurnByTurn) {
   EXPECT_LT(std::ranges::max(load.costs), std::ranges::max(in_turn));
 }
 
-/// The error of each of several ranks that compare these numbers.
+/// The errors of ranks that compare these numbers, one list per rank, by require_same().
 std::vector<std::string> errors_of(const std::vector<std::vector<double>>& numbers) {
   Descriptor listener = listen_on("127.0.0.1", 0);
   const int64_t port = port_of(listener);

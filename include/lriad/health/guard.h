@@ -10,30 +10,30 @@
 
 namespace lriad {
 
-/// Metrics of one optimizer step over all ranks, before the optimizer moves.
+/// Metrics of one optimizer step over all ranks, before the update.
 struct StepHealth {
   double loss = 0;
-  double grad_norm = 0;  ///< before clipping
-  double kl = 0;         ///< token mean, nats
-  bool finite_logprobs = true;
+  double grad_norm = 0;         ///< before clipping
+  double kl = 0;                ///< token mean in nats
+  bool finite_logprobs = true;  ///< whether all log-probabilities are finite
 };
 
-/// Decides from global metrics, so alike on every rank, whether a step may update the weights. A step trips when loss,
-/// gradient norm, KL or log-probabilities are not finite, when max_kl or max_grad_norm is exceeded, or when KL or
-/// gradient norm lie more than `zscore` deviations above the mean of their last 100 healthy non-zero values (once there
-/// are 20; the deviation counts as at least a quarter of the mean, so that a calm stretch does not make every ripple an
-/// outlier).
+/// Decides whether a step may update the weights, from metrics over all ranks and so equally on each. It refuses a step
+/// ("trips") if loss, gradient norm, KL or a log-probability is not finite, if max_kl or max_grad_norm is exceeded, or
+/// if KL or gradient norm is an outlier: more than `zscore` standard deviations above the mean of its last 100 accepted
+/// non-zero values, once there are 20. The deviation is taken as at least a quarter of the mean, so that small changes
+/// after a steady phase are no outliers.
 class HealthGuard {
  public:
   explicit HealthGuard(const GuardSection& section);
-  /// Why the step must not update the weights; null: healthy, and its metrics join the windows.
+  /// The reason why the step must not update the weights, or null. Metrics of accepted steps are remembered.
   std::optional<std::string> check(const StepHealth& health);
-  /// True when training must end (exit 3): a step tripped and on_trip is stop, or `stop_after` of the last 100 steps
-  /// tripped.
+  /// True if training must end (exit code 3): a step was refused and on_trip is stop, or `stop_after` of the last 100
+  /// steps were refused.
   bool must_stop() const;
-  int64_t num_trips() const { return num_trips_; }
-  std::string save() const;               ///< compact text, exact
-  void restore(const std::string& text);  ///< throws Error if malformed
+  int64_t num_trips() const { return num_trips_; }  ///< refused steps so far
+  std::string save() const;                         ///< text for restore(), without loss of precision
+  void restore(const std::string& text);            ///< throws Error if malformed
 
  private:
   std::optional<std::string> reason(const StepHealth& health) const;

@@ -10,15 +10,15 @@
 
 namespace lriad {
 
-/// The run folder that a batch kept by the health guard lies in: <run>/guard/step-<n>, or a rank's file in there.
-/// Throws Error if it does not exist.
+/// The run folder of a refused batch: `batch` is <run>/guard/step-<n> or a rank's file in it. Throws Error if it does
+/// not exist.
 std::filesystem::path run_of_batch(const std::filesystem::path& batch);
 
-/// Computes a batch that the health guard refused once more, forward and backward, with the weights it met (or those of
-/// `checkpoint`; with trainable: all, where a batch holds none, by itself those of the run's newest checkpoint before
-/// it, with a warning where steps lie between), and prints loss, KL and gradient norm beside the recorded ones, and for
-/// each completion its loss, log-probabilities, KL and the gradient norm it has by itself, marking what is not finite
-/// or far above the others. `batch`: the folder of a step, or one rank's file. Returns 3 if the guard refuses it again,
+/// Computes a refused batch again, forward and backward, and prints loss, KL and gradient norm beside the recorded
+/// ones. For each completion it prints loss, log-probabilities, KL and its own gradient norm, and marks what is not
+/// finite or far above the others. `batch` is the folder of a step or one rank's file. The weights are those of
+/// `checkpoint` if given, else those in the batch; with trainable: all, which a batch does not hold, those of the run's
+/// newest checkpoint before it (with a warning if steps lie between). Returns 3 if the guard refuses the batch again,
 /// else 0. Throws Error for files that cannot be used.
 int replay_batch(const LoadedConfig& loaded, const std::filesystem::path& batch,
                  const std::optional<std::filesystem::path>& checkpoint, const at::Device& device);

@@ -12,18 +12,19 @@
 
 namespace lriad {
 
-/// torch.optim.AdamW(fused=True) over flat parameters, on the CPU and on CUDA.
+/// torch.optim.AdamW(fused=True) over flat parameters.
 class AdamW {
  public:
   AdamW(FlatParameters& parameters, const OptimSection& section);
-  /// torch.nn.utils.clip_grad_norm_: scales the gradients by min(1, max_grad_norm / (norm + 1e-6)) and returns the norm
-  /// before, which may be non-finite; max_grad_norm 0 scales nothing.
+  /// As torch.nn.utils.clip_grad_norm_: scales the gradients by min(1, max_grad_norm / (norm + 1e-6)), unless
+  /// max_grad_norm is 0. Returns the norm before scaling, which may be non-finite.
   double clip_gradients();
+  /// Updates the parameters with gradients().
   void step(double learning_rate);
   int64_t num_steps() const { return num_steps_; }
-  /// optimizer.exp_avg [P], optimizer.exp_avg_sq [P], optimizer.steps [1] int64: copies on the CPU.
+  /// Copies on the CPU of optimizer.exp_avg [P], optimizer.exp_avg_sq [P] and optimizer.steps [1] int64.
   std::map<std::string, at::Tensor> state() const;
-  /// Takes what state() gave; throws Error for a missing tensor or another size or dtype.
+  /// Restores the result of state(); throws Error for a missing tensor or another size or dtype.
   void restore(const std::map<std::string, at::Tensor>& state);
 
  private:

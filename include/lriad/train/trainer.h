@@ -11,28 +11,29 @@
 
 namespace lriad {
 
+/// Command-line options of lriad-train that are not part of the config.
 struct TrainOptions {
   std::string resume = "auto";  ///< auto | never | folder of a checkpoint
-  bool dry_run = false;         ///< everything up to step 1, nothing written
+  bool dry_run = false;         ///< prepare everything, but train no step and write nothing
 };
 
-/// The memory plan of a run on `device` for `num_ranks` processes, no weights read: prints it on standard output.
-/// Returns the exit code: 0 it fits, 2 it does not (the smallest change that would make it fit is printed too).
+/// Prints the memory plan of a run on `device` for `num_ranks` processes on standard output, without reading weights.
+/// Returns 0 if it fits; else throws Error with the smallest change of the config that would make it fit.
 int print_plan(const LoadedConfig& loaded, const at::Device& device, int64_t num_ranks);
 
-/// One rank of a run of lriad-train, stage grpo or sft: steps, logs, evaluation, checkpoints, resuming.
+/// One rank of a training run, stage grpo or sft: steps, logs, evaluation, checkpoints, resuming.
 class Trainer {
  public:
-  /// Reads and checks everything and loads the model; the run folder is first written by run(). Throws Error for
-  /// whatever the user can fix. The ranks of `communicator` must agree on config, data, model and version.
+  /// Reads and checks all inputs and loads the model; only run() writes to the run folder. Throws Error for what the
+  /// user can mend, also if the ranks of `communicator` differ in config, data, model or program version.
   Trainer(const LoadedConfig& loaded, const TrainOptions& options, Communicator& communicator,
           const at::Device& device);
   ~Trainer();
   Trainer(const Trainer&) = delete;
   Trainer& operator=(const Trainer&) = delete;
 
-  /// Trains to the end, from the checkpoint that `resume` names if there is one. Returns the exit code: 0 done, 3
-  /// stopped by the health guard, 128 + n stopped by signal n after saving.
+  /// Trains to the end, beginning at the checkpoint that `resume` selects. Returns the exit code: 0 if done, 3 if the
+  /// health guard stopped it, 128 + n if signal n stopped it, after saving.
   int run();
 
  private:
