@@ -42,8 +42,9 @@ std::string version_text(const std::string& program) {
                 kNcclVersion, "\nbuild type ", kBuildType, gpu_text());
 }
 
-/// A file opened later must not take the number of a stream that the caller has closed, or log lines end up in it; and
-/// neither a reader that leaves (`| head`) nor a limit on file sizes may end a training run otherwise than by an error.
+/// Opens /dev/null for standard streams that the caller has closed, since a file opened later would take the stream's
+/// number and receive log lines. Ignores SIGPIPE (a reader such as `| head` that exits) and SIGXFSZ (a limit on file
+/// sizes), so that such writes fail with an error instead of ending the process.
 void secure_streams() {
   for (const int stream : {STDIN_FILENO, STDOUT_FILENO, STDERR_FILENO}) {
     if (fcntl(stream, F_GETFD) == -1) {
@@ -109,7 +110,7 @@ int explain_exception() {
   }
 }
 
-/// Standard output that could not be written (a full disk) is an error; a reader that has left is none.
+/// Reports an error if standard output could not be written (a full disk), but not if its reader has exited.
 int check_output(int code) {
   std::cout.flush();
   if (std::cout || code != kDone) return code;
@@ -137,7 +138,7 @@ int parse_and_run(CLI::App& app, int argc, char** argv, const std::function<int(
 
 void add_common_options(CLI::App& app, CommonOptions& common) {
   app.formatter(help_formatter());
-  app.fallthrough();  // `lriad-tool merge --quiet` as well as `lriad-tool --quiet merge`
+  app.fallthrough();  // allows `lriad-tool merge --quiet` as well as `lriad-tool --quiet merge`
   app.set_help_flag("--help,-h", "print this and exit")->group(kCommonGroup);
   app.set_version_flag(
          "--version", [&app] { return version_text(app.get_name()); }, "print the versions of program and libraries")
@@ -150,7 +151,7 @@ void add_common_options(CLI::App& app, CommonOptions& common) {
 
 int run_program(CLI::App& app, int argc, char** argv, CommonOptions& common, const std::function<int()>& body) {
   secure_streams();
-  // Commands run while the line is parsed, after this.
+  // Commands of lriad-tool run during parsing; this callback comes before them.
   app.parse_complete_callback([&common] { start_log(common); });
   return check_output(parse_and_run(app, argc, argv, body));
 }

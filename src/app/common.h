@@ -9,19 +9,19 @@ class App;
 
 namespace lriad {
 
-/// What the three programs share.
+/// Options of all three programs.
 struct CommonOptions {
-  std::string log_level = "info";
-  bool quiet = false;  ///< warnings and errors only
+  std::string log_level = "info";  ///< a name that parse_log_level() knows
+  bool quiet = false;              ///< warnings and errors only
 };
 
-/// Declares --version (own version, libtorch, CUDA, NCCL, build type), --log-level and --quiet, and the style of
-/// --help.
+/// Declares --version (versions of the program, libtorch, CUDA and NCCL, build type), --log-level and --quiet, and sets
+/// the style of --help.
 void add_common_options(CLI::App& app, CommonOptions& common);
 
-/// Parses the command line and runs `body`, whose result is the exit code. Problems become one line `[folder] …` on
-/// stderr: a bad command line or an Error exit 2; out of memory exit 2 with what to lower; anything else is a bug of
-/// ours, exit 1. The log goes to stderr at the level asked for before `body` runs.
+/// Parses the command line, starts the log and runs `body`, whose result is the exit code. Problems become one line
+/// `[folder] …` on stderr: a bad command line, an Error or lack of memory (with what to lower) give exit code 2;
+/// anything else is a bug of ours and gives 1.
 int run_program(CLI::App& app, int argc, char** argv, CommonOptions& common, const std::function<int()>& body);
 
 }  // namespace lriad

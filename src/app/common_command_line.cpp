@@ -51,7 +51,7 @@ std::string expectation(const CLI::Option& option) {
   return type.empty() ? "no value" : type;
 }
 
-/// The option whose name stands in the message before `after`.
+/// The option whose name comes before `after` in the message; null if there is none.
 const CLI::Option* option_named(const CLI::App& app, std::string_view message, std::string_view after) {
   for (const CLI::App* part : apps_in_use(app)) {
     for (const CLI::Option* option : part->get_options()) {

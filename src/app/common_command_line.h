@@ -11,11 +11,11 @@ class ParseError;
 
 namespace lriad {
 
-/// What is wrong with a command line, in one line without a prefix: the option or word, what was expected, and for an
-/// unknown one the nearest known.
+/// Describes what is wrong with a command line, in one line without a prefix: the option or word, what was expected,
+/// and for an unknown one the nearest known.
 std::string command_line_problem(const CLI::App& app, const CLI::ParseError& error);
 
-/// The style of --help: the option and its type left, what it does and its default right, wrapped.
+/// The style of --help: options and their types on the left, descriptions with defaults on the right, wrapped.
 std::shared_ptr<CLI::FormatterBase> help_formatter();
 
 }  // namespace lriad

@@ -11,7 +11,7 @@ namespace {
 constexpr std::size_t kNameColumn = 34;
 constexpr std::size_t kTextColumn = 76;
 
-/// Lines of at most `width` characters, broken at spaces.
+/// Breaks a text at spaces into lines of at most `width` characters.
 std::string wrap(const std::string& text, std::size_t width) {
   std::istringstream words(text);
   std::string wrapped, word;

@@ -107,7 +107,7 @@ void check_eval_options(const EvalCommandLine& line) {
 std::vector<ConfigInput::Option> settings_of_options(const EvalCommandLine& line) {
   std::vector<ConfigInput::Option> options;
   const auto set = [&](const char* name, const char* key, const nlohmann::json& value) {
-    // A YAML double-quoted string is JSON's.
+    // JSON values are also valid YAML.
     const std::string text = value.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
     options.push_back({name, concat(key, "=", text)});
   };

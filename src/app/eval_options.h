@@ -32,10 +32,10 @@ void add_eval_options(CLI::App& app, EvalCommandLine& line);
 /// Refuses options that are out of range or do not go together; throws Error naming the option.
 void check_eval_options(const EvalCommandLine& line);
 
-/// The settings that the options stand for, over files and --set.
+/// The config keys that the options set; they override files and --set.
 std::vector<ConfigInput::Option> settings_of_options(const EvalCommandLine& line);
 
-/// The config that files, --set and options make together; throws Error for what evaluation needs and nobody gave.
+/// The config from files, --set and options; throws Error if something that the evaluation needs is not given.
 Config eval_config(const EvalCommandLine& line);
 
 }  // namespace lriad

@@ -46,7 +46,9 @@ void EvalOutput::start(const Settings& settings) {
   if (keep_bytes_) {
     std::error_code error;
     fs::resize_file(predictions_path(), *keep_bytes_, error);
-    if (error) fail("app", "cannot cut half a line off ", predictions_path().string(), ": ", error.message());
+    if (error) {
+      fail("app", "cannot remove an incomplete line from ", predictions_path().string(), ": ", error.message());
+    }
   } else {
     keep_old_predictions();
     write_file_atomic("app", settings_path(), settings.json(1) + "\n");

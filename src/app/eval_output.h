@@ -15,15 +15,15 @@ namespace lriad {
 /// The folder that --output names: predictions.jsonl with settings.json beside it, metrics.json and report/.
 class EvalOutput {
  public:
-  /// Throws Error if a file stands in the way. Touches nothing.
+  /// Throws Error if the path is a file. Writes nothing.
   explicit EvalOutput(const std::string& folder);
 
-  /// Answers that are there, for --resume. Throws Error if they were made with other settings, or for images that are
-  /// not in `dataset`.
+  /// The answers that are already in the folder, for --resume. Throws Error if they were made with other settings, or
+  /// for images that are not in `dataset`.
   std::vector<Prediction> answers_so_far(const Settings& settings, const Dataset& dataset);
 
-  /// Makes ready for add(): removes old figures, which will not fit any more; cuts half a line off answers_so_far()
-  /// or, without those, moves an older predictions.jsonl to predictions.jsonl.bak.
+  /// Prepares for add(): removes old metrics, which would no longer match. After answers_so_far() removes an incomplete
+  /// last line of predictions.jsonl, else moves an older predictions.jsonl to predictions.jsonl.bak.
   void start(const Settings& settings);
   void add(const Prediction& prediction);  ///< appends to predictions.jsonl
 
@@ -43,7 +43,7 @@ class EvalOutput {
   std::filesystem::path settings_path() const { return folder_ / "settings.json"; }
 
   std::filesystem::path folder_;
-  std::optional<uint64_t> keep_bytes_;  ///< of predictions.jsonl; null: nothing
+  std::optional<uint64_t> keep_bytes_;  ///< bytes of predictions.jsonl to keep; null: none
   std::optional<LineFile> file_;
 };
 

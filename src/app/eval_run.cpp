@@ -28,7 +28,7 @@ namespace {
 
 namespace fs = std::filesystem;
 
-/// Thrown between two batches when a signal has come.
+/// Thrown between two batches if a signal was received.
 struct Stopped {
   int signal;
 };
@@ -42,7 +42,7 @@ Dataset read_eval_data(const EvalCommandLine& line, const Config& config) {
   return dataset;
 }
 
-/// Where answers were kept, a file a line; unlabelled images have no figures, so their verdicts are what is wanted.
+/// Prints verdict, score and file of each image, for images without labels, which have no metrics.
 void print_verdicts(const std::vector<Prediction>& predictions) {
   for (const Prediction& prediction : predictions) {
     std::cout << verdict_name(prediction.verdict) << "\t";
@@ -51,7 +51,7 @@ void print_verdicts(const std::vector<Prediction>& predictions) {
   }
 }
 
-/// Figures, report and table of all answers.
+/// Writes metrics and report of all answers and prints the table.
 void finish(const EvalOutput& output, const std::vector<Prediction>& predictions, const Dataset& dataset,
             const Config& config, const Settings& settings, const std::string& title) {
   const InvalidPolicy policy = config.eval.invalid_extra_class ? InvalidPolicy::kExtraClass : InvalidPolicy::kWrong;
@@ -62,7 +62,7 @@ void finish(const EvalOutput& output, const std::vector<Prediction>& predictions
   } else {
     print_verdicts(predictions);
   }
-  std::cout << "\nanswers  " << output.predictions_path().string() << "\nfigures  "
+  std::cout << "\nanswers  " << output.predictions_path().string() << "\nmetrics  "
             << (output.folder() / "metrics.json").string() << "\nreport   "
             << (output.folder() / "report" / "index.html").string() << "\n";
 }
@@ -181,11 +181,11 @@ class ModelEvaluation {
     }
     log_info(concat(answered, " answers in ", seconds, " s"));
     if (!result.skipped.empty()) {
-      log_warning(concat(result.skipped.size(), " bad images were skipped and are not in the figures"));
+      log_warning(concat(result.skipped.size(), " bad images were skipped and are not in the metrics"));
     }
   }
 
-  /// In the order of the data set, whichever run answered.
+  /// Sorts answers of this run and of earlier ones into the order of the data set.
   void sort_predictions() {
     std::map<std::string, size_t> order;
     for (size_t i = 0; i < dataset_.samples.size(); ++i) order.emplace(dataset_.samples[i].id, i);

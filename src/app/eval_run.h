@@ -4,7 +4,7 @@
 
 namespace lriad {
 
-/// What lriad-eval does with a command line; the exit code: 0, or 128 + n when signal n stopped it after a batch.
+/// Runs lriad-eval for a command line. Returns the exit code: 0, or 128 + n if signal n stopped it after a batch.
 int run_eval(const EvalCommandLine& line);
 
 }  // namespace lriad

@@ -18,7 +18,7 @@ const char* dtype_name(Dtype dtype) {
   return dtype == Dtype::kFloat64 ? "float64" : "bfloat16";
 }
 
-/// Everything of the prompt's text, as one number.
+/// Hash of everything that determines the prompt's text.
 std::string prompt_hash(const Config& config) {
   const nlohmann::json parts = {config.prompt.template_text,
                                 config.prompt.system ? nlohmann::json(*config.prompt.system) : nlohmann::json(nullptr),

@@ -10,13 +10,13 @@
 
 namespace lriad {
 
-/// What the answers depend on: two runs with equal ones may share a predictions.jsonl.
+/// The settings that affect answers. Runs with equal settings may share a predictions.jsonl.
 Settings answer_settings(const EvalCommandLine& line, const Config& config, const at::Device& device);
 
-/// The same of imported predictions.
+/// The settings that affect imported predictions.
 Settings import_settings(const EvalCommandLine& line, const Config& config);
 
-/// Adds how the answers are counted and what counted them.
+/// Adds the settings that affect metrics, and the program's versions.
 Settings with_scoring(Settings settings, const Config& config);
 
 const char* format_name(DataFormat format);  ///< as the key data.format spells it

@@ -6,7 +6,7 @@
 
 int main(int argc, char** argv) {
   CLI::App app(
-      "Asks a Qwen2-VL about images of parts: answers, figures and a report; or scores somebody else's predictions",
+      "Asks a Qwen2-VL about images of parts and writes answers, metrics and a report; or scores given predictions",
       "lriad-eval");
   lriad::CommonOptions common;
   lriad::EvalCommandLine line;

@@ -55,7 +55,7 @@ std::string quoted(const std::string& text) {
   return result + '"';
 }
 
-/// The config.yaml of the run that --replay goes back to.
+/// The config.yaml of the run whose batch --replay computes again; empty if there is none.
 std::vector<std::filesystem::path> replayed_configs(const TrainCommandLine& line) {
   if (line.replay.empty()) return {};
   const std::filesystem::path config = run_of_batch(line.replay) / "config.yaml";
@@ -89,7 +89,7 @@ int train(const LoadedConfig& loaded, const TrainCommandLine& line, const World&
   }
 }
 
-/// Ranks that were started again go on from what the run itself has saved by then.
+/// After a restart by the launcher, ranks resume from the run's own newest checkpoint, whatever --resume says.
 std::string resume_of(const std::string& given, const World& world, const std::string& run_dir) {
   return world.restarts > 0 && !checkpoint_steps(run_dir).empty() ? "auto" : given;
 }

@@ -21,7 +21,7 @@ using nlohmann::ordered_json;
 
 constexpr std::array<const char*, 2> kImages = {"normal", "defect"};
 constexpr std::array<const char*, 3> kKinds = {"right", "wrong", "ill_formed"};
-constexpr std::size_t kShownText = 200;  // bytes of a text in the JSON
+constexpr std::size_t kShownText = 200;  // bytes of each completion's text in the JSON
 
 struct AuditOptions {
   std::vector<std::string> configs, sets;

@@ -6,8 +6,8 @@ class App;
 
 namespace lriad {
 
-/// Each adds one command of lriad-tool with its options; parsing the command does the job. They throw Error for bad
-/// options, bad input and failed writes, and then leave nothing behind.
+/// Each function adds one command of lriad-tool with its options; the command runs when it is parsed. It throws Error
+/// for bad options, bad input and failed writes, and then leaves no output.
 void add_make_model_command(CLI::App& app);
 void add_merge_command(CLI::App& app);
 void add_tokenize_command(CLI::App& app);

@@ -16,7 +16,7 @@ namespace {
 namespace fs = std::filesystem;
 using nlohmann::ordered_json;
 
-/// The safetensors files that PATH stands for.
+/// The safetensors files of a path: the file itself, or those of a model or adapter folder.
 std::vector<fs::path> files_of(const fs::path& path) {
   if (!fs::is_directory(path)) return {path};
   if (fs::exists(path / "adapter_config.json")) return {path / "adapter_model.safetensors"};

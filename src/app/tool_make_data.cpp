@@ -79,7 +79,7 @@ void check(const MakeDataOptions& options) {
   check_objects(options.objects);
 }
 
-/// What the images depend on; equal manifests mean equal data.
+/// All options that affect the images; equal manifests mean equal data.
 std::string manifest_of(const MakeDataOptions& options) {
   const Json manifest = {{"version", 2},
                          {"format", options.format},
@@ -94,7 +94,7 @@ std::string manifest_of(const MakeDataOptions& options) {
   return manifest.dump(1) + "\n";
 }
 
-/// Defects of one object: the rate, but both classes wherever 0 < rate < 1 and there are two images.
+/// Number of defects per object: images * rate, but at least one image of each class if 0 < rate < 1.
 int64_t num_defects(const MakeDataOptions& options) {
   const auto wanted = static_cast<int64_t>(std::llround(static_cast<double>(options.images) * options.defect_rate));
   if (options.images < 2 || options.defect_rate == 0 || options.defect_rate == 1) return wanted;
@@ -106,8 +106,8 @@ std::string file_name(int64_t number) {
   return std::string(digits.size() < 3 ? 3 - digits.size() : 0, '0') + digits + ".png";
 }
 
-/// What an inspector's answer to the image reads like, who overlooks defects fainter than a limit; half of the
-/// answers do not name what was seen, so that sampling has a choice.
+/// Target text for an image, as by an inspector who overlooks defects with less contrast than a limit. Half of the
+/// texts do not name the state of the part, so that a model trained on them gives different completions.
 std::string response_of(const PartRequest& request, const PartImage& image, double overlook_below) {
   const bool defect = !request.defect.empty() && image.contrast >= overlook_below;
   const std::string state = defect ? " with a " + request.defect : " without defect";
@@ -130,7 +130,7 @@ class DataMaker {
   void make_object(const std::string& object) {
     const int64_t defects = num_defects(options_);
     const int64_t normals = options_.images - defects;
-    const int64_t train = normals - normals / 3;  // two of three, as about in MVTec AD
+    const int64_t train = normals - normals / 3;  // two thirds, about as in MVTec AD
     for (int64_t i = 0; i < normals; ++i) {
       make_image(object, "", i,
                  i < train ? concat("train/good/", file_name(i)) : concat("test/good/", file_name(i - train)));
@@ -163,7 +163,7 @@ class DataMaker {
   std::string lines_;
 };
 
-/// True if the folder already holds just this data.
+/// True if the folder already holds the data for these options.
 bool already_made(const fs::path& target, const MakeDataOptions& options) {
   std::error_code error;
   const fs::path manifest = target / kManifest;

@@ -6,7 +6,8 @@ class App;
 
 namespace lriad {
 
-/// Adds `make-data` with its options; parsing it draws the data set. Throws Error for bad options and failed writes.
+/// Adds the command make-data with its options; the command runs when it is parsed. It throws Error for bad options and
+/// failed writes.
 void add_make_data_command(CLI::App& app);
 
 }  // namespace lriad

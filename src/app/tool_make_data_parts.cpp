@@ -12,9 +12,9 @@ namespace {
 
 using Color = std::array<double, 3>;
 
-constexpr int kSubPixels = 3;       // per side, averaged against jagged edges
+constexpr int kSubPixels = 3;       // samples per side of a pixel, which are averaged (anti-aliasing)
 constexpr double kNoiseLevels = 8;  // largest noise, in grey levels
-constexpr int kPlacesTried = 8;
+constexpr int kPositionsTried = 8;
 constexpr Color kOrange = {244, 126, 28};
 
 struct Tint {
@@ -24,7 +24,7 @@ struct Tint {
 constexpr std::array<Tint, 4> kTints = {
     {{"light", {202, 206, 210}}, {"dark", {64, 68, 74}}, {"blue", {74, 108, 164}}, {"green", {82, 132, 96}}}};
 
-/// The k-th random number of one image.
+/// The random numbers of one image, in a fixed order.
 class Draws {
  public:
   Draws(const CounterRandom& random, uint32_t part, uint32_t image) : random_(random), part_(part), image_(image) {}
@@ -46,13 +46,13 @@ Point unit_vector(Draws& draws) {
   }
 }
 
-/// A defect as bands around lines and discs, in the part's own coordinates.
+/// A defect in the part's coordinates: a band around a polyline, or discs.
 struct Defect {
-  std::vector<Point> line;  ///< polyline; empty: discs
+  std::vector<Point> line;  ///< polyline; empty if the defect consists of discs
   double half_width = 0;
   std::vector<Point> centres;  ///< of discs
   std::vector<double> radii;
-  bool hollow = false;  ///< a dent: one side in shade, the other in the light
+  bool hollow = false;  ///< a dent, dark on one side and bright on the other
   Point light;
 };
 
@@ -84,7 +84,7 @@ Defect make_defect(Draws& draws, const std::string& kind, Point at) {
   return defect;
 }
 
-/// How much of the defect's colour covers a point, 0..1.
+/// The share of the defect's colour at a point, 0 to 1.
 double cover(const Defect& defect, Point p) {
   double most = 0;
   for (size_t i = 0; i + 1 < defect.line.size(); ++i) {
@@ -117,11 +117,11 @@ double visible_area(const Defect& defect, ShapeFunction tone) {
   return area;
 }
 
-/// The best seen of a few places, so that a defect lies on the part and not beside it.
+/// Makes a defect at several random positions and keeps the most visible one, so that it lies on the part.
 Defect place_defect(Draws& draws, const std::string& kind, ShapeFunction tone) {
   Defect best;
   double best_area = -1;
-  for (int i = 0; i < kPlacesTried; ++i) {
+  for (int i = 0; i < kPositionsTried; ++i) {
     const Defect defect = make_defect(draws, kind, {draws.uniform(-0.7, 0.7), draws.uniform(-0.7, 0.7)});
     const double area = visible_area(defect, tone);
     if (area > best_area) {
@@ -149,7 +149,7 @@ Scene make_scene(Draws& draws, const PartRequest& request, const Tint& tint, Sha
   const double grey = draws.uniform(118, 146);
   scene.ground = {grey, grey + draws.uniform(-4, 4), grey + draws.uniform(-4, 4)};
   scene.middle = {draws.uniform(-0.06, 0.06), draws.uniform(-0.06, 0.06)};
-  // cos and sin of 2 atan t, up to 12 degrees, without libm's last bits.
+  // cos and sin of 2 atan(t), up to 12 degrees, computed without libm, whose last bits differ between machines.
   const double t = draws.uniform(-0.105, 0.105);
   scene.rotation = {(1 - t * t) / (1 + t * t), 2 * t / (1 + t * t)};
   scene.light = unit_vector(draws);
@@ -188,7 +188,7 @@ void draw_pixel(const Scene& scene, const Draws& draws, int64_t y, int64_t x, Im
   const int64_t pixel = y * image.width + x;
   const std::array<uint32_t, 4> words = draws.noise(static_cast<uint32_t>(pixel));
   for (size_t c = 0; c < 3; ++c) {
-    // Two uniform numbers make a triangular one.
+    // The sum of two uniform numbers has a triangular distribution.
     const double noise = (static_cast<double>(words[c] >> 16) + static_cast<double>(words[c] & 0xFFFFu)) / 65535.0 - 1;
     const double level = sum[c] / (kSubPixels * kSubPixels) + kNoiseLevels * noise;
     image.rgb[static_cast<size_t>(pixel) * 3 + c] = static_cast<uint8_t>(std::clamp(level + 0.5, 0.0, 255.0));

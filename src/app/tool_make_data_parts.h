@@ -8,17 +8,18 @@
 
 namespace lriad {
 
-/// Names of the parts that can be drawn; the first eight are the default data set, the others are meant to be held out.
+/// Names of the parts that can be drawn. The first eight are the default data set; the others are meant as unseen
+/// parts.
 const std::vector<std::string>& part_names();
 const std::vector<std::string>& part_defects();  ///< scratch, stain, crack, dent
 
-/// Which image to draw. Equal requests give equal images, whatever else is drawn.
+/// Which image to draw. Equal requests give equal images.
 struct PartRequest {
   std::string part;
   std::string defect;         ///< empty: a normal part
-  int64_t number = 0;         ///< of the image among those of its part and class
-  int64_t size = 56;          ///< pixels of each side
-  double contrast_min = 0.3;  ///< how much of the defect's colour shows, 0..1: drawn evenly from min to max
+  int64_t number = 0;         ///< index of the image among those of its part and class
+  int64_t size = 56;          ///< width and height in pixels
+  double contrast_min = 0.3;  ///< the defect's opacity, 0 to 1, is uniform between contrast_min and contrast_max
   double contrast_max = 1.0;
   uint64_t seed = 0;
 };
@@ -26,12 +27,12 @@ struct PartRequest {
 struct PartImage {
   Image image;
   std::string tint;          ///< light, dark, blue or green
-  double contrast = 0;       ///< of the defect, 0..1; 0 without one
-  bool names_state = false;  ///< an even coin for texts about the image: mention the state or not
+  double contrast = 0;       ///< opacity of the defect, 0 to 1; 0 without a defect
+  bool names_state = false;  ///< random, half of the images: a text about the image should name its state
 };
 
-/// Draws one part from above: rotated, moved and scaled a little, on a grey ground with a light from one side and
-/// sensor noise. Needs only + - * / and sqrt, so every machine draws the same. Throws Error for unknown names.
+/// Draws one part as seen from above, rotated, moved and scaled a little, on grey ground, with light from one side and
+/// sensor noise. Uses only + - * / and sqrt, so that all machines give equal images. Throws Error for unknown names.
 PartImage draw_part(const PartRequest& request);
 
 }  // namespace lriad

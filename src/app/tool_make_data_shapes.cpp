@@ -14,7 +14,7 @@ bool in_box(Point p, double x, double y, double half_width, double half_height) 
   return std::abs(p.x - x) < half_width && std::abs(p.y - y) < half_height;
 }
 
-/// Distance from the middle in units of a regular hexagon's apothem.
+/// Size of the hexagon through p: the distance of its sides from the centre.
 double hexagon_radius(Point p) {
   const double x = std::abs(p.x), y = std::abs(p.y);
   return std::max(y, 0.5 * y + 0.86602540378443865 * x);

@@ -15,7 +15,7 @@ struct Point {
 
 inline double length_of(Point p) { return std::sqrt(p.x * p.x + p.y * p.y); }
 
-/// Brightness of a part's surface at a point of the square -1..1, 1 being its plain face; 0 beside the part.
+/// Brightness of a part at a point of the square from -1 to 1: 1 on a plain surface, 0 outside the part.
 using ShapeFunction = double (*)(Point);
 struct PartShape {
   const char* name;

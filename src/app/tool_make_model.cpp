@@ -46,7 +46,7 @@ struct MakeModelOptions {
   bool untied = false;
 };
 
-/// What the tiny models read and write: the prompts, and answers of the kind that make-data gives.
+/// Texts to train the tokenizer on: the prompts, and answers like those of make-data.
 std::vector<std::string> training_texts() {
   std::vector<std::string> texts;
   for (const std::string object : kBenchmarkObjects) {
@@ -63,7 +63,7 @@ std::vector<std::string> training_texts() {
     }
   }
   for (std::string& text : texts) {
-    // The text's own special tokens are no text to learn from.
+    // Special tokens are added to the tokenizer as a whole and must not be learned from text.
     for (const std::string& token : qwen2_special_tokens()) {
       for (std::size_t at; (at = text.find(token)) != std::string::npos;) text.erase(at, token.size());
     }
@@ -88,8 +88,8 @@ void write_tokenizer(const MakeModelOptions& options, const fs::path& folder) {
   for (const auto& [name, content] : files) write_file_atomic("app", folder / name, content);
 }
 
-/// Sum of four uniform numbers, scaled to variance 1: near the normal distribution and, unlike what needs log and cos,
-/// the same bits on every machine.
+/// Sum of four uniform numbers, scaled to variance 1. It is close to the normal distribution and, unlike methods that
+/// need log and cos, has the same bits on all machines.
 float near_normal(uint32_t a, uint32_t b) {
   const auto sum = static_cast<double>((a >> 16) + (a & 0xFFFF) + (b >> 16) + (b & 0xFFFF));
   constexpr double kMean = 2 * 65535.0;
@@ -97,7 +97,7 @@ float near_normal(uint32_t a, uint32_t b) {
   return static_cast<float>((sum - kMean) / std);
 }
 
-/// Weights with standard deviation 1 / sqrt(fan in), norms 1, biases 0. `number` tells tensors apart.
+/// Random weights with standard deviation 1 / sqrt(fan in); norms are 1, biases 0. `number` is the tensor's random key.
 at::Tensor random_tensor(const CounterRandom& random, uint32_t number, const TensorSpec& spec) {
   const bool norm = spec.name.find("norm") != std::string::npos || spec.name.find("ln_q") != std::string::npos;
   if (spec.name.ends_with(".bias")) return at::zeros(spec.shape, spec.dtype);
@@ -122,7 +122,7 @@ at::Tensor random_tensor(const CounterRandom& random, uint32_t number, const Ten
   return values;
 }
 
-/// The name of the 2024 files.
+/// The name of a tensor in the published files of 2024.
 std::string published_name(const std::string& canonical) {
   const std::string visual = "model.visual.", text = "model.language_model.";
   if (canonical.starts_with(visual)) return "visual." + canonical.substr(visual.size());

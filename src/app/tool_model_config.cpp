@@ -23,7 +23,7 @@ constexpr Sizes kSizes[] = {{"tiny", 64, 192, 2, 4, 2, 0, 1e4, true, 2, 64, 4},
                             {"2b", 1536, 8960, 28, 12, 2, 151936, 1e6, true, 32, 1280, 16},
                             {"7b", 3584, 18944, 28, 28, 4, 152064, 1e6, false, 32, 1280, 16}};
 
-/// Three sections that add up to half of the head, in the published proportion of 2 : 3 : 3.
+/// Three sections that add up to half of the head dimension, in the published ratio of 2 : 3 : 3.
 std::array<int64_t, 3> mrope_sections(int64_t head_dim) {
   const int64_t half = head_dim / 2, first = half / 4, second = (half - first) / 2;
   return {first, second, half - first - second};

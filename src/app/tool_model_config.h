@@ -9,15 +9,14 @@
 
 namespace lriad {
 
-/// Sizes of a model that make-model knows: tiny, small, 2b or 7b (the published shapes); vocab_size is the least one.
-/// Throws Error for other names.
+/// Config of a size that make-model knows: tiny, small, 2b or 7b (the published shapes); fit_to_tokenizer() may enlarge
+/// vocab_size. Throws Error for other names.
 ModelConfig named_model_config(const std::string& size);
 
-/// Takes vocabulary size and special ids from the tokenizer that the model will have. Throws Error naming a special
-/// token that it lacks.
+/// Sets vocabulary size and special ids to those of the tokenizer. Throws Error naming a special token that it lacks.
 void fit_to_tokenizer(ModelConfig& config, const Tokenizer& tokenizer);
 
-/// config.json in the published (flat) layout.
+/// Contents of the model's JSON files; config.json is in the published flat layout.
 nlohmann::ordered_json config_json(const ModelConfig& config, const Tokenizer& tokenizer, const std::string& dtype);
 nlohmann::ordered_json generation_config_json(const Tokenizer& tokenizer);
 nlohmann::ordered_json preprocessor_config_json();

@@ -5,11 +5,11 @@
 
 namespace lriad {
 
-/// A folder that appears all at once: it is filled as `.<name>.making` beside its place and renamed at the end, so that
-/// half a result is never mistaken for one. Without finish() it leaves nothing.
+/// An output folder that appears only when it is complete: it is filled as `.<name>.making` in the same parent folder,
+/// and finish() renames it. Without finish() the destructor removes it.
 class NewFolder {
  public:
-  /// Throws Error if something other than an empty folder stands at `output`.
+  /// Throws Error if `output` exists and is not an empty folder.
   explicit NewFolder(const std::string& output);
   ~NewFolder();
   NewFolder(const NewFolder&) = delete;

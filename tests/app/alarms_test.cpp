@@ -1,4 +1,4 @@
-// Diagnostics of whole runs: what metrics.jsonl holds by class, and the alarms' lines in the log.
+// Diagnostics of whole runs: the metrics by class in metrics.jsonl, and the alarms' lines in the log.
 #include <gmock/gmock.h>
 
 #include "app/training_run.h"
@@ -26,12 +26,12 @@ TEST_F(Diagnostics, AreInEveryLineAndFollowFromTheCompletions) {
       EXPECT_EQ(line.at(std::string("alarms/") + name), 0.0);
     }
     for (const std::string label : {"defect", "normal"}) {
-      double p = 0, size = 0, with_p = 0, right = 0, right_size = 0, pull = 0, whole = 0;
+      double p = 0, size = 0, with_p = 0, right = 0, right_size = 0, gradient = 0, whole = 0;
       for (const Json& one : completions) {
         const double advantage = one["advantage"];
         whole += std::abs(advantage) * one["length"].get<double>();
         if (one["label"] != label) continue;
-        pull += std::abs(advantage) * one["length"].get<double>();
+        gradient += std::abs(advantage) * one["length"].get<double>();
         size += 1;
         if (!one["p"].is_null()) p += one["p"].get<double>();
         with_p += one["p"].is_null() ? 0 : 1;
@@ -42,14 +42,14 @@ TEST_F(Diagnostics, AreInEveryLineAndFollowFromTheCompletions) {
       ASSERT_GT(right_size, 0);
       EXPECT_NEAR(line["p/" + label], p / with_p, 1e-12);
       EXPECT_NEAR(line["advantage_right/" + label], right / right_size, 1e-12);
-      EXPECT_NEAR(line["gradient_share/" + label], pull / whole, 1e-12);
+      EXPECT_NEAR(line["gradient_share/" + label], gradient / whole, 1e-12);
       EXPECT_GT(line["advantage_abs/" + label], 0.0);
     }
     EXPECT_GE(line["completions/duplicate_ratio"], 0.0);
   }
 }
 
-/// The random model hardly ever ends an answer, so that nearly all are cut off.
+// The random model hardly ever generates an end token, so nearly all completions are truncated.
 TEST_F(Diagnostics, AnAlarmRingsOnceInTheLogAlsoWhenTheRunIsInterrupted) {
   const std::vector<std::string> sets = {"model.adapter=null", "train.max_steps=12", "train.save_steps=1",
                                          "optim.learning_rate=0", "rollout.max_completion_length=6"};

@@ -54,7 +54,7 @@ TEST(Program, LivesWithClosedStreamsAndAReaderThatLeaves) {
   EXPECT_EQ(run_program_file("lriad-eval", {"--help"}, ">&-").code, 0);
   const TempFolder folder;
   const std::string code = (folder.path() / "code").string();
-  // The program starts when its reader has left.
+  // The program starts after its reader has exited.
   const std::string line = "{ sleep 0.1; " LRIAD_BIN_DIR "/lriad-eval --help; echo $? >" + code + "; } | true";
   ASSERT_EQ(std::system(line.c_str()), 0);
   EXPECT_EQ(read_file("test", code), "0\n");

@@ -61,7 +61,7 @@ class Eval : public ::testing::Test {
   static inline std::unique_ptr<TempFolder> shared_;
 };
 
-TEST_F(Eval, WritesAnswersFiguresAndReportAndPrintsTheTable) {
+TEST_F(Eval, WritesAnswersMetricsAndReportAndPrintsTheTable) {
   const Ended run = evaluate({"--token-ids", "--logprobs"});
   ASSERT_EQ(run.code, 0) << run.err;
   EXPECT_THAT(run.out, HasSubstr("all images"));
@@ -116,7 +116,7 @@ TEST_F(Eval, KeepsTheAnswersOfAnEarlierRunBeside) {
 }
 
 TEST_F(Eval, StopsAfterABatchOnASignalAndGoesOnWithResume) {
-  // Logits of a random model hardly ever choose the end token, so this takes seconds.
+  // A random model hardly ever generates the end token, so this takes seconds.
   std::vector<std::string> all = arguments({"--batch-size", "1", "--quiet"});
   *(std::find(all.begin(), all.end(), "3")) = "400";
   Running run("lriad-eval", all);

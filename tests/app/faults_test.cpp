@@ -1,4 +1,4 @@
-// Runs of several processes that meet a fault.
+// Runs of several processes in which a fault happens.
 #include <gmock/gmock.h>
 #include <signal.h>
 
@@ -13,7 +13,7 @@ namespace {
 
 using ::testing::Each;
 
-/// Runs of two ranks over six steps, each saved.
+/// Runs of two ranks over six steps, with a checkpoint after each.
 class Faults : public TrainingRun {
  protected:
   static std::vector<std::string> arguments(const std::string& name, const std::vector<std::string>& sets = {}) {

@@ -1,4 +1,4 @@
-// The memory plan beside what libtorch's allocator was asked for.
+// Compares the memory plan with what libtorch's allocator was asked for.
 #include <gtest/gtest.h>
 
 #include "lriad/run/memory_plan.h"
@@ -9,7 +9,7 @@
 namespace lriad {
 namespace {
 
-/// Runs of random tiny models whose answers never end early.
+/// A run of a random tiny model whose completions never end early.
 struct Setting {
   std::string name;
   std::vector<std::string> sets;
@@ -18,7 +18,7 @@ void PrintTo(const Setting& setting, std::ostream* out) { *out << setting.name; 
 
 class Plan : public TrainingRun, public ::testing::WithParamInterface<Setting> {
  protected:
-  /// Its end token is one that is never drawn.
+  /// A model whose end token is the image token, which is never sampled.
   static Path endless_model() {
     const Path folder = at("endless");
     std::filesystem::copy(at("model"), folder);
@@ -48,13 +48,13 @@ INSTANTIATE_TEST_SUITE_P(
                       Setting{"several_passes", {"train.token_budget=300"}},
                       Setting{"long", {"rollout.max_completion_length=128", "rollout.num_generations=8"}},
                       Setting{"images", {"image.max_pixels=401408", "image.min_pixels=401408"}},
-                      Setting{"layers_again", {"model.gradient_checkpointing=on", "rollout.max_completion_length=128"}},
+                      Setting{"recompute", {"model.gradient_checkpointing=on", "rollout.max_completion_length=128"}},
                       Setting{"cold_start", {"stage=sft"}},
                       Setting{"all_weights",
                               {"stage=sft", "trainable=all", "image.max_pixels=100352", "image.min_pixels=100352"}}),
     [](const auto& one) { return one.param.name; });
 
-/// Bytes that the plan expects beside the model and its optimizer.
+/// Bytes that the plan expects besides the model and its optimizer.
 int64_t planned(const MemoryPlan& plan) {
   int64_t bytes = plan.peak();
   for (const auto& [name, size] : plan.always) {

@@ -14,13 +14,13 @@
 
 namespace lriad {
 
-/// What a program said and how it ended.
+/// Output and exit code of a program.
 struct Ended {
   int code = 0;
   std::string out, err;
 };
 
-/// Runs a program of LRIAD_BIN_DIR without a GPU, as a shell would. `tail` is the shell's: `2>&-`, `| true`.
+/// Runs a program of LRIAD_BIN_DIR by the shell, without a GPU. `tail` is appended to the command: `2>&-`, `| true`.
 inline Ended run_program_file(const std::string& program, const std::vector<std::string>& arguments,
                               const std::string& tail = "") {
   const TempFolder folder;
@@ -32,7 +32,7 @@ inline Ended run_program_file(const std::string& program, const std::vector<std:
   return {WEXITSTATUS(status), read_file("test", out), read_file("test", err)};
 }
 
-/// A program of LRIAD_BIN_DIR that runs beside the test.
+/// A program of LRIAD_BIN_DIR that runs in parallel with the test.
 class Running {
  public:
   Running(const std::string& program, std::vector<std::string> arguments) {
@@ -57,7 +57,7 @@ class Running {
   Running& operator=(const Running&) = delete;
 
   void signal(int number) const { kill(process_, number); }
-  /// Processes that it has started, in the order of their start.
+  /// Processes that the program has started, in order.
   std::vector<pid_t> children() const {
     const std::string id = std::to_string(process_);
     std::ifstream list("/proc/" + id + "/task/" + id + "/children");

@@ -15,7 +15,7 @@ namespace fs = std::filesystem;
 using nlohmann::json;
 using ::testing::HasSubstr;
 
-/// What the script printed; it runs a few steps with the built programs.
+/// Runs the script for a few steps with the built programs and returns what it printed.
 std::string run_quickstart(const fs::path& folder) {
   const fs::path script = fs::path(LRIAD_GOLDEN_DIR) / ".." / ".." / "scripts" / "quickstart.sh";
   const std::string printed = (folder / "printed").string();

@@ -1,4 +1,4 @@
-// Batches that the health guard refused, kept and recomputed.
+// Batches that the health guard refused are saved and computed again.
 #include <gmock/gmock.h>
 
 #include <cmath>
@@ -16,7 +16,7 @@ using ::testing::HasSubstr;
 
 class Replay : public TrainingRun {
  protected:
-  /// A run that ends with a step that the guard refuses; the folder of that step's batch.
+  /// Runs training until the guard refuses `step`; returns the folder of that step's batch.
   static Path refused_batch(const std::string& name, const std::vector<std::string>& sets, int64_t step = 1) {
     std::vector<std::string> words = {
         "--config", at("grpo.yaml").string(), "--output", at(name).string(), "--log-level", "off"};
@@ -32,7 +32,7 @@ class Replay : public TrainingRun {
     return run_program_file("lriad-train", words);
   }
 
-  /// The two numbers behind a name in the table of totals: recorded, and now.
+  /// Compares the two numbers after `name` in the table of totals: recorded and now.
   static void expect_as_recorded(const std::string& out, const std::string& name, double tolerance = 1e-9) {
     std::istringstream line(out.substr(out.find("\n" + name) + 1 + name.size()));
     double recorded = NAN, now = NAN;
@@ -50,7 +50,7 @@ class Replay : public TrainingRun {
   }
 };
 
-TEST_F(Replay, GivesTheFiguresOfTheRefusedStepAgain) {
+TEST_F(Replay, GivesTheMetricsOfTheRefusedStepAgain) {
   for (const char* devices : {"1", "2"}) {
     const std::string name = std::string("ranks") + devices;
     const Path batch =
@@ -60,19 +60,19 @@ TEST_F(Replay, GivesTheFiguresOfTheRefusedStepAgain) {
     EXPECT_EQ(again.code, 3) << again.err;
     EXPECT_THAT(again.out, AllOf(HasSubstr("step 1, "), HasSubstr("above guard.max_grad_norm 1e-06"),
                                  HasSubstr("the health guard refuses it")));
-    for (const char* figure : {"loss", "kl", "grad_norm"}) expect_as_recorded(again.out, figure);
+    for (const char* metric : {"loss", "kl", "grad_norm"}) expect_as_recorded(again.out, metric);
     EXPECT_EQ(replay(batch, {"guard.max_grad_norm=1e6"}).code, 0);
   }
 }
 
 TEST_F(Replay, ServesLaterIterationsAndTheColdStart) {
-  // Without dropout the first iteration is still at its reference.
+  // Without dropout the KL is 0 in the first iteration, so only the second is refused.
   const Path batch = refused_batch("iterations", {"guard.max_kl=1e-9", "grpo.num_iterations=2"}, 2);
   expect_as_recorded(replay(batch).out, "kl");
   const Path sft = refused_batch("sft", {"guard.max_grad_norm=1e-6", "stage=sft"});
   const Ended again = replay(sft);
   EXPECT_EQ(again.code, 3) << again.err;
-  for (const char* figure : {"loss", "grad_norm"}) expect_as_recorded(again.out, figure);
+  for (const char* metric : {"loss", "grad_norm"}) expect_as_recorded(again.out, metric);
 }
 
 TEST_F(Replay, TakesAllWeightsFromACheckpoint) {
@@ -86,7 +86,7 @@ TEST_F(Replay, TakesAllWeightsFromACheckpoint) {
   const Ended again = replay(batch);
   EXPECT_THAT(again.out, HasSubstr("checkpoint-1\n"));
   EXPECT_EQ(again.code, 3) << again.err;
-  for (const char* figure : {"loss", "grad_norm"}) expect_as_recorded(again.out, figure, /*tolerance=*/1e-6);
+  for (const char* metric : {"loss", "grad_norm"}) expect_as_recorded(again.out, metric, /*tolerance=*/1e-6);
   RefusedBatch part = read_refused_batch(batch / "rank-0.safetensors");
   part.passes[0][0].patches.pop_back();
   write_refused_batch(batch / "rank-0.safetensors", part);

@@ -1,4 +1,4 @@
-// A run that was stopped and goes on equals one that was not, byte for byte.
+// A run that was stopped and resumed equals one that was not stopped, byte for byte.
 #include "app/training_run.h"
 
 namespace lriad {
@@ -6,7 +6,7 @@ namespace {
 
 class Resume : public TrainingRun, public ::testing::WithParamInterface<std::vector<std::string>> {
  protected:
-  /// A run folder as it was after `step`, when the run had written no more.
+  /// Copies a run folder as it would be if the run had stopped after `step`.
   static void stop_after(const std::string& run, int64_t step, const std::string& copy) {
     make_folder("test", at(copy));
     for (const char* file : {"metrics.jsonl", "completions.jsonl", "config.yaml"}) {

@@ -1,4 +1,4 @@
-// The program itself, as 1, 2 and 4 processes on the CPU.
+// Runs of the program as 1, 2 and 4 processes on the CPU.
 #include <ATen/ATen.h>
 
 #include <algorithm>
@@ -37,7 +37,7 @@ INSTANTIATE_TEST_SUITE_P(Settings, TrainingRanks,
                          ::testing::Values("", "--set lora.lora_dropout=0.1",
                                            "--set lora.lora_dropout=0.1 --set grpo.num_iterations=2 --set "
                                            "grpo.zero_variance=resample --set grpo.loss_type=grpo",
-                                           // Prompts of different lengths are not dealt in turn.
+                                           // With prompts of different lengths ranks do not get them in turn.
                                            "--set 'data.object_names={ring: flat and rather large ring of steel}'"),
                          [](const auto& one) { return "Case" + std::to_string(one.index); });
 
@@ -52,12 +52,12 @@ TEST_P(TrainingRanks, AnyNumberGivesTheSameCompletionsAndAdapter) {
     EXPECT_EQ(completions(name), one);
     EXPECT_LE((parameters(name, 3) - expected).abs().max().item<double>(), 1e-12) << name;
     EXPECT_NEAR(metrics(name)[2]["loss"], metrics("ranks1")[2]["loss"], 1e-12);
-    for (const char* figure : {"p/defect", "advantage_right/normal", "gradient_share/defect", "alarms/one_class",
+    for (const char* metric : {"p/defect", "advantage_right/normal", "gradient_share/defect", "alarms/one_class",
                                "completions/duplicate_ratio"}) {
-      const Json alone = metrics("ranks1")[2].at(figure), together = metrics(name)[2].at(figure);
-      ASSERT_EQ(together.is_null(), alone.is_null()) << figure;
+      const Json alone = metrics("ranks1")[2].at(metric), together = metrics(name)[2].at(metric);
+      ASSERT_EQ(together.is_null(), alone.is_null()) << metric;
       if (alone.is_null()) continue;
-      EXPECT_NEAR(together, alone, 1e-12) << figure;
+      EXPECT_NEAR(together, alone, 1e-12) << metric;
     }
     const double kl = metrics("ranks1")[2]["kl"];
     EXPECT_NEAR(metrics(name)[2]["kl"], kl, 1e-12 * std::max(1.0, kl));

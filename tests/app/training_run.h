@@ -23,8 +23,8 @@
 
 namespace lriad {
 
-/// Runs of the trainer on a tiny random model that a cold start taught the answer's format (about every second answer
-/// keeps it at temperature 0.7), in float64 on one thread. Golden: scripts/golden/make_cold_start.sh.
+/// Runs the trainer in float64 on one thread, on a tiny random model with an adapter from a cold start, with which
+/// about half of the completions are well-formed at temperature 0.7. Golden: scripts/golden/make_cold_start.sh.
 class TrainingRun : public ::testing::Test {
  protected:
   using Json = nlohmann::json;
@@ -43,7 +43,7 @@ class TrainingRun : public ::testing::Test {
   }
   static void TearDownTestSuite() { folder_.reset(); }
 
-  /// Runs of an earlier test are not to be found.
+  /// Removes the runs of earlier tests.
   void SetUp() override {
     for (const auto& entry : std::filesystem::directory_iterator(folder_->path())) {
       const std::string name = entry.path().filename().string();
@@ -53,7 +53,7 @@ class TrainingRun : public ::testing::Test {
 
   static Path at(const std::string& name) { return folder_->path() / name; }
 
-  /// `sets` as --set, over the config of grpo_config(); output_dir is at(name).
+  /// The config of grpo_config() with `sets` as by --set; output_dir is at(name).
   static LoadedConfig config(const std::string& name, const std::vector<std::string>& sets) {
     ConfigInput input;
     input.files = {at("grpo.yaml")};
@@ -62,7 +62,7 @@ class TrainingRun : public ::testing::Test {
     return load_config(input);
   }
 
-  /// The exit code of a run in this process.
+  /// Runs training in this process and returns its exit code.
   static int train(const std::string& name, const std::vector<std::string>& sets, const std::string& resume = "auto") {
     const auto communicator = make_communicator(World{}, at::kCPU, 60);
     return Trainer(config(name, sets), {resume, /*dry_run=*/false}, *communicator, at::kCPU).run();

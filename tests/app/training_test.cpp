@@ -104,7 +104,7 @@ TEST_F(TrainingRun, GroupsWithoutARightAnswerAreSampledAgain) {
     has_right[line["prompt_index"]] |= line["verdict"] == line["label"];
   }
   const auto wrong = std::ranges::count(has_right | std::views::values, false);
-  EXPECT_THAT(wrong, AllOf(Ge(1), Le(7))) << "8 groups, of which some should be drawn again and some not";
+  EXPECT_THAT(wrong, AllOf(Ge(1), Le(7))) << "8 groups, of which some should be sampled again and some not";
   EXPECT_EQ(metrics("again").at(0)["resampled_groups"], static_cast<double>(wrong));
 }
 
@@ -169,8 +169,8 @@ TEST_F(TrainingRun, AWarmVisionCacheChangesNothing) {
   for (const Json& line : metrics("warm")) EXPECT_EQ(line["passes/images"], 0);
 }
 
-/// P + sum of (tokens - 1) rows a group in each of the reference's and the policy's pass, P in prefill, and one row a
-/// decoded token but the last.
+// A group needs P + sum of (tokens - 1) rows in the passes of reference and policy each, P rows in the prefill, and one
+// row per generated token except the last of each completion. P is the prompt's length.
 TEST_F(TrainingRun, PassesSeeEachPromptOnceAndNoPadding) {
   ASSERT_EQ(train("count", {"train.max_steps=2", "train.save_steps=0", "grpo.kl_anchor=base"}), 0);
   int64_t seen = 0;
