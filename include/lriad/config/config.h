@@ -9,7 +9,7 @@
 
 namespace lriad {
 
-/// The paper's prompt (section III-D) with {object} still in it, five lines without a last newline: the default of
+/// The paper's prompt (section III-D) with {object} in it, five lines without a last newline; the default of
 /// prompt.template.
 extern const char* const kPaperPrompt;
 
@@ -35,23 +35,23 @@ enum class ZeroVariance { kKeep, kDrop, kResample, kResampleWrong };
 enum class Schedule { kLinear, kCosine, kConstant };
 enum class GuardAction { kSkip, kStop };
 
-/// Where features of images are kept while the vision tower is frozen.
+/// Cache of the vision tower's output for images, used while the tower is frozen.
 struct VisionCacheSection {
   int64_t memory_mb = 1024;           ///< MiB of features kept in memory, >= 0; 0 = off
   int64_t disk_mb = 0;                ///< MiB of features kept in `folder`, >= 0; 0 = off
-  std::optional<std::string> folder;  ///< may be shared by runs with the same tower
+  std::optional<std::string> folder;  ///< folder of the disk cache; may be shared by runs with the same tower
 };
 
 struct ModelSection {
   std::string path;                    ///< Hugging Face folder of the model
-  std::optional<std::string> adapter;  ///< PEFT folder to start from, trained further; null: a fresh adapter
+  std::optional<std::string> adapter;  ///< PEFT folder whose adapter is trained further; null: a new adapter
   Dtype dtype = Dtype::kBfloat16;      ///< of weights and activations; sums and the adapter are float32
   Switch gradient_checkpointing =
-      Switch::kAuto;  ///< recompute layers in the backward pass; auto: if memory asks for it
+      Switch::kAuto;  ///< recompute layers in the backward pass; auto: only if memory is short
   VisionCacheSection vision_cache;
 };
 
-/// A fresh adapter. Source of names and defaults: peft.LoraConfig; r and alpha as in the paper, section IV.
+/// A new adapter. Source of names and defaults: peft.LoraConfig; r and alpha as in the paper, section IV.
 struct LoraSection {
   int64_t r = 4;                                                   ///< rank, >= 1
   double lora_alpha = 16;                                          ///< scale of the branch is lora_alpha / r, > 0
@@ -99,24 +99,24 @@ struct RolloutSection {
 /// Focal reward of a right answer: alpha (1 - p)^gamma f. Paper, eq. 4 and 5.
 struct FocalSection {
   double alpha = 1.0;                      ///< factor, >= 0
-  double gamma = 2.0;                      ///< exponent, >= 0; 0 pays every right answer alike
-  double f = 1.0;                          ///< weight of defects with f_mode fixed, >= 0
-  FocalF f_mode = FocalF::kFixed;          ///< where the weight of defects comes from; normal images weigh 1
-  std::optional<double> f_cap;             ///< largest weight, >= 1; null: none
-  FocalP p = FocalP::kAnswerSoftmax;       ///< which probability of the right answer acts
-  FocalWrong wrong = FocalWrong::kZero;    ///< a wrong answer has reward 0, or -alpha (1 - p)^gamma f
-  FocalWhere where = FocalWhere::kReward;  ///< acts on the reward, or as a factor on the group's advantages
+  double gamma = 2.0;                      ///< exponent, >= 0; with 0 all right answers have the same reward
+  double f = 1.0;                          ///< class factor f of all images with f_mode fixed, >= 0
+  FocalF f_mode = FocalF::kFixed;          ///< how f is chosen; except with fixed, it is 1 for normal images
+  std::optional<double> f_cap;             ///< upper limit of f, >= 1; null: none
+  FocalP p = FocalP::kAnswerSoftmax;       ///< which probability of the right answer is p
+  FocalWrong wrong = FocalWrong::kZero;    ///< reward of a wrong answer: 0, or -alpha (1 - p)^gamma f
+  FocalWhere where = FocalWhere::kReward;  ///< use the factor in the reward, or as a factor of the group's advantages
 };
 
 /// Reward of a completion: the weighted sum of its components. Paper, eq. 3.
 struct RewardSection {
-  double format_weight = 1.0;  ///< of 1 for well-formed and 0 for other completions, >= 0
-  double answer_weight = 1.0;  ///< of the answer reward, >= 0
-  AnswerReward answer = AnswerReward::kFocal;
-  double missed_cost = 0;            ///< >= 0, subtracted from the answer reward where a defect is not recognised
-  double false_alarm_cost = 0;       ///< >= 0, the same where a normal image is not
-  double soft_overlong_weight = 0;   ///< >= 0, of a penalty for lengths near the limit, 0 = off; DAPO, eq. 13
-  int64_t soft_overlong_cache = 64;  ///< tokens before the limit over which that penalty grows from 0 to -1
+  double format_weight = 1.0;                  ///< weight of the format reward (1 if well-formed, else 0), >= 0
+  double answer_weight = 1.0;                  ///< weight of the answer reward, >= 0
+  AnswerReward answer = AnswerReward::kFocal;  ///< answer reward of a right answer: focal, or accuracy (1)
+  double missed_cost = 0;            ///< >= 0, subtracted from the answer reward if a defect is not recognised
+  double false_alarm_cost = 0;       ///< >= 0, subtracted if a normal image is not recognised
+  double soft_overlong_weight = 0;   ///< >= 0, weight of the penalty for long completions, 0 = off; DAPO, eq. 13
+  int64_t soft_overlong_cache = 64;  ///< tokens before the length limit over which it decreases from 0 to -1
   FocalSection focal;
 };
 
@@ -131,10 +131,10 @@ struct GrpoSection {
   KlReference kl_anchor = KlReference::kBase;         ///< the reference of the KL term
   std::optional<double> epsilon = 0.2;                ///< the ratio is clipped to [1 - epsilon, ...]; null: not clipped
   std::optional<double> epsilon_high;                 ///< ... 1 + epsilon_high]; null: epsilon
-  int64_t num_iterations = 1;                         ///< optimizer steps with one sampling, >= 1
+  int64_t num_iterations = 1;                         ///< optimizer steps with the same rollouts, >= 1
   ZeroVariance zero_variance = ZeroVariance::kKeep;   ///< what happens to groups whose rewards are all equal
-  int64_t max_resamples = 3;                          ///< of a group in a step, with zero_variance: resample*
-  bool mask_truncated_completions = false;            ///< completions without an end token leave the loss
+  int64_t max_resamples = 3;                          ///< at most so many per group and step, for resample*
+  bool mask_truncated_completions = false;            ///< leave completions without an end token out of the loss
 };
 
 /// AdamW and its learning rate. Source of names: transformers.TrainingArguments.
@@ -153,26 +153,26 @@ struct OptimSection {
 struct TrainSection {
   double num_train_epochs = 1;                              ///< > 0
   int64_t max_steps = -1;                                   ///< optimizer steps; > 0 overrides num_train_epochs
-  int64_t per_device_train_batch_size = 1;                  ///< prompts, not completions, of a rank
-  int64_t gradient_accumulation_steps = 2;                  ///< batches of an optimizer step
+  int64_t per_device_train_batch_size = 1;                  ///< prompts (not completions) per rank and batch
+  int64_t gradient_accumulation_steps = 2;                  ///< batches per optimizer step
   int64_t logging_steps = 1;                                ///< steps between log lines, >= 1
   int64_t save_steps = 100;                                 ///< steps between checkpoints; 0: only best and stopped
   std::optional<int64_t> save_total_limit;                  ///< checkpoints kept, >= 1; null: all
   int64_t eval_steps = 0;                                   ///< steps between evaluations on eval_data; 0: none
   std::string metric_for_best_model = "balanced_accuracy";  ///< a name of metrics.json; larger is better
-  Switch shared_prefix = Switch::kAuto;                     ///< a prompt's rows are computed once for its completions
-  int64_t token_budget = 0;                                 ///< language-model rows of one training pass; 0 = auto
+  Switch shared_prefix = Switch::kAuto;                     ///< compute a prompt's rows once for all its completions
+  int64_t token_budget = 0;                                 ///< most packed rows of one training pass; 0 = auto
 };
 
-/// Target texts of stage sft for formats without texts of their own.
+/// Target texts of stage sft for data formats without target texts.
 struct SftSection {
-  std::map<std::string, std::vector<std::string>> responses;  ///< keys defect, normal; one text is drawn per sample
+  std::map<std::string, std::vector<std::string>> responses;  ///< for defect and normal; one is chosen at random
 };
 
-/// Greedy or sampled answers in evaluation.
+/// How answers are generated and counted in evaluation.
 struct EvalSection {
   int64_t batch_size = 0;            ///< images at once; 0 = auto
-  int64_t max_new_tokens = 256;      ///< of an answer, >= 1
+  int64_t max_new_tokens = 256;      ///< longest answer in tokens, >= 1
   double temperature = 0.0;          ///< 0: greedy
   bool invalid_extra_class = false;  ///< an unreadable answer is a class of its own instead of a wrong answer
 };
@@ -180,24 +180,24 @@ struct EvalSection {
 /// What a run writes besides metrics.jsonl.
 struct LogSection {
   bool completions = true;  ///< completions.jsonl
-  bool token_ids = false;   ///< ids and log-probabilities in it
+  bool token_ids = false;   ///< token ids and log-probabilities in completions.jsonl
   bool tensorboard = true;  ///< events.out.tfevents.*
 };
 
 /// Processes of a run.
 struct DistributedSection {
   std::string devices = "auto";  ///< auto | cpu | N | list such as 0,1,3
-  double timeout_s = 600;        ///< seconds after which a silent rank counts as lost, > 0
-  int64_t max_restarts = 0;      ///< of all ranks by the launching process; a torchrun or Slurm world restarts itself
+  double timeout_s = 600;        ///< seconds after which a rank that does not answer counts as lost, > 0
+  int64_t max_restarts = 0;      ///< how often the launcher restarts all ranks; torchrun and Slurm have their own ways
 };
 
-/// When a step must not update the weights. Each limit: null = off.
+/// Limits of the health guard, beyond which a step does not update the weights; null = no limit.
 struct GuardSection {
-  std::optional<double> max_kl;              ///< token mean, nats
-  std::optional<double> max_grad_norm;       ///< before clipping
+  std::optional<double> max_kl;              ///< largest KL, token mean in nats
+  std::optional<double> max_grad_norm;       ///< largest gradient norm before clipping
   std::optional<double> zscore = 8;          ///< standard deviations above the mean of the last 100 steps
-  GuardAction on_trip = GuardAction::kSkip;  ///< leave the step out, or stop the run
-  int64_t stop_after = 5;                    ///< tripped steps of the last 100 that stop the run
+  GuardAction on_trip = GuardAction::kSkip;  ///< skip the refused step, or stop the run
+  int64_t stop_after = 5;                    ///< refused steps among the last 100 that stop the run
 };
 
 /// Every key a user can set, with its default, as `lriad-train --config` reads it. Plain data, checked once when
@@ -206,7 +206,7 @@ struct Config {
   Stage stage = Stage::kGrpo;
   std::string output_dir;
   uint64_t seed = 42;
-  std::optional<std::string> preset;  ///< fills grpo, reward and sampler keys that nobody set
+  std::optional<std::string> preset;  ///< values for grpo, reward and sampler keys that are not set otherwise
   ModelSection model;
   Trainable trainable = Trainable::kLora;
   LoraSection lora;

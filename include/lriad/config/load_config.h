@@ -9,18 +9,18 @@
 
 namespace lriad {
 
-/// Which program reads the config: training needs output_dir, model.path, data.root and, for stage sft, target texts;
-/// evaluation takes the same files, acts on prompt, image, data and eval, and its options say what must be there; the
-/// audit of rewards acts on reward, grpo and rollout and needs nothing else.
+/// What the config is read for, which decides what must be set. kTrain needs output_dir, model.path, data.root and, for
+/// stage sft, target texts. kEval reads the same files, but its command line says what is needed. kRewards (the audit
+/// of rewards) needs nothing.
 enum class ConfigUse { kTrain, kEval, kRewards };
 
-/// Where values come from, lowest precedence first: files (later wins), then `sets` (later wins), then `options`.
+/// Where values come from: files, which `sets` override, which `options` override; within each list later entries win.
 struct ConfigInput {
   std::vector<std::filesystem::path> files;
-  std::vector<std::string> sets;  ///< "key.sub=value" of --set, value parsed as YAML
+  std::vector<std::string> sets;  ///< "key.sub=value" as of --set; the value is parsed as YAML
   struct Option {
-    std::string name;     ///< as typed, such as "--output"; the origin shown
-    std::string setting;  ///< "output_dir=\"runs/a\"", in the form of a set
+    std::string name;     ///< option as typed, such as "--output", shown as origin
+    std::string setting;  ///< the key that it sets, in the form of `sets`: "output_dir=\"runs/a\""
   };
   std::vector<Option> options;
   ConfigUse use = ConfigUse::kTrain;
@@ -33,17 +33,16 @@ struct LoadedConfig {
       origins;  ///< "grpo.beta" -> "default", "preset lriad", "configs/a.yaml:12", "--set"
 };
 
-/// Reads, overrides, resolves the preset (only keys that nobody set) and checks. Throws one Error that lists every
-/// problem, one a line, each with file and line (or the option): unknown keys with the nearest known one, wrong types,
-/// values out of range, duplicate keys, keys that do not go together, values that this version cannot act on.
+/// Reads all values, applies the preset to keys that are not set and checks the result. Throws one Error that lists all
+/// problems, one per line with file and line (or the option): unknown keys with the nearest known one, wrong types,
+/// values out of range, duplicate keys, contradicting keys, and values that this version does not support.
 LoadedConfig load_config(const ConfigInput& input);
 
-/// The config as YAML that load_config() reads back to the same values: every key in the order of config.h with its
-/// value,
-/// `# origin; what it is, unit` beside it.
+/// The config as YAML, from which load_config() reads the same values: all keys in the order of config.h, each with a
+/// comment `# origin; description, unit`.
 std::string print_config(const LoadedConfig& loaded);
 
-/// The values alone, in a fixed order and spelling: what ranks compare and checkpoints keep.
+/// The values alone in a fixed order and spelling, for comparing ranks and checkpoints.
 std::string canonical_config(const Config& config);
 
 }  // namespace lriad

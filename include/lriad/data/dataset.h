@@ -62,14 +62,15 @@ Dataset read_images(const std::vector<std::string>& paths, const std::string& ob
 /// Table of objects, defect types and counts with the share of defects, printed at start; lines end in \n.
 std::string describe(const Dataset& dataset);
 
-/// Indices into dataset.samples in the order of epoch `epoch` (0-based), as many as samples. shuffle: a permutation.
-/// class_balanced and object_balanced: classes (or objects, then the classes of the object) alternate evenly, in random
-/// order within each round; each class is walked through permutation after permutation, going on where the epoch before
-/// ended. Unlabelled images count as a class. A pure function of its arguments.
+/// Indices into dataset.samples for epoch `epoch` (0-based), as many as there are samples. shuffle: a permutation.
+/// class_balanced: classes alternate evenly, in random order within each round; object_balanced: objects do, and within
+/// an object its classes. The samples of a class come in one permutation after another, continued in the next epoch.
+/// Unlabelled images form a class. The result depends on the arguments alone.
 std::vector<int64_t> epoch_order(const Dataset& dataset, SamplerKind sampler, uint64_t seed, int64_t epoch);
 
-/// The target text of stage sft: sample.response as it is, else one of sft.responses of its label drawn by (seed,
-/// epoch, index), with {object} and {defect_type} (`_` as spaces) filled in. Throws Error if there is none.
+/// The target text of stage sft: sample.response if it is not empty, else a text of sft.responses for its label, chosen
+/// at random by (seed, epoch, index), with {object} and {defect_type} (`_` as spaces) filled in. Throws Error if there
+/// is none.
 std::string target_response(const Sample& sample, const SftSection& section, uint64_t seed, int64_t epoch,
                             int64_t index);
 

@@ -14,35 +14,35 @@
 
 namespace lriad {
 
-/// One sample as the model takes it: prompt ids with image tokens expanded, and the patches of its one image.
+/// A sample as input of the model: prompt ids with image tokens expanded, and the patches of its image.
 struct PreparedSample {
-  int64_t index = 0;  ///< into dataset.samples
+  int64_t index = 0;  ///< index in dataset.samples
   std::vector<int64_t> prompt_ids;
   Patches patches;
 };
 
-/// Turns samples into prompts; holds no state that changes, so several threads may share one.
+/// Turns samples into prompts and patches. It is immutable, so threads may share it.
 class SamplePreparer {
  public:
   SamplePreparer(const Tokenizer& tokenizer, PromptSection prompt, ImageSettings image);
 
-  /// image() and prompt() in one.
+  /// Calls image() and prompt().
   PreparedSample prepare(const Sample& sample, int64_t index) const;
 
-  /// Reads and cuts the sample's image. Throws Error naming the file if it cannot be read: a bad image.
+  /// Reads the sample's image and cuts it into patches. Throws Error naming the file if it cannot be read.
   Patches image(const Sample& sample) const;
 
-  /// Ids of the sample's prompt with an image of `image_tokens` tokens. Throws Error naming the sample if they are
-  /// more than max_prompt_length, or the template holds an image token: no image is at fault, so nothing to skip.
+  /// Ids of the sample's prompt with an image of `image_tokens` tokens. Throws Error naming the sample if the prompt is
+  /// longer than max_prompt_length or the template contains an image token; this is never the image's fault.
   std::vector<int64_t> prompt(const Sample& sample, int64_t image_tokens) const;
 
   int64_t tokens_of(const Patches& patches) const { return patches.tokens(image_.merge_size); }
 
-  /// Tokens of the sample's image; of its file only the header is read. Throws as image().
+  /// Number of tokens of the sample's image, from the file's header alone. Throws as image().
   int64_t image_tokens(const Sample& sample) const;
 
-  /// Throws as prompt() if the sample's prompt is too long; of the image's file only the header is read. An image
-  /// whose header is bad passes: image() will tell.
+  /// Throws as prompt() if the sample's prompt is too long, reading only the image's header. An unreadable header is
+  /// ignored here, since image() reports it.
   void check_prompt(const Sample& sample) const;
 
  private:
@@ -54,26 +54,26 @@ class SamplePreparer {
   ImageSettings image_;
 };
 
-/// What made a sample unusable: its image (data.bad_image decides), or its prompt (always fatal).
+/// Why a sample cannot be used: its image (data.bad_image says what happens), or its prompt (always an error).
 enum class Fault { kNone, kImage, kPrompt };
 
-/// Decodes and resizes ahead of the model on worker threads through a bounded queue; results come in the order asked
-/// for, whatever thread made them. A bad sample comes back with `fault` and `error` set; next() throws only bugs. The
-/// data set and the preparer must outlive it.
+/// Prepares samples ahead of the model on worker threads, with a bounded queue. Results come in the order of the
+/// requests. A bad sample has `fault` and `error` set; next() throws only for bugs. Data set and preparer must outlive
+/// it.
 class Prefetcher {
  public:
   struct Result {
-    PreparedSample sample;  ///< `index` is set always
-    Fault fault = Fault::kNone;
-    std::string error;  ///< empty: good
+    PreparedSample sample;       ///< its `index` is set even if the sample is bad
+    Fault fault = Fault::kNone;  ///< kNone: the sample is good
+    std::string error;           ///< message of the fault
   };
-  /// At most `capacity` samples are in work or waiting for next().
+  /// At most `capacity` samples are being prepared or waiting for next().
   Prefetcher(const Dataset& dataset, const SamplePreparer& preparer, int64_t num_threads, int64_t capacity);
-  ~Prefetcher();  ///< drops what was not fetched; waits only for the samples in work
+  ~Prefetcher();  ///< drops results that were not fetched; waits only for samples that are being prepared
   Prefetcher(const Prefetcher&) = delete;
   Prefetcher& operator=(const Prefetcher&) = delete;
-  void request(int64_t index);  ///< never blocks; work starts when the queue has room
-  Result next();                ///< the oldest request's result; blocks until it is ready
+  void request(int64_t index);  ///< never blocks; preparation starts when the queue has room
+  Result next();                ///< waits for the result of the oldest request
 
  private:
   struct State;

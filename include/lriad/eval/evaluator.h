@@ -15,15 +15,16 @@
 
 namespace lriad {
 
-/// What the model wrote for one prompt.
+/// The model's completion for one prompt.
 struct RawAnswer {
-  std::vector<int64_t> ids;      ///< end token included if it was reached
-  std::vector<double> logprobs;  ///< of each id, natural log, over the whole vocabulary at temperature 1
-  std::optional<double> score;   ///< probability of A against B at the answer position
-  bool truncated = false;        ///< no end token within the limit
+  std::vector<int64_t> ids;      ///< ends with the end token if one was generated
+  std::vector<double> logprobs;  ///< log-probability of each id in nats; see model_answers()
+  std::optional<double> score;   ///< probability of A against B at the answer token; null if there is none
+  bool truncated = false;        ///< true if no end token came within max_new_tokens
 };
 
-/// Answers for a batch of prompts, in their order; `model_answers()` in eval/model_answers.h makes one from a model.
+/// Answers a batch of prompts, in their order; model_answers() in eval/model_answers.h makes such a function of a
+/// model.
 using AnswerFunction = std::function<std::vector<RawAnswer>(std::span<const PreparedSample>)>;
 
 struct EvaluateOptions {

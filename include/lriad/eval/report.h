@@ -11,20 +11,19 @@
 
 namespace lriad {
 
-/// What a report shows.
+/// Content of a report.
 struct ReportInput {
   std::string title;  ///< such as the model's name
   std::vector<Prediction> predictions;
   MetricsReport metrics;
   Settings settings;
-  std::map<std::string, std::filesystem::path> images;  ///< sample id -> file; a missing one is shown by name
-  int64_t max_gallery = 1000;                           ///< images shown; of more, mistakes first, evenly spaced
+  std::map<std::string, std::filesystem::path> images;  ///< sample id -> file; without one only the name is shown
+  int64_t max_gallery = 1000;  ///< most images shown; if there are more, mistakes come first, evenly spaced
 };
 
-/// Writes folder/index.html and folder/images/: one page that opens from disk without a network, with the figures, a
-/// table by object and a gallery of images with reasoning, answer, label and score. Every text is escaped. Replaces
-/// an older report. Throws Error naming the path if writing fails; an image that cannot be read is left out of the
-/// page.
+/// Writes folder/index.html and folder/images/: a page that needs no network, with the metrics, a table by object and a
+/// gallery of images with reasoning, answer, label and score. All texts are escaped. Replaces an older report. Throws
+/// Error naming the path if writing fails; an image that cannot be read is left out of the page.
 void write_report(const std::filesystem::path& folder, const ReportInput& input);
 
 }  // namespace lriad

@@ -10,8 +10,8 @@
 
 namespace lriad {
 
-/// How an evaluation was made: names and values, written beside the figures so that they can be read without guessing,
-/// and compared by --resume. Values keep their JSON type; a null optional is null.
+/// Names and values of the settings of an evaluation. They are written beside its metrics and compared by --resume.
+/// Values keep their JSON type; an empty optional is null.
 class Settings {
  public:
   void set(const std::string& name, const std::string& value);

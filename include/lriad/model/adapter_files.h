@@ -10,7 +10,7 @@
 
 namespace lriad {
 
-/// What PEFT's adapter_config.json says, as far as it acts.
+/// The fields of PEFT's adapter_config.json that are used.
 struct AdapterConfig {
   int64_t r = 4;
   double lora_alpha = 16;
@@ -21,8 +21,7 @@ struct AdapterConfig {
   double scaling() const;  ///< alpha / r, or alpha / sqrt(r)
 };
 
-/// An adapter: tensors by canonical module name, `model.language_model.layers.0.self_attn.q_proj.lora_A.weight`,
-/// float32.
+/// An adapter: float32 tensors by canonical name, `model.language_model.layers.0.self_attn.q_proj.lora_A.weight`.
 struct Adapter {
   AdapterConfig config;
   std::map<std::string, at::Tensor> tensors;
@@ -33,8 +32,8 @@ struct Adapter {
 /// or missing files.
 Adapter read_adapter(const std::filesystem::path& adapter_dir);
 
-/// Writes adapter_model.safetensors (new key style, float32) and adapter_config.json as PEFT 0.21 does into a folder
-/// that exists; both atomic.
+/// Writes adapter_model.safetensors (new key style, float32) and adapter_config.json as PEFT 0.21 does into an existing
+/// folder. Each file is written whole or not at all.
 void write_adapter(const std::filesystem::path& adapter_dir, const Adapter& adapter);
 
 /// W + (B A) s for every adapted module, as PEFT's merge_and_unload (float32 delta, added in float32, rounded once).

@@ -15,14 +15,14 @@
 
 namespace lriad {
 
-/// Rows that images give the language model, kept over steps and epochs while the tower is frozen: in memory and, if
-/// a folder is given, on disk, each bounded in bytes, the longest unused leaving first. An entry is named by a hash of
-/// patches and grid and, on disk, of the tower's weights and dtype. Each image passes the tower alone, so a cached
-/// row equals a fresh one bit for bit.
+/// Cache of the frozen vision tower's output for images, in memory and, if a folder is given, on disk. Both have a
+/// limit in bytes; the least recently used entries are removed first. The key is a hash of patches and grid and, on
+/// disk, of the tower's weights and dtype. Each image goes through the tower alone, so cached features equal new ones
+/// bit for bit.
 class FeatureCache {
  public:
   FeatureCache(const VisionCacheSection& section, Qwen2Vl& model);
-  /// [image tokens, hidden size] on the model's device, no gradient.
+  /// The features of an image, [image tokens, hidden size], on the model's device, without gradient.
   at::Tensor features(const Patches& image);
 
  private:
@@ -39,10 +39,10 @@ class FeatureCache {
 
   Qwen2Vl model_;
   int64_t memory_bytes_, disk_bytes_;
-  std::filesystem::path folder_;  ///< empty: no disk
+  std::filesystem::path folder_;  ///< empty: no cache on disk
   std::string tower_;             ///< hash of the tower's weights and dtype
   std::map<std::string, Entry> entries_;
-  std::list<std::string> ages_;  ///< keys, longest unused first
+  std::list<std::string> ages_;  ///< keys, least recently used first
   int64_t held_bytes_ = 0;
   int64_t disk_used_ = 0;
 };

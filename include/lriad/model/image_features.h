@@ -10,11 +10,11 @@
 
 namespace lriad {
 
-/// Rows of the language model for each image, [image tokens, hidden size], by one pass of the vision tower over all
-/// images; with gradients if they are on and the tower is trained.
+/// Features of each image, [image tokens, hidden size], from one pass of the vision tower over all images; with
+/// gradients if these are enabled and the tower is trained.
 std::vector<at::Tensor> image_features(Qwen2Vl& model, const std::vector<const Patches*>& images);
 
-/// read_image_settings() of a model folder; throws Error if they cut other patches than its config.json says.
+/// read_image_settings() of a model folder; throws Error if their patch sizes contradict its config.json.
 ImageSettings read_model_image_settings(const std::filesystem::path& model_dir, const ImageSection& section);
 
 }  // namespace lriad

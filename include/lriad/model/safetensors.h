@@ -22,17 +22,17 @@ struct TensorEntry {
   uint64_t end = 0;
 };
 
-/// A safetensors file mapped into memory, checked as the reference implementation checks it (safetensors,
-/// src/tensor.rs; its error names stand in the message). Tensors are views of the map: no second copy; copied only when
-/// misaligned.
+/// A safetensors file mapped into memory. It is checked as by the reference implementation (safetensors,
+/// src/tensor.rs), whose error names are used in messages. Tensors are views of the mapping; only misaligned ones are
+/// copied.
 class SafetensorsFile {
  public:
   explicit SafetensorsFile(const std::filesystem::path& path);
   const std::vector<TensorEntry>& entries() const;  ///< sorted by offset
   const std::map<std::string, std::string>& metadata() const;
   const TensorEntry* find(const std::string& name) const;
-  /// Read-only view on the map in the file's dtype (BOOL, U8, I8, I16, I32, I64, F16, BF16, F32, F64). Keeps the map
-  /// alive.
+  /// Read-only view of the mapping in the file's dtype (BOOL, U8, I8, I16, I32, I64, F16, BF16, F32, F64). It keeps the
+  /// mapping alive.
   at::Tensor tensor(const std::string& name) const;
   std::string_view bytes(const TensorEntry& entry) const;
   const std::filesystem::path& path() const;
@@ -42,7 +42,7 @@ class SafetensorsFile {
   std::shared_ptr<const Map> map_;
 };
 
-/// A tensor yet to be made, for writing files that need not fit into memory.
+/// A tensor to be written that is made later, so that a file need not fit into memory.
 struct TensorSpec {
   std::string name;
   at::ScalarType dtype = at::kFloat;
@@ -51,13 +51,12 @@ struct TensorSpec {
 };
 using TensorMaker = std::function<at::Tensor(const TensorSpec&)>;
 
-/// Writes one tensor after another in the reference writer's order, atomically; `make` is called once per tensor and
-/// its result, on any device, is dropped once written. Throws Error if it is not of the spec's dtype and shape.
+/// Writes a file in the reference writer's order, whole or not at all. `make` is called once per tensor; its result, on
+/// any device, is released after it was written. Throws Error if it has not the dtype and shape of the spec.
 void write_safetensors(const std::filesystem::path& path, std::vector<TensorSpec> tensors, const TensorMaker& make,
                        const std::map<std::string, std::string>& metadata = {{"format", "pt"}});
 
-/// Writes tensors (any device; copied to the CPU one at a time) in the reference writer's order, atomically, streaming:
-/// no second copy of the whole in memory.
+/// As above for tensors that exist, on any device; they are copied to the CPU one at a time.
 void write_safetensors(const std::filesystem::path& path, const std::map<std::string, at::Tensor>& tensors,
                        const std::map<std::string, std::string>& metadata = {{"format", "pt"}});
 

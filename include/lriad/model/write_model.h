@@ -11,18 +11,18 @@
 namespace lriad {
 
 /// Writes model.safetensors, or shards of at most 4 GB (as the published ones) with their index, into an existing
-/// folder. Tensors are made one at a time, so that the peak is the largest of them.
+/// folder. Only one tensor is in memory at a time.
 void write_weights(const std::filesystem::path& folder, const std::vector<TensorSpec>& tensors,
                    const TensorMaker& make);
 
-/// Copies what a model folder holds besides weights (config, tokenizer, preprocessor, template, generation) and sets
-/// the dtype in config.json.
+/// Copies the files of a model folder other than weights (config, tokenizer, preprocessor, chat template, generation
+/// config) and sets the dtype in config.json.
 void copy_side_files(const std::filesystem::path& source_dir, const std::filesystem::path& output_dir,
                      at::ScalarType dtype);
 
-/// The model of `model_dir` in `dtype` with the adapter added to its weights, as PEFT's merge_and_unload, as a complete
-/// folder in the source's key style; tensors pass through memory one at a time. Throws Error for an adapter that does
-/// not fit the model, naming the tensor.
+/// Writes a complete model folder in `dtype` with the adapter added to the weights of `model_dir`, as PEFT's
+/// merge_and_unload; the keys have the style of the source. Only one tensor is in memory at a time. Throws Error naming
+/// the tensor if the adapter does not fit the model.
 void merge_adapter(const std::filesystem::path& model_dir, const std::filesystem::path& adapter_dir,
                    const std::filesystem::path& output_dir, at::ScalarType dtype);
 

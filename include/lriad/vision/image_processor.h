@@ -30,7 +30,7 @@ struct ImageSettings {
 };
 ImageSettings read_image_settings(const std::filesystem::path& model_dir, const ImageSection& section);
 
-/// Patches of one image as the language model's tower takes them.
+/// Patches of one image, the input of the vision tower.
 struct Patches {
   std::vector<float> values;                ///< [grid[0] * grid[1] * grid[2], 3 * temporal * patch * patch], row-major
   std::array<int64_t, 3> grid = {0, 0, 0};  ///< t, h, w in patches
@@ -42,7 +42,7 @@ struct Patches {
 /// naming the file if it is missing, damaged, truncated or of another format.
 Image decode_image(const std::filesystem::path& path, ResizeBackend backend);
 
-/// Height and width of what decode_image() gives, from the file's header alone. Throws Error as decode_image() does for
+/// Height and width of the image that decode_image() would return, read from the file's header alone. Throws Error for
 /// files that are missing, of another format, or cut off within their headers.
 std::array<int64_t, 2> image_size(const std::filesystem::path& path, ResizeBackend backend);
 
@@ -58,7 +58,7 @@ Image resize_bicubic(const Image& image, int64_t height, int64_t width, ResizeBa
 /// Qwen2VLImageProcessor._preprocess.
 Patches make_patches(const Image& resized, const ImageSettings& settings);
 
-/// decode_image, smart_resize, resize_bicubic, make_patches.
+/// All steps from file to patches: decode_image, smart_resize, resize_bicubic, make_patches.
 Patches process_image(const std::filesystem::path& path, const ImageSettings& settings);
 
 }  // namespace lriad

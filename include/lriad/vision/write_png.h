@@ -11,19 +11,19 @@ namespace lriad {
 /// empty image.
 std::string encode_png(const Image& image);
 
-/// encode_png() into a file. Throws Error naming the path if that fails, and leaves no half file.
+/// Writes encode_png() to a file, which a failure leaves as it was. Throws Error naming the path.
 void write_png(const std::filesystem::path& path, const Image& image);
 
 /// A small copy of an image for a web page.
 struct Thumbnail {
-  std::string bytes;      ///< of the file
-  std::string extension;  ///< ".png" for images that were small already, else ".jpg"
+  std::string bytes;      ///< content of the image file
+  std::string extension;  ///< ".png" for images that needed no shrinking, else ".jpg"
   int64_t width = 0;
   int64_t height = 0;
 };
 
-/// Decodes the file (EXIF rotation applied) and shrinks it by area averaging so that its longer side is at most
-/// `max_side` pixels; smaller images stay exact. Throws Error as decode_image().
+/// Decodes the file (EXIF rotation applied) and shrinks it by area averaging, so that its longer side is at most
+/// `max_side` pixels; smaller images are not changed. Throws Error as decode_image().
 Thumbnail make_thumbnail(const std::filesystem::path& path, int64_t max_side);
 
 }  // namespace lriad
