@@ -1,6 +1,6 @@
-// What sharing a prompt saves in the training passes (reference, policy, backward), and how their cost grows with the
-// number of completions G and the length of the prompt P. One thread; each figure is the median of three rounds, the
-// two forms in turn. Usage: bench_prefix [FILE.csv]
+// Measures what sharing a prompt saves in the training passes (reference, policy, backward), and how their time grows
+// with the number of completions G and the length of the prompt P. One thread; each time is the median of three rounds
+// that alternate between shared and own prompts. Usage: bench_prefix [FILE.csv]
 #include <ATen/ATen.h>
 #include <ATen/Parallel.h>
 
@@ -15,7 +15,7 @@
 namespace lriad {
 namespace {
 
-constexpr int64_t kTokens = 64;  // of a completion
+constexpr int64_t kTokens = 64;  // per completion
 constexpr int kRounds = 3;
 
 struct Point {
@@ -61,7 +61,7 @@ Point measure(Qwen2Vl& model, int64_t prompt, int64_t generations) {
           median(shared), median(own)};
 }
 
-/// Correlation of seconds with rows, squared: 1 where cost is linear in P + G R.
+/// Squared correlation of seconds and rows; 1 if the time is linear in the rows.
 double linearity(const std::vector<Point>& points) {
   double n = 0, x = 0, y = 0, xx = 0, yy = 0, xy = 0;
   for (const Point& point : points) {

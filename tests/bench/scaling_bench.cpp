@@ -1,8 +1,8 @@
-// How well steps of GRPO scale over ranks: recorded completion lengths are dealt out as a run deals its prompts, a
-// model says how long each rank computes, and the slowest rank ends the step. Measured here: the lengths, the dealing,
-// the exchanges of small data (over the loopback, all ranks on this machine). Modelled: all of the computing (7B on an
-// A40: bytes of weights and cache per decoded token, operations per row) and the sum of gradients (ring: latency,
-// bandwidth).
+// Estimates how well steps of GRPO scale over ranks. Prompts with recorded completion lengths are assigned to ranks as
+// in a run, a cost model gives each rank's time, and the slowest rank determines the time of the step. Measured are the
+// lengths, the assignment and the exchanges of small data (over the loopback, all ranks on this machine). Modelled are
+// the computation (7B on an A40: bytes of weights and cache per generated token, operations per row) and the sum of
+// gradients (ring: latency, bandwidth).
 #include <algorithm>
 #include <fstream>
 #include <iomanip>
@@ -38,15 +38,15 @@ struct Prompt {
   double tokens() const { return kTextTokens + image_tokens; }
 };
 
-/// All prompts of a rank decode together until the last completion ends; then the training passes.
+/// Seconds of a rank: generation of all its prompts together until the last completion ends, then the training passes.
 double rank_seconds(const std::vector<const Prompt*>& prompts) {
   double longest = 0, decode = 0, operations = 0;
   for (const Prompt* prompt : prompts) longest = std::max(longest, std::ranges::max(prompt->lengths));
-  for (double prompt_index = 0; prompt_index < longest; ++prompt_index) {
+  for (double position = 0; position < longest; ++position) {
     double cache = 0;
     for (const Prompt* prompt : prompts) {
-      const auto alive = std::ranges::count_if(prompt->lengths, [&](double length) { return length > prompt_index; });
-      cache += static_cast<double>(alive) * (prompt->tokens() + prompt_index);
+      const auto alive = std::ranges::count_if(prompt->lengths, [&](double length) { return length > position; });
+      cache += static_cast<double>(alive) * (prompt->tokens() + position);
     }
     decode += (kWeightBytes + kCacheBytesPerToken * cache) / kBytesPerSecond;
   }
@@ -66,7 +66,7 @@ double ring_seconds(int64_t ranks) {
   return 2 * (n - 1) * latency + 2 * (n - 1) / n * kGradientBytes / bandwidth;
 }
 
-/// A gather of 1500 bytes a rank by the host backend, all ranks threads of this process.
+/// Seconds of a gather of 1500 bytes per rank by the host backend, with all ranks as threads of this process.
 double measured_exchange(int64_t ranks) {
   if (ranks == 1) return 0;
   constexpr int kRounds = 50;
@@ -92,37 +92,39 @@ double measured_exchange(int64_t ranks) {
   return seconds;
 }
 
-enum class Dealing { kInTurn, kPredicted, kKnownLengths };
+enum class Assignment { kInTurn, kPredicted, kKnownLengths };
 
-std::vector<int64_t> ranks_of(const std::vector<const Prompt*>& batch, int64_t ranks, Dealing dealing, double limit) {
+std::vector<int64_t> ranks_of(const std::vector<const Prompt*>& batch, int64_t ranks, Assignment assignment,
+                              double limit) {
   std::vector<int64_t> costs;
   for (const Prompt* prompt : batch) {
     const auto generations = static_cast<double>(prompt->lengths.size());
     const double known = std::accumulate(prompt->lengths.begin(), prompt->lengths.end(), 0.0);
-    const double completions = dealing == Dealing::kKnownLengths ? known : generations * limit / 2;
+    const double completions = assignment == Assignment::kKnownLengths ? known : generations * limit / 2;
     costs.push_back(static_cast<int64_t>(prompt->tokens() + completions));
   }
-  if (dealing != Dealing::kInTurn) return assign_prompts(costs, ranks);
+  if (assignment != Assignment::kInTurn) return assign_prompts(costs, ranks);
   std::vector<int64_t> result(batch.size());
   for (std::size_t prompt_index = 0; prompt_index < batch.size(); ++prompt_index)
     result[prompt_index] = static_cast<int64_t>(prompt_index) % ranks;
   return result;
 }
 
-/// Prompts per second over `steps` steps whose prompts are drawn from the recorded ones.
-double throughput(const std::vector<Prompt>& prompts, int64_t ranks, Dealing dealing, double limit, double exchange) {
+/// Prompts per second over kSteps steps whose prompts are chosen at random from the recorded ones.
+double throughput(const std::vector<Prompt>& prompts, int64_t ranks, Assignment assignment, double limit,
+                  double exchange) {
   constexpr int kSteps = 400;
-  std::mt19937_64 random(7);  // the same prompts for every way of dealing
+  std::mt19937_64 random(7);  // the same prompts for each kind of assignment
   double seconds = 0;
   for (int step = 0; step < kSteps; ++step) {
     std::vector<const Prompt*> batch;
     for (int64_t k = 0; k < ranks * kPromptsPerRank; ++k) batch.push_back(&prompts[random() % prompts.size()]);
-    const std::vector<int64_t> dealt = ranks_of(batch, ranks, dealing, limit);
+    const std::vector<int64_t> assigned = ranks_of(batch, ranks, assignment, limit);
     double slowest = 0;
     for (int64_t rank = 0; rank < ranks; ++rank) {
       std::vector<const Prompt*> own;
       for (std::size_t prompt_index = 0; prompt_index < batch.size(); ++prompt_index) {
-        if (dealt[prompt_index] == rank) own.push_back(batch[prompt_index]);
+        if (assigned[prompt_index] == rank) own.push_back(batch[prompt_index]);
       }
       slowest = std::max(slowest, rank_seconds(own));
     }
@@ -134,11 +136,11 @@ double throughput(const std::vector<Prompt>& prompts, int64_t ranks, Dealing dea
 void print_table(const std::string& title, const std::vector<Prompt>& prompts, double limit,
                  const std::vector<std::pair<int64_t, double>>& exchanges) {
   std::cout << '\n' << title << "\n\n| ranks | in turn | by predicted cost | by known lengths |\n|--:|--:|--:|--:|\n";
-  const double one = throughput(prompts, 1, Dealing::kInTurn, limit, 0);
+  const double one = throughput(prompts, 1, Assignment::kInTurn, limit, 0);
   for (const auto& [ranks, exchange] : exchanges) {
     std::cout << "| " << ranks;
-    for (const Dealing dealing : {Dealing::kInTurn, Dealing::kPredicted, Dealing::kKnownLengths}) {
-      const double times = throughput(prompts, ranks, dealing, limit, exchange) / one;
+    for (const Assignment assignment : {Assignment::kInTurn, Assignment::kPredicted, Assignment::kKnownLengths}) {
+      const double times = throughput(prompts, ranks, assignment, limit, exchange) / one;
       std::cout << " | " << times << "x (" << 100 * times / static_cast<double>(ranks) << "%)";
     }
     std::cout << " |\n";

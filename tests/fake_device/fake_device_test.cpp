@@ -1,4 +1,4 @@
-// The stand-in for a GPU must itself find what it is there to find.
+// Checks that the fake device finds the faults that it is made for.
 #include "support/fake_device.h"
 
 #include <ATen/ATen.h>

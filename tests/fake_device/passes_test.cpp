@@ -1,4 +1,4 @@
-// Generation and learning passes of tiny random models on the stand-in for a GPU against the CPU.
+// Compares generation and learning passes of tiny random models on the fake device with the CPU.
 #include <ATen/ATen.h>
 #include <gtest/gtest.h>
 
@@ -14,7 +14,7 @@ struct Precision {
   double tolerance;
 };
 
-/// A model with an adapter, and the same on the device.
+/// The same model with adapter on the CPU and on the device.
 struct Twins {
   Qwen2Vl host{nullptr}, device{nullptr};
 
@@ -68,7 +68,7 @@ class FakeDevicePasses : public ::testing::TestWithParam<Precision> {};
 INSTANTIATE_TEST_SUITE_P(Dtypes, FakeDevicePasses,
                          ::testing::Values(Precision{at::kDouble, 1e-11}, Precision{at::kFloat, 1e-5}));
 
-TEST_P(FakeDevicePasses, ThePicturesOfAStepGiveTheRowsOfTheCpu) {
+TEST_P(FakeDevicePasses, TheImagesOfAStepGiveTheFeaturesOfTheCpu) {
   Twins twins(GetParam().dtype);
   const at::NoGradGuard no_grad;
   at::Generator generator = seeded(4);

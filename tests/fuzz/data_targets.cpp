@@ -1,4 +1,4 @@
-// Readers that do without torch: configs, data sets, tokenizers, images.
+// Targets without torch: readers of configs, data sets, tokenizers and images.
 #include "core/json.h"
 #include "fuzz.h"
 #include "lriad/config/load_config.h"
@@ -28,7 +28,7 @@ void csv(const std::string& input) {
   fuzz_refusable([&] { fuzz_check(parse_csv(input, "a.csv").rows.size() <= input.size()); });
 }
 
-/// What passes must print and read back.
+/// A config that is accepted must read back equal after printing.
 void config(const std::string& input) {
   static const FuzzFile file("config.yaml"), again("again.yaml");
   ConfigInput read;
@@ -60,7 +60,7 @@ void jsonl(const std::string& input) {
   });
 }
 
-/// As the table of a split and as the notes on an object.
+/// Uses the input as the table of a split and as image_anno.csv of an object.
 void visa(const std::string& input) {
   static const FuzzFile table("split_csv/1cls.csv"), notes("nut/image_anno.csv");
   static const FuzzFile normal("nut/Data/Images/Normal/0.JPG"), defect("nut/Data/Images/Anomaly/1.JPG");
@@ -74,7 +74,7 @@ void visa(const std::string& input) {
   fuzz_refusable([&] { fuzz_check(read_dataset(section).samples.size() <= 2); });
 }
 
-/// Loads the folder's tokenizer, which must take and give any text.
+/// Loads the folder's tokenizer, which must encode and decode any text.
 void try_tokenizer(const std::string& text) {
   fuzz_refusable([&] {
     const Tokenizer tokenizer = Tokenizer::load(fuzz_folder());
@@ -90,7 +90,7 @@ void tokenizer_json(const std::string& input) {
   try_tokenizer(input);
 }
 
-/// vocab.json, merges.txt, tokenizer_config.json and added_tokens.json, parted by zero bytes.
+/// Splits the input at zero bytes into vocab.json, merges.txt, tokenizer_config.json and added_tokens.json.
 void vocab_merges(const std::string& input) {
   static const FuzzFile files[] = {FuzzFile("vocab.json"), FuzzFile("merges.txt"), FuzzFile("tokenizer_config.json"),
                                    FuzzFile("added_tokens.json")};
@@ -116,7 +116,7 @@ void chat_template_files(const std::string& input) {
   for (const FuzzFile* file : {&json, &jinja}) fuzz_refusable([&] { check_chat_template(file->path().parent_path()); });
 }
 
-/// Sizes above a megapixel are left to the test of the pixel limit: here they would only take time.
+/// Skips images above a megapixel, which would take long; a unit test covers the pixel limit.
 void image(const std::string& input) {
   static const FuzzFile file("image");
   file.set(input);

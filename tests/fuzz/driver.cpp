@@ -1,7 +1,7 @@
-// Runs one fuzz target, driven by libFuzzer where LRIAD_LIBFUZZER builds it so. Elsewhere its options work likewise,
-// -runs=N -max_total_time=SECONDS -seed=S FILE_OR_FOLDER...: every file is tried as it is, then inputs made from them
-// by seeded changes, so that N runs repeat exactly. An input that ends the process or takes 20 s of processor time
-// stays in the working folder as finding-<process id>.
+// Runs one fuzz target, by libFuzzer if built with LRIAD_LIBFUZZER. Otherwise this driver takes the same options,
+// -runs=N -max_total_time=SECONDS -seed=S FILE_OR_FOLDER...: it tries each file unchanged, then inputs made from them
+// by seeded changes, so that N runs can be repeated exactly. An input that ends the process or takes 20 s of processor
+// time is left in the working folder as finding-<process id>.
 #include <sys/mman.h>
 #include <sys/time.h>
 
@@ -55,7 +55,7 @@ namespace {
 constexpr std::size_t kMaxInput = 1 << 20;
 constexpr time_t kMaxSeconds = 20;
 
-/// The input that is being tried, in a file that outlives the process if it dies.
+/// Keeps the input that is being tried in a file, which remains if the process dies.
 class LastInput {
  public:
   LastInput() : path_("finding-" + std::to_string(::getpid())) {
@@ -117,7 +117,7 @@ constexpr std::string_view kWords[] = {"\"",
                                        "4294967297",
                                        "{object}"};
 
-/// Makes inputs by seeded changes of known ones.
+/// Makes inputs by seeded changes of those in the corpus.
 class Mutator {
  public:
   Mutator(std::vector<std::string> corpus, uint64_t seed) : corpus_(std::move(corpus)), random_(seed) {}

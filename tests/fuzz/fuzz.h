@@ -15,7 +15,8 @@
 
 namespace lriad {
 
-/// A reader of something from outside. A crash, a sanitizer's report, a hang or any exception but Error is a finding.
+/// A function that reads untrusted input. A crash, a sanitizer's report, a hang or any exception but Error is a
+/// finding.
 struct FuzzTarget {
   const char* name;
   void (*run)(const std::string& input);
@@ -24,12 +25,12 @@ struct FuzzTarget {
 /// All targets of this program; the environment variable LRIAD_FUZZ_TARGET names the one to run.
 std::span<const FuzzTarget> fuzz_targets();
 
-/// A property that must hold whatever the input is.
+/// Ends the process unless a property holds that must hold for any input.
 inline void fuzz_check(bool holds) {
   if (!holds) std::abort();
 }
 
-/// Runs `read`, which may refuse its input by an Error that says which folder noticed.
+/// Runs `read`, which may refuse its input by an Error whose text begins with the source folder in brackets.
 template <class Read>
 void fuzz_refusable(const Read& read) {
   try {
@@ -39,7 +40,7 @@ void fuzz_refusable(const Read& read) {
   }
 }
 
-/// The process's folder, in memory where the machine has /dev/shm: writing to a disk would take most of the time.
+/// The process's working folder, in memory if the machine has /dev/shm, since writing to a disk takes most of the time.
 inline const std::filesystem::path& fuzz_folder() {
   static const TempFolder folder([] {
     init_log(LogLevel::kOff);

@@ -1,4 +1,4 @@
-// Readers of models, runs and other people's answers, and what is made of the answers' text.
+// Targets: readers of models, runs and imported predictions, the answer parser and the HTML report.
 #include <ATen/ATen.h>
 
 #include <algorithm>
@@ -26,7 +26,7 @@ namespace fs = std::filesystem;
 
 constexpr const char* kGoodAdapter = R"({"peft_type": "LORA", "r": 2, "lora_alpha": 4, "target_modules": ["q_proj"]})";
 
-/// Every byte of every tensor is read; then as the weights of an adapter.
+/// Reads all bytes of all tensors, then uses the file as the weights of an adapter.
 void safetensors(const std::string& input) {
   static const FuzzFile file("adapter_model.safetensors"), config("adapter_config.json", kGoodAdapter);
   file.set(input);
@@ -48,7 +48,7 @@ void weight_index(const std::string& input) {
   });
 }
 
-/// config.json and generation_config.json; sizes that pass must not overflow when they are multiplied.
+/// Uses the input as config.json and generation_config.json. Sizes that are accepted must not overflow when multiplied.
 void model_config(const std::string& input) {
   static const FuzzFile file("config.json"), generation("generation_config.json");
   file.set(input);
@@ -124,7 +124,7 @@ std::string page_of(const std::string& words) {
   return page_html(input, {card}) + objects_html(input.metrics);
 }
 
-/// Any bytes as every text of a report: no markup of theirs may come through.
+/// Uses the input as all texts of a report, which must contain no markup from it.
 void html(const std::string& input) {
   fuzz_check(html_escape(input).find_first_of("<>\"'") == std::string::npos);
   fuzz_check(url_path(input).find_first_of("<>\"'& \\") == std::string::npos);
@@ -140,7 +140,7 @@ void answer(const std::string& input) {
   fuzz_check(std::isfinite(rewards.at(0).total) && rewards.at(0).total >= rewards.at(1).total);
 }
 
-/// trainer_state.json and DONE of a checkpoint.
+/// Uses the input as trainer_state.json and DONE of a checkpoint.
 void checkpoint(const std::string& input) {
   static const FuzzFile state("checkpoint-1/trainer_state.json"), done("checkpoint-1/DONE");
   static const FuzzFile tensors("checkpoint-1/state.safetensors", "0123456789");
@@ -150,7 +150,7 @@ void checkpoint(const std::string& input) {
   fuzz_refusable([&] { fuzz_check(read_trainer_state(state.path().parent_path()).global_step >= 0); });
 }
 
-/// Texts of other parts that a checkpoint carries.
+/// Uses the input as the saved texts of guard, alarms and running recall in a checkpoint.
 void saved_texts(const std::string& input) {
   fuzz_refusable([&] {
     HealthGuard guard{GuardSection()};
@@ -171,7 +171,7 @@ void saved_texts(const std::string& input) {
   });
 }
 
-/// metrics.jsonl and an event file, cut to a step as --resume does.
+/// Uses the input as metrics.jsonl and as an event file, and cuts both after a step as --resume does.
 void run_logs(const std::string& input) {
   static const FuzzFile metrics("metrics.jsonl"), events("events.out.tfevents.1");
   metrics.set(input);

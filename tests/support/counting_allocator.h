@@ -11,7 +11,7 @@
 
 namespace lriad {
 
-/// Stands in for libtorch's CPU allocator from its construction to the end of the program, and counts.
+/// Replaces libtorch's CPU allocator from its construction to the end of the program, and counts bytes.
 class CountingAllocator : public c10::Allocator {
  public:
   static CountingAllocator& instance() {
@@ -30,7 +30,7 @@ class CountingAllocator : public c10::Allocator {
     default_copy_data(target, source, bytes);
   }
 
-  /// Forgets earlier peaks.
+  /// Sets the peak to what is allocated now.
   void start() {
     const std::lock_guard lock(mutex_);
     peak_ = held_;

@@ -20,9 +20,9 @@ namespace {
 
 using torch::jit::Stack;
 
-DeviceCounts counts;  // changed under an OpenMemory alone
+DeviceCounts counts;  // changed only while an OpenMemory exists, whose mutex guards it
 
-/// The device of this program, and no other.
+/// Tells libtorch that the fake device is the only one.
 struct FakeGuard : c10::impl::DeviceGuardImplInterface {
   static constexpr c10::DeviceType static_type = c10::kCUDA;
   c10::DeviceType type() const override { return static_type; }
@@ -67,7 +67,7 @@ at::Tensor empty_strided(c10::IntArrayRef size, c10::IntArrayRef stride, std::op
   return at::detail::empty_strided_generic(size, stride, &FakeMemory::instance(), kKeys, c10::dtype_or_default(dtype));
 }
 
-/// The same memory as a tensor of the CPU. Open it before it is used.
+/// A CPU tensor over the same memory, which may be used only while an OpenMemory exists.
 at::Tensor host_view(const at::Tensor& x) {
   if (!x.defined() || !x.is_cuda()) return x;
   const auto options = at::TensorOptions().dtype(x.dtype());
@@ -143,7 +143,7 @@ at::Tensor& set_storage(at::Tensor& self, at::Storage storage, int64_t offset, c
   return self;
 }
 
-/// Any other operator: the CPU's, called over views of the same memory.
+/// Runs any other operator by calling the CPU's operator on views of the same memory.
 class HostCall {
  public:
   HostCall(const c10::OperatorHandle& op, Stack& stack)
@@ -165,7 +165,7 @@ class HostCall {
 
   at::Tensor on_host(const at::Tensor& x) {
     if (x.defined() && x.is_cuda()) on_device_ = true;
-    // Numbers without a dimension may stand on the CPU: they become arguments of the kernel.
+    // Tensors without dimensions may be on the CPU; they become arguments of the kernel.
     if (x.defined() && x.is_cpu() && x.dim() > 0) on_cpu_ = true;
     return host_view(x);
   }
@@ -186,7 +186,7 @@ class HostCall {
     return value;
   }
 
-  /// An operator whose result is a number, or has a size that depends on numbers, makes the host wait.
+  /// Counts a launch, and a wait of the host if the result is a number or its size depends on data.
   void count() const {
     static const std::set<std::string> sized_by_data = {"aten::nonzero", "aten::masked_select"};
     ++counts.launches;
@@ -203,7 +203,7 @@ class HostCall {
     return alias != nullptr && alias->isWrite() && given_[k].isTensor() && given_[k].toTensor().is_cuda();
   }
 
-  /// An `out` that grew has memory of its own now.
+  /// Copies back an `out` argument that the operator resized, since that gave it memory of its own.
   void write_back() {
     for (std::size_t k = 0; k < given_.size(); ++k) {
       if (!is_written(k)) continue;
@@ -214,7 +214,7 @@ class HostCall {
     }
   }
 
-  /// Result `k`: the argument that it is, or a tensor of the device with its values.
+  /// Sets result `k` to the argument that it aliases, or to a tensor of the device with its values.
   void give_back(std::size_t k) {
     c10::IValue& result = stack_[first_ + k];
     const auto* alias = schema_.returns()[k].alias_info();
@@ -279,7 +279,7 @@ DeviceCounts device_counts() {
 }  // namespace lriad
 
 namespace at {
-// libtorch asks for hooks by this name.
+// libtorch looks up the hooks by this name.
 struct CUDAHooks : lriad::FakeHooks {
   using FakeHooks::FakeHooks;
 };

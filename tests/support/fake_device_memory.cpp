@@ -10,9 +10,9 @@
 namespace lriad {
 namespace {
 
-constexpr std::size_t kRegion = std::size_t{1} << 36;  // addresses; pages are taken when they are written
+constexpr std::size_t kRegion = std::size_t{1} << 36;  // bytes of address space; pages get memory when written
 constexpr std::size_t kPage = 4096;
-constexpr int kSmallest = 6;       // 64 bytes, as libtorch aligns memory on the CPU
+constexpr int kSmallest = 6;       // smallest block: 2^6 = 64 bytes, to which libtorch aligns memory on the CPU
 constexpr int kNotANumber = 0xFF;  // every float dtype reads these bytes as NaN, integers as -1
 
 }  // namespace
@@ -41,13 +41,13 @@ c10::DataPtr FakeMemory::allocate(std::size_t bytes) {
     used_ += size;
     protect(PROT_READ | PROT_WRITE);
   }
-  char* const place = free.back();
+  char* const block = free.back();
   free.pop_back();
-  logarithm_[place] = logarithm;
-  std::memset(place, kNotANumber, bytes);
+  logarithm_[block] = logarithm;
+  std::memset(block, kNotANumber, bytes);
   held_ += static_cast<int64_t>(size);
   peak_ = std::max(peak_, held_);
-  return {place, place, &release, device};
+  return {block, block, &release, device};
 }
 
 void FakeMemory::release(void* pointer) {

@@ -12,7 +12,7 @@
 
 namespace lriad {
 
-/// Memory of the fake device: one region that can be read and written while an OpenMemory lives, else by nobody.
+/// Memory of the fake device: one region that can be read and written only while an OpenMemory exists.
 class FakeMemory : public c10::DeviceAllocator {
  public:
   static FakeMemory& instance();
@@ -36,15 +36,15 @@ class FakeMemory : public c10::DeviceAllocator {
   void protect(int protection) const;
 
   std::recursive_mutex mutex_;
-  int open_ = 0;  ///< living OpenMemory
+  int open_ = 0;  ///< number of OpenMemory objects
   char* begin_;
-  std::size_t used_ = 0;                      ///< bytes of the region that were ever handed out
-  std::array<std::vector<char*>, 40> free_;   ///< given back, by the logarithm of the size
-  std::unordered_map<char*, int> logarithm_;  ///< of the size, of each place that is handed out
+  std::size_t used_ = 0;                      ///< bytes of the region that were ever allocated
+  std::array<std::vector<char*>, 40> free_;   ///< free blocks by the binary logarithm of their size
+  std::unordered_map<char*, int> logarithm_;  ///< binary logarithm of the size of each allocated block
   int64_t held_ = 0, peak_ = 0;
 };
 
-/// Opens the device's memory to this thread; other threads that want to open it wait.
+/// Makes the device's memory accessible to this thread; other threads wait for it.
 class OpenMemory {
  public:
   OpenMemory();

@@ -10,8 +10,8 @@
 
 namespace lriad {
 
-/// The tokenizer published with Qwen2-VL-2B-Instruct, in a folder of its own. Kept are merges.txt and the small files;
-/// the vocabulary follows from the merges: the 256 byte symbols of GPT-2's bytes_to_unicode(), then one token a merge.
+/// A folder with the tokenizer published with Qwen2-VL-2B-Instruct. tests/golden has merges.txt and the small files;
+/// the vocabulary follows from them: the 256 byte symbols of GPT-2's bytes_to_unicode(), then one token per merge.
 class Qwen2TokenizerFolder {
  public:
   Qwen2TokenizerFolder() {
@@ -45,7 +45,7 @@ class Qwen2TokenizerFolder {
     return {static_cast<char>(0xC0 | (code >> 6)), static_cast<char>(0x80 | (code & 0x3F))};
   }
 
-  /// Printable bytes stand for themselves and come first; the others are the code points from 256 on.
+  /// Symbols of all bytes: first the printable ones, which are themselves, then code points from 256 on.
   static nlohmann::json byte_symbols() {
     nlohmann::json symbols = nlohmann::json::object();
     for (unsigned code = 33; code < 256; ++code) {

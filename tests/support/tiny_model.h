@@ -14,7 +14,7 @@
 
 namespace lriad {
 
-/// What tests vary about the model.
+/// Properties of the model that tests vary.
 struct TinyShape {
   int64_t heads = 4;
   int64_t kv_heads = 2;
@@ -43,8 +43,8 @@ inline at::Tensor normal(at::IntArrayRef sizes, at::Generator& generator) {
   return at::empty(sizes, at::kDouble).normal_(0, 1, generator);
 }
 
-/// The model with seeded weights: matrices normal / sqrt(fan in), norms near 1, biases near 0; evaluation mode. Tensors
-/// so small are handled fastest by one thread.
+/// The model in evaluation mode with seeded weights: matrices normal / sqrt(fan in), norms near 1, biases near 0. Sets
+/// one thread, which is fastest for such small tensors.
 inline Qwen2Vl tiny_model(const ModelConfig& config, uint64_t seed, at::ScalarType dtype = at::kDouble) {
   at::set_num_threads(1);
   at::Generator generator = seeded(seed);
@@ -63,7 +63,7 @@ inline Qwen2Vl tiny_model(const ModelConfig& config, uint64_t seed, at::ScalarTy
   return model;
 }
 
-/// Gives every decoder linear named an adapter of rank 3 with seeded A and B.
+/// Adds an adapter of rank 3 with seeded A and B to all decoder linears in `targets`.
 inline void add_tiny_adapter(Qwen2Vl& model, uint64_t seed, double dropout = 0,
                              const std::vector<std::string>& targets = {"q_proj", "v_proj"}) {
   at::Generator generator = seeded(seed);
@@ -74,7 +74,7 @@ inline void add_tiny_adapter(Qwen2Vl& model, uint64_t seed, double dropout = 0,
   }
 }
 
-/// Ids, grids and features of a prompt of `text` text tokens around the images, at least one before and one after.
+/// A prompt with `text` text tokens: the first one before the images, the others after them.
 inline GenerationPrompt tiny_prompt(Qwen2Vl& model, int64_t text, const std::vector<Grid>& grids, uint64_t seed) {
   at::Generator generator = seeded(seed);
   const ModelConfig& config = model->config();
@@ -100,7 +100,7 @@ inline GenerationPrompt tiny_prompt(Qwen2Vl& model, int64_t text, const std::vec
   return prompt;
 }
 
-/// The prompt with completions of the given lengths, random text without end tokens.
+/// A group of the prompt with completions of the given lengths, random tokens without end tokens.
 inline Group tiny_group(const GenerationPrompt& prompt, const std::vector<int64_t>& lengths, uint64_t seed) {
   at::Generator generator = seeded(seed);
   Group group;
@@ -121,7 +121,7 @@ inline double largest_gap(const at::Tensor& a, const at::Tensor& b) {
   return std::isnan(gap) ? INFINITY : gap;
 }
 
-/// Gradients of the adapter's tensors by name, as they stand; then sets them to zero.
+/// Returns the gradients of the adapter's tensors by name and sets them to zero.
 inline std::map<std::string, at::Tensor> take_gradients(Qwen2Vl& model) {
   std::map<std::string, at::Tensor> gradients;
   for (auto& [name, parameter] : model->lora_parameters()) {
