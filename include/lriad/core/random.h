@@ -29,6 +29,7 @@ std::array<uint32_t, 4> philox4x32(std::array<uint32_t, 4> counter, std::array<u
 class CounterRandom {
  public:
   CounterRandom(uint64_t seed, RandomUse use);
+  /// Four random words of counter (a, b, c, d).
   std::array<uint32_t, 4> words(uint32_t a, uint32_t b = 0, uint32_t c = 0, uint32_t d = 0) const;
   /// Uniform in [0, 1) with 53 random bits.
   double uniform(uint32_t a, uint32_t b = 0, uint32_t c = 0, uint32_t d = 0) const;

@@ -52,7 +52,7 @@ struct Reward {
 /// A term of the reward. `values` computes it for each completion of a group.
 struct RewardComponent {
   const char* name;  ///< in metrics.jsonl as rewards/<name>/mean, in completions.jsonl as rewards.<name>
-  double (*weight)(const RewardSection& section);
+  double (*weight)(const RewardSection& section);  ///< its weight in the total reward
   std::vector<double> (*values)(const RewardSection& section, const std::vector<RewardInput>& group,
                                 const RewardQuery& query);
 };
@@ -74,7 +74,7 @@ struct ClassCounts {
 /// Recall over the last 256 completions of each class, for f_mode running_recall. It is saved in checkpoints.
 class RunningRecall {
  public:
-  void add(bool defect, bool right);
+  void add(bool defect, bool right);               ///< `defect` is the label, `right` whether the answer was right
   double factor(std::optional<double> cap) const;  ///< clamp(recall normal / recall defect, 1, cap); 1 while unknown
   std::string save() const;                        ///< text for restore()
   void restore(const std::string& text);           ///< throws Error if malformed

@@ -50,19 +50,20 @@ struct AuditGroup {
 
 /// A property of the reward and whether it holds.
 struct AuditClaim {
-  std::string text;
+  std::string text;       ///< the property
   bool required = false;  ///< false: methods differ in it, so it is only reported
   bool holds = true;
   std::string counter_example;  ///< empty if it holds
 };
 
-/// Index 0: a normal image, 1: one with a defect.
+/// Results of the audit. Index 0 is for a normal image, 1 for one with a defect.
 struct RewardAudit {
   std::array<std::vector<AuditRow>, 2> rows;
   std::array<std::vector<AuditGroup>, 2> groups;
   std::vector<AuditClaim> claims;
 };
 
+/// What is audited.
 struct AuditSettings {
   RewardSection reward;
   GrpoSection grpo;

@@ -40,7 +40,7 @@ struct AlarmFinding {
 /// limits are laxer while the alarm is `on`, so that an alarm does not go on and off repeatedly. Null: there are too
 /// few samplings to decide, and the alarm stays as it is.
 struct AlarmRule {
-  const char* name;
+  const char* name;  ///< in metrics.jsonl as alarms/<name>
   std::optional<AlarmFinding> (*judge)(const AlarmHistory& history, bool on);
   const char* advice;  ///< what the user can do
 };

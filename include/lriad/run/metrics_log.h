@@ -19,7 +19,7 @@ using Metrics = std::vector<std::pair<std::string, std::optional<double>>>;
 /// Metrics of one optimizer step, in the order added: one line of metrics.jsonl and the scalars of TensorBoard.
 class StepMetrics {
  public:
-  StepMetrics(int64_t step, double epoch);
+  StepMetrics(int64_t step, double epoch);  ///< `step` counts from 1; `epoch` has a fraction
   void add(const std::string& name, double value);
   void add_count(const std::string& name, int64_t value);
   void add(const Metrics& metrics);
@@ -46,10 +46,10 @@ class StepMetrics {
 struct CompletionTokens {
   std::vector<int64_t> prompt_ids;
   std::vector<int64_t> completion_ids;
-  std::vector<double> sampling_logprobs;
+  std::vector<double> sampling_logprobs;            ///< TokenTrace::sampling_logp
   std::optional<std::vector<double>> old_logprobs;  ///< null if not computed
   std::optional<std::vector<double>> ref_logprobs;  ///< null if not computed
-  std::vector<double> policy_logprobs;
+  std::vector<double> policy_logprobs;              ///< of the training pass
 };
 
 /// One line of completions.jsonl.
@@ -68,7 +68,7 @@ struct CompletionRecord {
   double advantage = 0;
   int64_t length = 0;  ///< in tokens
   bool truncated = false;
-  std::optional<CompletionTokens> tokens;
+  std::optional<CompletionTokens> tokens;  ///< set with log.token_ids
 };
 
 /// The record as one line without newline. Invalid UTF-8 becomes U+FFFD, non-finite numbers become null.

@@ -16,6 +16,7 @@ class PhaseClock {
  public:
   explicit PhaseClock(const at::Device& device) : device_(device) {}
   void tell(std::function<void(const std::string& phase)> listener) { listener_ = std::move(listener); }
+  /// Ends the running phase and begins this one.
   void enter(const std::string& phase);
   /// Ends the running phase; returns all phases in the order in which they first came, and starts afresh.
   NamedMetrics finish();

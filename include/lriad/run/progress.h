@@ -14,6 +14,7 @@ using NamedMetrics = std::vector<std::pair<std::string, double>>;
 /// left), and a log line per finished step. It is enabled on the main rank only.
 class Progress {
  public:
+  /// `done_steps` were done before, by the run that is resumed.
   Progress(int64_t done_steps, int64_t total_steps, bool enabled);
   ~Progress();
   Progress(const Progress&) = delete;

@@ -23,7 +23,7 @@ class EventWriter {
   EventWriter& operator=(const EventWriter&) = delete;
   /// Appends one event with all scalars of a step and the present time.
   void write(int64_t step, const std::vector<std::pair<std::string, double>>& scalars);
-  void sync();
+  void sync();  ///< flushes the file to the disk
   const std::filesystem::path& path() const { return path_; }
 
  private:
