@@ -41,8 +41,8 @@ class Tokenizer {
   std::string token_bytes(int64_t id) const;
 
   std::optional<int64_t> token_id(std::string_view token) const;  ///< id of a token or added token; null if unknown
-  bool is_special(
-      int64_t id) const;    ///< true for added tokens with the flag `special` and for control and unknown pieces
+  /// True for added tokens with the flag `special`, and for control and unknown pieces.
+  bool is_special(int64_t id) const;
   int64_t size() const;     ///< largest id + 1
   bool adds_space() const;  ///< encode() puts a space before a text and decode() drops it (some sentencepiece models)
 
