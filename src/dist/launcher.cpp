@@ -169,9 +169,16 @@ class Launch {
   void start(std::size_t rank, const std::string& program, const CStrings& argv, const CStrings& environment,
              int keep_fd) {
     const pid_t parent = getpid();
+    // A signal passed on to a child that still has our handler would be lost: it waits until the child has its own.
+    sigset_t asked{}, before{};
+    sigemptyset(&asked);
+    sigaddset(&asked, SIGINT);
+    sigaddset(&asked, SIGTERM);
+    sigprocmask(SIG_BLOCK, &asked, &before);
     const pid_t pid = fork();
+    const std::string reason = pid < 0 ? std::strerror(errno) : "";
+    if (pid != 0) sigprocmask(SIG_SETMASK, &before, nullptr);
     if (pid < 0) {
-      const std::string reason = std::strerror(errno);
       for (const Child& child : children_) {
         if (child.running) kill(child.pid, SIGKILL);
       }
@@ -181,6 +188,9 @@ class Launch {
       children_[rank] = {pid, true};
       return;
     }
+    signal(SIGINT, SIG_DFL);
+    signal(SIGTERM, SIG_DFL);
+    sigprocmask(SIG_SETMASK, &before, nullptr);
     // A process group of its own: Ctrl-C in the terminal reaches the child once, through the parent.
     setpgid(0, 0);
     prctl(PR_SET_PDEATHSIG, SIGKILL);
@@ -238,7 +248,6 @@ class Launch {
     next_push_ = after_seconds(kLeaveSeconds);
   }
 
-  SignalCatcher signals_;
   std::vector<Child> children_;
   int exit_code_ = 0;
   int asked_to_stop_ = 0;
@@ -251,11 +260,13 @@ class Launch {
 }  // namespace
 
 int launch(const std::vector<at::Device>& devices, const std::vector<std::string>& arguments, int64_t max_restarts) {
-  if (devices.empty()) fail("dist", "no device to start a process on");
+  require(!devices.empty(), "dist", "there is no device to start a process on");
+  const SignalCatcher signals;
   for (int64_t restart = 0;; ++restart) {
     Launch world(devices.size(), arguments, restart);
     const int code = world.run();
     if (!world.may_start_again() || restart == max_restarts) return code;
+    if (const int number = SignalCatcher::take(); number != 0) return 128 + number;
     log_warning(concat("[dist] starting all ranks again from the last good checkpoint (", restart + 1, " of at most ",
                        max_restarts, " times, distributed.max_restarts)"));
   }

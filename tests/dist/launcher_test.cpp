@@ -1,12 +1,14 @@
 #include "lriad/dist/launcher.h"
 
 #include <ATen/Functions.h>
+#include <fcntl.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <signal.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <array>
 #include <cstdlib>
 #include <fstream>
 #include <thread>
@@ -194,7 +196,37 @@ TEST_F(Launcher, DoesNotStartAgainWhatTheUserMustMend) {
   EXPECT_FALSE(was_started(1, 0));
 }
 
-TEST_F(Launcher, RefusesToStartNothing) { EXPECT_THROW(launch({}, {}), Error); }
+// The launcher waits between two launches because its message does not fit into the pipe.
+TEST_F(Launcher, HeedsASignalThatComesBetweenTwoLaunches) {
+  std::array<int, 2> ends{};
+  ASSERT_EQ(pipe2(ends.data(), O_NONBLOCK), 0);
+  const Descriptor reader(ends[0]);
+  Descriptor writer(ends[1]);
+  while (write(writer.get(), "filling", 1) == 1) {
+  }
+  fcntl(writer.get(), F_SETFL, 0);
+  const pid_t pid = fork();
+  if (pid == 0) {
+    dup2(writer.get(), STDERR_FILENO);
+    _exit(launch_copies(2, "LosesOtherRanks", 1000));
+  }
+  writer.close();
+  ASSERT_TRUE(appears(folder_.path() / "start00") && appears(folder_.path() / "start01"));
+  std::this_thread::sleep_for(std::chrono::seconds(1));
+  EXPECT_FALSE(was_started(1, 0));
+  kill(pid, SIGTERM);
+  int status = 0;
+  std::array<char, 4096> bytes{};
+  while (waitpid(pid, &status, WNOHANG) == 0) {
+    [[maybe_unused]] const ssize_t drained = read(reader.get(), bytes.data(), bytes.size());
+    std::this_thread::sleep_for(std::chrono::milliseconds(1));
+  }
+  ASSERT_TRUE(WIFEXITED(status));
+  EXPECT_EQ(WEXITSTATUS(status), 128 + SIGTERM);
+  EXPECT_FALSE(was_started(2, 0));
+}
+
+TEST_F(Launcher, RefusesToStartNothing) { EXPECT_THROW(launch({}, {}), InternalError); }
 
 }  // namespace
 }  // namespace lriad
