@@ -1,4 +1,5 @@
-# One test program per folder: tests/X/*_test.cpp.
+# One test program per folder: tests/X/*_test.cpp. Labels: unit, slow (whole programs run), fuzz, and device (needs a GPU, or
+# stands in for one): ctest -L unit.
 include(GoogleTest)
 # As for the library: libtorch's headers, here with GoogleTest's, are compiled once.
 add_library(lriad_test_pch OBJECT cmake/torch_pch.cpp)
@@ -21,7 +22,8 @@ foreach(name IN ITEMS core config text vision dist model data generation grpo ev
     if(NOT name MATCHES "^(core|config|text|vision|data)$")
       lriad_use_test_pch(${name}_test)
     endif()
-    gtest_discover_tests(${name}_test DISCOVERY_TIMEOUT 120 PROPERTIES TIMEOUT 300)
+    # Copy.*: what launcher tests start as processes of a world.
+    gtest_discover_tests(${name}_test TEST_FILTER "-Copy.*" DISCOVERY_TIMEOUT 120 PROPERTIES TIMEOUT 300 LABELS unit)
   endif()
 endforeach()
 # The programs' own sources without their main().
@@ -34,7 +36,7 @@ target_compile_definitions(app_test PRIVATE LRIAD_GOLDEN_DIR="${CMAKE_SOURCE_DIR
 add_dependencies(app_test lriad-train lriad-eval lriad-tool)
 target_link_libraries(app_test PRIVATE lriad_train CLI11::CLI11 GTest::gmock_main lriad_warnings)
 lriad_use_test_pch(app_test)
-gtest_discover_tests(app_test DISCOVERY_TIMEOUT 120 PROPERTIES TIMEOUT 300)
+gtest_discover_tests(app_test DISCOVERY_TIMEOUT 120 PROPERTIES TIMEOUT 300 LABELS slow)
 # Passes and whole runs on a stand-in for a GPU. It takes the place of libtorch_cuda, so it is a program of its own.
 file(GLOB sources CONFIGURE_DEPENDS tests/fake_device/*_test.cpp tests/support/fake_device*.cpp)
 add_executable(fake_device_test ${sources})
@@ -42,21 +44,24 @@ target_include_directories(fake_device_test PRIVATE "${CMAKE_SOURCE_DIR}" tests 
 target_compile_definitions(fake_device_test PRIVATE LRIAD_GOLDEN_DIR="${CMAKE_SOURCE_DIR}/tests/golden")
 target_link_libraries(fake_device_test PRIVATE lriad_grpo GTest::gmock_main lriad_warnings)
 lriad_use_test_pch(fake_device_test)
-gtest_discover_tests(fake_device_test DISCOVERY_TIMEOUT 120 PROPERTIES TIMEOUT 300)
+gtest_discover_tests(fake_device_test DISCOVERY_TIMEOUT 120 PROPERTIES TIMEOUT 300 LABELS device)
 add_test(NAME RealRunQuick COMMAND "${CMAKE_COMMAND}" -E env QUICK=1 "BIN_DIR=${CMAKE_BINARY_DIR}/bin"
   "${CMAKE_SOURCE_DIR}/scripts/real_run.sh")
-set_tests_properties(RealRunQuick PROPERTIES SKIP_RETURN_CODE 77 TIMEOUT 300)
+set_tests_properties(RealRunQuick PROPERTIES SKIP_RETURN_CODE 77 TIMEOUT 300 LABELS slow)
+add_test(NAME Format COMMAND "${CMAKE_SOURCE_DIR}/scripts/format.sh")
+set_tests_properties(Format PROPERTIES SKIP_RETURN_CODE 77)
+add_test(NAME GitVersion COMMAND "${CMAKE_SOURCE_DIR}/tests/core/git_version.sh")
 add_test(NAME NeededLibraries COMMAND "${CMAKE_COMMAND}" -E env "BIN_DIR=${CMAKE_BINARY_DIR}/bin"
   "${CMAKE_SOURCE_DIR}/tests/dist/needed_libraries.sh")
 add_test(NAME Torchrun COMMAND "${CMAKE_COMMAND}" -E env "BIN_DIR=${CMAKE_BINARY_DIR}/bin"
   "${CMAKE_SOURCE_DIR}/tests/dist/torchrun_check.sh")
-set_tests_properties(Torchrun PROPERTIES SKIP_RETURN_CODE 77 TIMEOUT 600)
+set_tests_properties(Torchrun PROPERTIES SKIP_RETURN_CODE 77 TIMEOUT 600 LABELS slow)
 find_package(Python3 COMPONENTS Interpreter QUIET)
 if(Python3_FOUND)
   # All faults, many times: tests/faults/campaign.py without these options.
   add_test(NAME Faults COMMAND Python3::Interpreter "${CMAKE_SOURCE_DIR}/tests/faults/campaign.py" --count 1
     --bin-dir "${CMAKE_BINARY_DIR}/bin" --faults kill-one,cut,file-limit,vanished)
-  set_tests_properties(Faults PROPERTIES TIMEOUT 300)
+  set_tests_properties(Faults PROPERTIES TIMEOUT 300 LABELS slow)
   add_test(NAME HouseRules COMMAND Python3::Interpreter "${CMAKE_SOURCE_DIR}/scripts/check_includes.py")
 endif()
 

@@ -18,8 +18,8 @@
 #include "common_command_line.h"
 #include "lriad/core/error.h"
 #include "lriad/core/log.h"
+#include "lriad/core/version.h"
 #include "lriad/dist/gpus.h"
-#include "lriad/version.h"
 
 namespace lriad {
 namespace {
@@ -37,7 +37,8 @@ std::string gpu_text() {
 }
 
 std::string version_text(const std::string& program) {
-  const std::string revision = *kGitRevision == '\0' ? "" : concat(" (git ", kGitRevision, ")");
+  const std::string git = git_revision();
+  const std::string revision = git.empty() ? "" : concat(" (git ", git, ")");
   return concat(program, " ", kVersion, revision, "\nlibtorch ", kTorchVersion, "\nCUDA ", kCudaVersion, "\nNCCL ",
                 kNcclVersion, "\nbuild type ", kBuildType, gpu_text());
 }
@@ -86,7 +87,7 @@ int complain_of_memory(const std::string& what) {
 
 int complain_of_bug(const std::string& what) {
   return complain(concat("[bug] ", what, "; please report this line with the command line and version ", kVersion, " ",
-                         kGitRevision),
+                         git_revision()),
                   kBugExit);
 }
 

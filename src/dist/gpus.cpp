@@ -7,7 +7,7 @@
 #include <cstdlib>
 
 #include "lriad/core/error.h"
-#include "lriad/version.h"
+#include "lriad/core/version.h"
 
 namespace lriad {
 namespace {
