@@ -141,6 +141,7 @@ class ModelEvaluation {
     if (config_.model.adapter) adapter = read_adapter(*config_.model.adapter);
     log_info(concat("model ", title(), " on ", device_.str()));
     Qwen2Vl model = load_model(config_.model.path, scalar_type(config_.model.dtype), device_);
+    limit_threads(model->config().text);
     if (adapter) add_adapter(model, *adapter, /*dropout=*/0);
     return model;
   }

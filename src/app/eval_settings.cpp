@@ -4,18 +4,15 @@
 #include <nlohmann/json.hpp>
 
 #include "lriad/core/files.h"
-#include "lriad/version.h"
+#include "lriad/core/version.h"
+#include "lriad/model/load_model.h"
+#include "lriad/model/model_files.h"
 
 namespace lriad {
 namespace {
 
 std::string absolute(const std::string& path) {
   return std::filesystem::absolute(path).lexically_normal().generic_string();
-}
-
-const char* dtype_name(Dtype dtype) {
-  if (dtype == Dtype::kFloat32) return "float32";
-  return dtype == Dtype::kFloat64 ? "float64" : "bfloat16";
 }
 
 /// Hash of everything that determines the prompt's text.
@@ -49,7 +46,7 @@ Settings answer_settings(const EvalCommandLine& line, const Config& config, cons
   set_data(settings, line, config);
   settings.set("model", absolute(config.model.path));
   settings.set("adapter", config.model.adapter ? std::optional(absolute(*config.model.adapter)) : std::nullopt);
-  settings.set("dtype", dtype_name(config.model.dtype));
+  settings.set("dtype", dtype_name(scalar_type(config.model.dtype)));
   settings.set("device", device.is_cuda() ? "cuda" : "cpu");
   settings.set("prompt_sha256", prompt_hash(config));
   settings.set("image_min_pixels", config.image.min_pixels);
@@ -75,7 +72,7 @@ Settings import_settings(const EvalCommandLine& line, const Config& config) {
 Settings with_scoring(Settings settings, const Config& config) {
   settings.set("invalid", config.eval.invalid_extra_class ? "extra_class" : "wrong");
   settings.set("version", kVersion);
-  settings.set("git", kGitRevision);
+  settings.set("git", git_revision());
   settings.set("libtorch", kTorchVersion);
   settings.set("cuda", kCudaVersion);
   return settings;

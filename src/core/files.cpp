@@ -6,7 +6,6 @@
 
 #include <cerrno>
 #include <cstring>
-#include <utility>
 
 #include "lriad/core/error.h"
 
@@ -16,22 +15,6 @@ namespace {
 namespace fs = std::filesystem;
 
 std::string reason() { return std::strerror(errno); }
-
-/// Owns a file descriptor.
-class Descriptor {
- public:
-  explicit Descriptor(int value) : value_(value) {}
-  ~Descriptor() {
-    if (value_ >= 0) ::close(value_);
-  }
-  Descriptor(const Descriptor&) = delete;
-  Descriptor& operator=(const Descriptor&) = delete;
-  int get() const { return value_; }
-  bool close() { return ::close(std::exchange(value_, -1)) == 0; }
-
- private:
-  int value_;
-};
 
 bool write_all(int descriptor, std::string_view bytes) {
   while (!bytes.empty()) {
@@ -98,7 +81,7 @@ void write_file_atomic(std::string_view where, const fs::path& path,
   TemporaryFile temporary(path.parent_path() / ("." + path.filename().string() + ".tmp"));
   const auto refuse = [&](const char* verb) { fail(where, "cannot ", verb, " ", path.string(), ": ", reason()); };
   Descriptor file(::open(temporary.path().c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644));
-  if (file.get() < 0) {
+  if (!file.is_open()) {
     temporary.keep();
     refuse("create");
   }
@@ -134,34 +117,18 @@ void sync_folder(std::string_view where, const fs::path& path) {
 
 LineFile::LineFile(std::string_view where, fs::path path, Mode mode) : where_(where), path_(std::move(path)) {
   const int truncate = mode == Mode::kTruncate ? O_TRUNC : 0;
-  descriptor_ = ::open(path_.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC | truncate, 0644);
-  if (descriptor_ < 0) fail(where_, "cannot open ", path_.string(), " for writing: ", reason());
-}
-
-LineFile::~LineFile() {
-  if (descriptor_ >= 0) ::close(descriptor_);
-}
-
-LineFile::LineFile(LineFile&& other) noexcept
-    : where_(std::move(other.where_)),
-      path_(std::move(other.path_)),
-      descriptor_(std::exchange(other.descriptor_, -1)) {}
-
-LineFile& LineFile::operator=(LineFile&& other) noexcept {
-  std::swap(where_, other.where_);
-  std::swap(path_, other.path_);
-  std::swap(descriptor_, other.descriptor_);
-  return *this;
+  file_ = Descriptor(::open(path_.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC | truncate, 0644));
+  if (!file_.is_open()) fail(where_, "cannot open ", path_.string(), " for writing: ", reason());
 }
 
 void LineFile::write_line(std::string_view line) {
   std::string whole(line);
   whole += '\n';
-  if (!write_all(descriptor_, whole)) fail(where_, "cannot write ", path_.string(), ": ", reason());
+  if (!write_all(file_.get(), whole)) fail(where_, "cannot write ", path_.string(), ": ", reason());
 }
 
 void LineFile::sync() {
-  if (::fsync(descriptor_) != 0 && errno != EINVAL) fail(where_, "cannot flush ", path_.string(), ": ", reason());
+  if (::fsync(file_.get()) != 0 && errno != EINVAL) fail(where_, "cannot flush ", path_.string(), ": ", reason());
 }
 
 bool stays_inside(const fs::path& folder, const fs::path& relative) {

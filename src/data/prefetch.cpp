@@ -106,7 +106,7 @@ void Prefetcher::request(int64_t index) {
 
 Prefetcher::Result Prefetcher::next() {
   std::unique_lock lock(state_->mutex);
-  if (state_->slots.empty()) throw std::logic_error("Prefetcher::next() without a request");
+  require(!state_->slots.empty(), "data", "Prefetcher::next() without a request");
   state_->changed.wait(lock, [&] { return state_->slots.front().done; });
   Slot slot = std::move(state_->slots.front());
   state_->slots.pop_front();

@@ -53,10 +53,8 @@ Items unpack(const std::string& bytes) {
 }  // namespace
 
 std::unique_ptr<Communicator> make_communicator(const World& world, const at::Device& device, double timeout_s) {
-  if (world.size < 1 || world.rank < 0 || world.rank >= world.size) {
-    fail("dist", "rank ", world.rank, " of ", world.size, " makes no sense, expected 0 <= rank < size");
-  }
-  if (!(timeout_s > 0)) fail("dist", "distributed.timeout_s is ", timeout_s, ", expected more than 0");
+  require(world.rank >= 0 && world.rank < world.size, "dist", "rank ", world.rank, " of ", world.size);
+  require(timeout_s > 0, "dist", "timeout of ", timeout_s, " s");
   if (world.size == 1) return std::make_unique<SingleCommunicator>();
   auto host = std::make_unique<HostCommunicator>(world, timeout_s);
   const std::vector<std::string> kinds = host->gather(device.is_cuda() ? "a GPU" : "the CPU", "kinds of devices");

@@ -16,7 +16,7 @@ constexpr uint64_t kMaxGatherBytes = 1ull << 32;
 std::size_t bytes_of(const at::Tensor& tensor) { return static_cast<std::size_t>(tensor.nbytes()); }
 
 void require_flat(const at::Tensor& flat, const std::string& what) {
-  if (!flat.defined() || !flat.is_contiguous()) fail("dist", what, ": the tensor must be defined and contiguous");
+  require(flat.defined() && flat.is_contiguous(), "dist", what, ": the tensor must be defined and contiguous");
 }
 
 }  // namespace
@@ -68,9 +68,8 @@ std::vector<HostCommunicator::Head> HostCommunicator::open(const Operation& oper
 
 void HostCommunicator::sum(at::Tensor& flat, const std::string& what) {
   require_flat(flat, what);
-  if (flat.scalar_type() != at::kFloat && flat.scalar_type() != at::kDouble) {
-    fail("dist", "sum of ", what, ": dtype ", c10::toString(flat.scalar_type()), ", expected float32 or float64");
-  }
+  require(flat.scalar_type() == at::kFloat || flat.scalar_type() == at::kDouble, "dist", "sum of ", what, ": dtype ",
+          c10::toString(flat.scalar_type()), ", expected float32 or float64");
   const Operation operation = link_.begin("sum", what);
   at::Tensor host = flat.detach().to(at::kCPU);
   open(operation, head_of(operation, bytes_of(host), static_cast<uint64_t>(host.scalar_type())));
@@ -129,7 +128,7 @@ void HostCommunicator::broadcast(at::Tensor& flat, const std::string& what) {
 }
 
 std::vector<std::string> HostCommunicator::gather(const std::string& bytes, const std::string& what) {
-  if (bytes.size() > kMaxGatherBytes) fail("dist", "gather of ", what, ": ", bytes.size(), " bytes are too many");
+  require(bytes.size() <= kMaxGatherBytes, "dist", "gather of ", what, ": ", bytes.size(), " bytes are too many");
   const Operation operation = link_.begin("gather", what);
   const std::vector<Head> heads = open(operation, head_of(operation, bytes.size(), 0));
   std::vector<std::string> parts(static_cast<std::size_t>(size()));

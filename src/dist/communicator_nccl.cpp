@@ -20,7 +20,7 @@ namespace {
 ncclDataType_t nccl_type(at::ScalarType type, const std::string& what) {
   if (type == at::kFloat) return ncclFloat32;
   if (type == at::kDouble) return ncclFloat64;
-  fail("dist", what, ": dtype ", c10::toString(type), ", expected float32 or float64");
+  throw InternalError(concat("[dist] ", what, ": dtype ", c10::toString(type), ", expected float32 or float64"));
 }
 
 /// Sums and broadcasts GPU tensors with NCCL and does everything else through the host communicator. A host barrier
@@ -32,16 +32,16 @@ class NcclCommunicator : public Communicator {
     const c10::cuda::CUDAGuard guard(device_);
     require_own_gpus();
     ncclUniqueId id;
-    if (host_->is_main()) require(ncclGetUniqueId(&id), "set-up");
+    if (host_->is_main()) check_nccl(ncclGetUniqueId(&id), "set-up");
     const std::string own(host_->is_main() ? std::string(id.internal, sizeof id.internal) : std::string());
     const std::vector<std::string> ids = host_->gather(own, "NCCL id");
-    if (ids.front().size() != sizeof id.internal) fail("dist", "rank 0 sent no NCCL id");
+    require(ids.front().size() == sizeof id.internal, "dist", "rank 0 sent no NCCL id");
     std::memcpy(id.internal, ids.front().data(), sizeof id.internal);
     ncclConfig_t config = NCCL_CONFIG_INITIALIZER;
     config.blocking = 0;
     const ncclResult_t started =
         ncclCommInitRankConfig(&comm_, static_cast<int>(host_->size()), id, static_cast<int>(host_->rank()), &config);
-    if (started != ncclInProgress) require(started, "set-up");
+    if (started != ncclInProgress) check_nccl(started, "set-up");
     wait_until_ready("set-up");
   }
 
@@ -101,12 +101,12 @@ class NcclCommunicator : public Communicator {
 
   /// Waits until all ranks make the same call on the same number of elements.
   void enter(const at::Tensor& flat, const std::string& what) {
-    if (!flat.is_contiguous() || flat.device() != device_)
-      fail("dist", what, ": the tensor must be contiguous, on ", device_.str());
+    require(flat.is_contiguous() && flat.device() == device_, "dist", what, ": the tensor must be contiguous, on ",
+            device_.str());
     host_->barrier(concat(what, " [", flat.numel(), "]"));
   }
 
-  void require(ncclResult_t result, const std::string& what) {
+  void check_nccl(ncclResult_t result, const std::string& what) {
     if (result == ncclSuccess) return;
     give_up(concat("NCCL failed in ", what, " on rank ", rank(), ", ", host_name(), ": ", ncclGetErrorString(result),
                    ", ", ncclGetLastError(comm_)),
@@ -114,7 +114,7 @@ class NcclCommunicator : public Communicator {
   }
 
   void begun(ncclResult_t result, const std::string& what) {
-    if (result != ncclInProgress) require(result, what);
+    if (result != ncclInProgress) check_nccl(result, what);
     wait_until_ready(what);
   }
 
@@ -122,7 +122,7 @@ class NcclCommunicator : public Communicator {
     poll(what, [this, &what] {
       ncclResult_t state = ncclSuccess;
       ncclCommGetAsyncError(comm_, &state);
-      if (state != ncclInProgress) require(state, what);
+      if (state != ncclInProgress) check_nccl(state, what);
       return state == ncclSuccess;
     });
   }
@@ -131,7 +131,7 @@ class NcclCommunicator : public Communicator {
     poll(what, [this, &stream, &what] {
       ncclResult_t state = ncclSuccess;
       ncclCommGetAsyncError(comm_, &state);
-      if (state != ncclInProgress) require(state, what);
+      if (state != ncclInProgress) check_nccl(state, what);
       return stream.query();
     });
   }

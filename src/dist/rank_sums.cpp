@@ -36,9 +36,8 @@ std::vector<std::vector<double>> gather_numbers(Communicator& communicator, cons
   const std::string own(reinterpret_cast<const char*>(numbers.data()), numbers.size() * sizeof(double));
   std::vector<std::vector<double>> ranks;
   for (const std::string& bytes : communicator.gather(own, what)) {
-    if (bytes.size() != own.size()) {
-      fail("dist", "a rank sent ", bytes.size(), " bytes for ", what, ", expected ", own.size());
-    }
+    require(bytes.size() == own.size(), "dist", "a rank sent ", bytes.size(), " bytes for ", what, ", expected ",
+            own.size());
     std::memcpy(ranks.emplace_back(numbers.size()).data(), bytes.data(), bytes.size());
   }
   return ranks;

@@ -80,20 +80,6 @@ Clock::time_point after_seconds(double seconds) {
 
 double seconds_since(Clock::time_point time) { return std::chrono::duration<double>(Clock::now() - time).count(); }
 
-Descriptor& Descriptor::operator=(Descriptor&& other) noexcept {
-  if (this != &other) {
-    close();
-    fd_ = other.release();
-  }
-  return *this;
-}
-
-int Descriptor::release() { return std::exchange(fd_, -1); }
-
-void Descriptor::close() {
-  if (fd_ >= 0) ::close(release());
-}
-
 Io send_all(int fd, const void* data, std::size_t size, const Patience& patience) {
   const char* bytes = static_cast<const char*>(data);
   while (size > 0) {

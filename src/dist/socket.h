@@ -5,29 +5,14 @@
 #include <cstdint>
 #include <string>
 
+#include "lriad/core/descriptor.h"
+
 namespace lriad {
 
 using Clock = std::chrono::steady_clock;
 
 Clock::time_point after_seconds(double seconds);
 double seconds_since(Clock::time_point time);
-
-/// Owns a file descriptor.
-class Descriptor {
- public:
-  Descriptor() = default;
-  explicit Descriptor(int fd) : fd_(fd) {}
-  ~Descriptor() { close(); }
-  Descriptor(Descriptor&& other) noexcept : fd_(other.release()) {}
-  Descriptor& operator=(Descriptor&& other) noexcept;
-  int get() const { return fd_; }
-  bool is_open() const { return fd_ >= 0; }
-  int release();
-  void close();
-
- private:
-  int fd_ = -1;
-};
 
 /// How an exchange ended.
 enum class Io { kDone, kClosed, kTimeout, kCancelled };

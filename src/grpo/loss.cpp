@@ -12,9 +12,8 @@ namespace {
 
 void check_shapes(const LossInputs& in) {
   for (const at::Tensor& other : {in.old_M, in.reference_M, in.advantage_M, in.weight_M}) {
-    if (other.defined() && other.sizes() != in.logp_M.sizes()) {
-      fail("grpo", "logp is ", in.logp_M.sizes(), ", another input of the loss is ", other.sizes());
-    }
+    require(!other.defined() || other.sizes() == in.logp_M.sizes(), "grpo", "an input of the loss has not the shape ",
+            in.logp_M.sizes(), " of logp");
   }
 }
 

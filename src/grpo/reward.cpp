@@ -166,7 +166,7 @@ double class_factor(const FocalSection& focal, bool is_defect, const std::string
   int64_t normal = counts.normal, defect = counts.defect;
   if (focal.f_mode == FocalF::kObject) {
     const auto found = counts.objects.find(object);
-    if (found == counts.objects.end()) fail("grpo", "object ", object, " has no counts for f_mode object");
+    require(found != counts.objects.end(), "grpo", "object ", object, " has no counts for f_mode object");
     normal = found->second[0];
     defect = found->second[1];
   }

@@ -256,7 +256,9 @@ int replay_batch(const LoadedConfig& loaded, const fs::path& path, const std::op
                 : first.adapter ? "as they were at that step"
                                 : loaded.config.model.path)
             << '\n';
-  Replay replay(loaded.config, model_with_weights(loaded.config, first, checkpoint, device), device);
+  Qwen2Vl model = model_with_weights(loaded.config, first, checkpoint, device);
+  limit_threads(model->config().text);
+  Replay replay(loaded.config, model, device);
   for (RefusedBatch& part : parts) replay.add(part);
   const StepHealth now = replay.health();
   for (RefusedBatch& part : parts) replay.look_at_each_alone(part);

@@ -26,14 +26,12 @@ class DefaultDtype {
   caffe2::TypeMeta before_;
 };
 
-/// The products of a narrow model are too short to share: threads would wait for each other longer than they work, on a
-/// busy machine for a turn of the processor. OMP_NUM_THREADS overrules.
+}  // namespace
+
 void limit_threads(const TextConfig& text) {
   constexpr int64_t kNarrow = 256;
   if (text.hidden_size < kNarrow && std::getenv("OMP_NUM_THREADS") == nullptr) at::set_num_threads(1);
 }
-
-}  // namespace
 
 at::ScalarType scalar_type(Dtype dtype) {
   switch (dtype) {
@@ -44,12 +42,11 @@ at::ScalarType scalar_type(Dtype dtype) {
     case Dtype::kFloat64:
       return at::kDouble;
   }
-  fail("model", "unknown dtype");
+  throw InternalError("[model] unknown dtype");
 }
 
 Qwen2Vl load_model(const std::filesystem::path& model_dir, at::ScalarType dtype, const at::Device& device) {
   const ModelConfig config = read_model_config(model_dir);
-  limit_threads(config.text);
   const DefaultDtype default_dtype(dtype);
   // The constructor's tensors are never touched, so they take no memory before the weights replace them.
   Qwen2Vl model(config);

@@ -101,6 +101,19 @@ std::map<std::string, std::vector<int64_t>> expected_tensors(const ModelConfig& 
   return shapes;
 }
 
+const char* dtype_name(at::ScalarType dtype) {
+  switch (dtype) {
+    case at::kBFloat16:
+      return "bfloat16";
+    case at::kHalf:
+      return "float16";
+    case at::kDouble:
+      return "float64";
+    default:
+      return "float32";
+  }
+}
+
 std::vector<std::string> weight_files(const fs::path& model_dir) {
   const fs::path index = model_dir / "model.safetensors.index.json";
   if (!fs::exists(index)) return {"model.safetensors"};

@@ -57,9 +57,8 @@ at::Tensor Qwen2VlImpl::embed(const PackedTokens& tokens) const {
   const at::Tensor rows_M = tokens.feature_rows_M.defined()
                                 ? tokens.feature_rows_M
                                 : (tokens.ids_T == config_.image_token_id).nonzero().squeeze(1);
-  if (rows_M.size(0) != tokens.features_MD.size(0)) {
-    fail("model", "got ", tokens.features_MD.size(0), " image features for ", rows_M.size(0), " image tokens");
-  }
+  require(rows_M.size(0) == tokens.features_MD.size(0), "model", "got ", tokens.features_MD.size(0),
+          " image features for ", rows_M.size(0), " image tokens");
   return x_TD.index_copy(0, rows_M, tokens.features_MD.to(x_TD.scalar_type()));
 }
 

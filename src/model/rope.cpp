@@ -30,19 +30,19 @@ at::Tensor mrope_positions(std::span<const int64_t> ids, std::span<const std::ar
       ++row, ++current;
       continue;
     }
-    if (image == grids.size()) fail("model", "the prompt has image tokens for more than ", grids.size(), " images");
+    require(image < grids.size(), "model", "the prompt has image tokens for more than ", grids.size(), " images");
     const auto [t, h, w] = grids[image++];
     const int64_t rows = h / merge_size, columns = w / merge_size;
-    if (row + t * rows * columns > length) fail("model", "the prompt ends inside the tokens of an image");
+    require(row + t * rows * columns <= length, "model", "the prompt ends inside the tokens of an image");
     for (int64_t k = 0; k < t * rows * columns; ++k, ++row) {
-      if (ids[static_cast<std::size_t>(row)] != image_token_id) fail("model", "an image has too few image tokens");
+      require(ids[static_cast<std::size_t>(row)] == image_token_id, "model", "an image has too few image tokens");
       at_axis[0][row] = current + k / (rows * columns);
       at_axis[1][row] = current + k / columns % rows;
       at_axis[2][row] = current + k % columns;
     }
     current += std::max(rows, columns);
   }
-  if (image != grids.size()) fail("model", "got ", grids.size(), " images, but the prompt has tokens of ", image);
+  require(image == grids.size(), "model", "got ", grids.size(), " images, but the prompt has tokens of ", image);
   return positions_3T;
 }
 

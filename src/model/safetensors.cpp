@@ -11,6 +11,7 @@
 #include <nlohmann/json.hpp>
 
 #include "core/json.h"
+#include "lriad/core/descriptor.h"
 #include "lriad/core/error.h"
 #include "lriad/core/files.h"
 #include "safetensors_types.h"
@@ -91,15 +92,15 @@ struct SafetensorsFile::Map {
 };
 
 SafetensorsFile::Map::Map(const fs::path& file) : path(file) {
-  const int descriptor = ::open(file.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+  const Descriptor descriptor(::open(file.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK));
   struct stat info {};
-  if (descriptor < 0) fail("model", "cannot read ", file.string(), ": ", std::strerror(errno));
-  const bool regular = ::fstat(descriptor, &info) == 0 && S_ISREG(info.st_mode);
+  if (!descriptor.is_open()) fail("model", "cannot read ", file.string(), ": ", std::strerror(errno));
+  const bool regular = ::fstat(descriptor.get(), &info) == 0 && S_ISREG(info.st_mode);
   size = regular ? static_cast<uint64_t>(info.st_size) : 0;
   // Private and writable: a write to a shared parameter copies its page instead of reaching the file.
-  void* address =
-      size < 8 ? nullptr : ::mmap(nullptr, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_NORESERVE, descriptor, 0);
-  ::close(descriptor);
+  void* address = size < 8
+                      ? nullptr
+                      : ::mmap(nullptr, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_NORESERVE, descriptor.get(), 0);
   if (!regular) fail("model", file.string(), " is not a regular file");
   if (address == nullptr) fail("model", file.string(), ": HeaderTooSmall: it has ", size, " bytes");
   if (address == MAP_FAILED) fail("model", "cannot map ", file.string(), ": ", std::strerror(errno));

@@ -55,19 +55,6 @@ std::string shard_name(std::size_t number, std::size_t count) {
   return name;
 }
 
-const char* dtype_name(at::ScalarType dtype) {
-  switch (dtype) {
-    case at::kBFloat16:
-      return "bfloat16";
-    case at::kHalf:
-      return "float16";
-    case at::kDouble:
-      return "float64";
-    default:
-      return "float32";
-  }
-}
-
 /// Sets the dtype wherever the file gives one; at the top, by the older name, if it gives none.
 void set_dtype(ordered_json& config, at::ScalarType dtype) {
   const auto set_in = [&](ordered_json& object) {
@@ -167,13 +154,13 @@ void merge_adapter(const fs::path& model_dir, const fs::path& adapter_dir, const
 
 void write_model_folder(const fs::path& source_dir, const fs::path& output_dir,
                         const std::map<std::string, at::Tensor>& tensors) {
-  if (tensors.empty()) fail("model", "no tensors to write to ", output_dir.string());
+  require(!tensors.empty(), "model", "there are no tensors to write");
   const at::ScalarType dtype = tensors.begin()->second.scalar_type();
   SourceModel source(source_dir);
   std::vector<TensorSpec> specs = source.specs(dtype);
   for (TensorSpec& spec : specs) {
     const auto tensor = tensors.find(source.canonical.at(spec.name));
-    if (tensor == tensors.end()) fail("model", output_dir.string(), ": the model to write has no ", spec.name);
+    require(tensor != tensors.end(), "model", "the model to write has no ", spec.name);
     spec.dtype = tensor->second.scalar_type();
   }
   write_weights(output_dir, specs, [&](const TensorSpec& spec) { return tensors.at(source.canonical.at(spec.name)); });

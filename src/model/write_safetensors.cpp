@@ -53,9 +53,8 @@ void write_safetensors(const std::filesystem::path& path, std::vector<TensorSpec
     sink(header);
     for (const TensorSpec& spec : tensors) {
       const at::Tensor host = make(spec).detach().cpu().contiguous();
-      if (host.scalar_type() != spec.dtype || host.sizes() != at::IntArrayRef(spec.shape)) {
-        fail("model", path.string(), ": tensor ", spec.name, " came out as ", host.scalar_type(), " ", host.sizes());
-      }
+      require(host.scalar_type() == spec.dtype && host.sizes() == at::IntArrayRef(spec.shape), "model", spec.name,
+              " was announced with another dtype or shape than ", host.scalar_type(), " ", host.sizes());
       sink({static_cast<const char*>(host.data_ptr()), host.nbytes()});
     }
   });

@@ -39,11 +39,9 @@ void check(const std::error_code& error, const char* verb, const fs::path& path)
 }
 
 void sync_file(const fs::path& path) {
-  const int descriptor = open(path.c_str(), O_RDONLY | O_CLOEXEC);
-  const bool flushed = descriptor >= 0 && (fsync(descriptor) == 0 || errno == EINVAL);
-  const int reason = errno;
-  if (descriptor >= 0) close(descriptor);
-  if (!flushed) fail("run", "cannot flush ", path.string(), ": ", std::strerror(reason));
+  const Descriptor file(open(path.c_str(), O_RDONLY | O_CLOEXEC));
+  if (!file.is_open() || (fsync(file.get()) != 0 && errno != EINVAL))
+    fail("run", "cannot flush ", path.string(), ": ", std::strerror(errno));
 }
 
 std::string trainer_text(const TrainerState& state) {

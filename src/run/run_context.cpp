@@ -14,10 +14,10 @@
 #include "lriad/core/files.h"
 #include "lriad/core/log.h"
 #include "lriad/core/random.h"
+#include "lriad/core/version.h"
 #include "lriad/model/image_features.h"
 #include "lriad/model/load_model.h"
 #include "lriad/model/model_files.h"
-#include "lriad/version.h"
 
 namespace lriad {
 namespace {
@@ -162,6 +162,13 @@ void add_fingerprints(const std::string& what, const fs::path& folder, Fingerpri
   }
 }
 
+Fingerprints model_fingerprints(const Config& config) {
+  Fingerprints result;
+  add_fingerprints("model", config.model.path, result);
+  if (config.model.adapter) add_fingerprints("model.adapter", *config.model.adapter, result);
+  return result;
+}
+
 std::string data_fingerprint(const Dataset& data) {
   std::string text;
   for (const Sample& sample : data.samples) {
@@ -210,13 +217,15 @@ RunInputs load_run_inputs(const Config& config, const at::Device& device, int64_
           std::move(eval_data),
           std::move(plan),
           std::move(adapter),
-          std::move(prompt_tokens)};
+          std::move(prompt_tokens),
+          model_fingerprints(config)};
 }
 
-RunContext load_run_context(const Config& config, const at::Device& device, int64_t num_ranks) {
-  RunInputs inputs = load_run_inputs(config, device, num_ranks);
+RunContext load_run_context(RunInputs inputs, const at::Device& device) {
+  const Config config = inputs.config;
   MemoryPlan plan = plan_memory(inputs.plan);
   warn_of_a_large_model_on_the_cpu(inputs.plan, device);
+  limit_threads(inputs.plan.model.text);
   Qwen2Vl model = load_model(config.model.path, scalar_type(config.model.dtype), device);
   AdapterConfig adapter;
   if (config.trainable == Trainable::kLora) adapter = give_adapter(model, config, inputs.given_adapter);
@@ -224,22 +233,14 @@ RunContext load_run_context(const Config& config, const at::Device& device, int6
   model->set_gradient_checkpointing(plan.gradient_checkpointing);
   FeatureCache features(config.trainable == Trainable::kLora ? config.model.vision_cache : VisionCacheSection{0, 0, {}},
                         model);
-  return {std::move(inputs),  std::move(plan),           device, std::move(model), std::move(features),
-          std::move(adapter), model_fingerprints(config)};
+  return {std::move(inputs), std::move(plan), device, std::move(model), std::move(features), std::move(adapter)};
 }
 
-Fingerprints model_fingerprints(const Config& config) {
-  Fingerprints result;
-  add_fingerprints("model", config.model.path, result);
-  if (config.model.adapter) add_fingerprints("model.adapter", *config.model.adapter, result);
-  return result;
-}
-
-Fingerprints fingerprints(const RunContext& context) {
-  Fingerprints result = {{"code version", concat(kVersion, " ", kGitRevision)},
-                         {"config", sha256_hex(canonical_config(context.config))},
-                         {"data listing", data_fingerprint(context.data)}};
-  result.insert(result.end(), context.model_files.begin(), context.model_files.end());
+Fingerprints fingerprints(const RunInputs& inputs) {
+  Fingerprints result = {{"code version", concat(kVersion, " ", git_revision())},
+                         {"config", sha256_hex(canonical_config(inputs.config))},
+                         {"data listing", data_fingerprint(inputs.data)}};
+  result.insert(result.end(), inputs.model_files.begin(), inputs.model_files.end());
   return result;
 }
 

@@ -84,19 +84,21 @@ void check_run_folder(const fs::path& run_dir, const std::string& resume) {
     fail("run", "output_dir ", run_dir.string(), " holds checkpoints of an earlier run and --resume is never; ",
          "choose another output_dir, or move them away");
   }
-  if (resume != "never" && resume != "auto") find_checkpoint(run_dir, resume);
+  if (resume != "never" && resume != "auto" && !fs::is_regular_file(fs::path(resume) / "DONE", error)) {
+    fail("run", "--resume ", resume, " is no finished checkpoint (it has no file DONE), ",
+         "expected auto, never or the folder of a checkpoint");
+  }
 }
 
 RunLock::RunLock(const fs::path& run_dir) : run_dir_(run_dir) {
   const fs::path path = run_dir / ".lock";
-  descriptor_ = open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0644);
-  if (descriptor_ < 0) fail("run", "cannot write in the run folder: ", path.string(), ": ", std::strerror(errno));
-  if (flock(descriptor_, LOCK_EX | LOCK_NB) != 0) {
+  file_ = Descriptor(open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0644));
+  if (!file_.is_open()) fail("run", "cannot write in the run folder: ", path.string(), ": ", std::strerror(errno));
+  if (flock(file_.get(), LOCK_EX | LOCK_NB) != 0) {
     const int reason = errno;
     std::array<char, 320> owner{};
-    [[maybe_unused]] const ssize_t got = read(descriptor_, owner.data(), owner.size() - 1);
+    [[maybe_unused]] const ssize_t got = read(file_.get(), owner.data(), owner.size() - 1);
     if (reason == EWOULDBLOCK) {
-      close(descriptor_);
       fail("run", "the run folder ", run_dir.string(), " is in use by ",
            owner[0] != 0 ? owner.data() : "another process", "; wait for it to end, or choose another output_dir");
     }
@@ -105,19 +107,15 @@ RunLock::RunLock(const fs::path& run_dir) : run_dir_(run_dir) {
   }
   const std::string owner = owner_text();
   // The text is only for another run's message, so a full disk must not end this one.
-  if (ftruncate(descriptor_, 0) == 0) {
-    [[maybe_unused]] const ssize_t written = pwrite(descriptor_, owner.data(), owner.size(), 0);
+  if (ftruncate(file_.get(), 0) == 0) {
+    [[maybe_unused]] const ssize_t written = pwrite(file_.get(), owner.data(), owner.size(), 0);
   }
-}
-
-RunLock::~RunLock() {
-  if (descriptor_ >= 0) close(descriptor_);
 }
 
 void RunLock::check() const {
   struct stat own {
   }, there{};
-  const bool same = fstat(descriptor_, &own) == 0 && stat((run_dir_ / ".lock").c_str(), &there) == 0 &&
+  const bool same = fstat(file_.get(), &own) == 0 && stat((run_dir_ / ".lock").c_str(), &there) == 0 &&
                     own.st_ino == there.st_ino && own.st_dev == there.st_dev;
   if (!same) {
     fail("run", "the run folder ", run_dir_.string(),

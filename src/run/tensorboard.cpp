@@ -109,19 +109,15 @@ uint32_t crc32c(std::string_view bytes) {
 }
 
 EventWriter::EventWriter(const std::filesystem::path& run_dir) : path_(new_event_path(run_dir)) {
-  descriptor_ = open(path_.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_APPEND | O_CLOEXEC, 0644);
-  if (descriptor_ < 0) fail("run", "cannot create ", path_.string(), ": ", std::strerror(errno));
+  file_ = Descriptor(open(path_.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_APPEND | O_CLOEXEC, 0644));
+  if (!file_.is_open()) fail("run", "cannot create ", path_.string(), ": ", std::strerror(errno));
   append(event_start(0) + text_field(3, "brain.Event:2"));
-}
-
-EventWriter::~EventWriter() {
-  if (descriptor_ >= 0) close(descriptor_);
 }
 
 void EventWriter::append(std::string_view event) {
   const std::string frame = framed(event);
   for (std::string_view left = frame; !left.empty();) {
-    const ssize_t written = ::write(descriptor_, left.data(), left.size());
+    const ssize_t written = ::write(file_.get(), left.data(), left.size());
     if (written < 0 && errno == EINTR) continue;
     if (written <= 0) fail("run", "cannot write ", path_.string(), ": ", std::strerror(errno));
     left.remove_prefix(static_cast<std::size_t>(written));
@@ -137,7 +133,7 @@ void EventWriter::write(int64_t step, const std::vector<std::pair<std::string, d
 }
 
 void EventWriter::sync() {
-  if (fsync(descriptor_) != 0 && errno != EINVAL)
+  if (fsync(file_.get()) != 0 && errno != EINVAL)
     fail("run", "cannot flush ", path_.string(), ": ", std::strerror(errno));
 }
 

@@ -17,16 +17,14 @@ bool decays(const std::string& name, const at::Tensor& tensor) {
 }  // namespace
 
 FlatParameters::FlatParameters(const std::vector<TrainedParameter>& parameters) {
-  if (parameters.empty()) fail("run", "there is nothing to train");
+  require(!parameters.empty(), "run", "there is nothing to train");
   std::vector<TrainedParameter> ordered = parameters;
   std::stable_partition(ordered.begin(), ordered.end(), [](const TrainedParameter& one) { return one.decay; });
   const at::Tensor& first = ordered.front().tensor;
   int64_t total = 0;
   for (const TrainedParameter& one : ordered) {
-    if (one.tensor.scalar_type() != first.scalar_type() || one.tensor.device() != first.device()) {
-      fail("run", one.name, " is ", one.tensor.toString(), ", ", ordered.front().name, " ", first.toString(),
-           ": trained tensors must share dtype and device");
-    }
+    require(one.tensor.scalar_type() == first.scalar_type() && one.tensor.device() == first.device(), "run", one.name,
+            " has another dtype or device than ", ordered.front().name);
     ranges_.push_back({one.name, total, one.tensor.sizes().vec(), one.tensor.numel()});
     total += one.tensor.numel();
     if (one.decay) num_decayed_ = total;

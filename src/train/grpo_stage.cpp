@@ -92,10 +92,10 @@ StepResult GrpoStage::result(int64_t step, const LearningSums& sums) {
   result.nothing_left = step_weights_.nothing_left();
   result.loss = sums.loss;
   result.finite = sums.nonfinite == 0;
-  result.tokens = tokens_seen(all_groups_);
   result.metrics = group_metrics(all_groups_, step_weights_, config_);
   add_means(result, sums, first);
   if (first) {
+    result.tokens = tokens_seen(all_groups_);
     const auto tokens = static_cast<double>(step_weights_.tokens);
     watch_alarms(step, result.nothing_left ? std::nullopt : std::optional(sums.entropy / tokens));
     if (config_.log.completions) result.completions = completion_lines(groups_, step, context_, communicator_);

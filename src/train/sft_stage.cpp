@@ -78,7 +78,7 @@ StepResult SftStage::gradients(int64_t step) {
   result.loss = all.nll;
   result.finite = all.nonfinite == 0;
   result.tokens = static_cast<int64_t>(all_counts.tokens + all_counts.prompt_tokens);
-  num_tokens_ += result.tokens;
+  num_tokens_ += *result.tokens;
   if (!result.nothing_left) {
     result.metrics.emplace_back("entropy", all.entropy / all_counts.tokens);
     result.metrics.emplace_back("mean_token_accuracy", all.top1 / all_counts.tokens);

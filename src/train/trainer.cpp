@@ -34,13 +34,12 @@ Trainer::Impl::Impl(const LoadedConfig& loaded_config, const TrainOptions& given
     : loaded(loaded_config),
       options(given),
       communicator(world),
-      context(load_run_context(loaded_config.config, device, world.size())),
+      context(load_run_context(prepare(device), device)),
       config(context.config),
       parameters(trained_parameters(context.model, config.trainable)),
       optimizer(parameters, config.optim),
       guard(config.guard),
       clock(device) {
-  require_agreement(communicator, fingerprints(context));
   // Free memory differs between ranks; all take the smallest sizes, since a checkpoint records one for all of them.
   int64_t &rows = context.memory.rows_per_pass, &logits = context.memory.logits_at_once;
   for (const auto& own :
@@ -55,6 +54,29 @@ Trainer::Impl::Impl(const LoadedConfig& loaded_config, const TrainOptions& given
   stage = make_stage(context, parameters, communicator, clock);
   const double epochs = config.train.num_train_epochs * static_cast<double>(stage->steps_per_epoch());
   total_steps = config.train.max_steps > 0 ? config.train.max_steps : static_cast<int64_t>(std::ceil(epochs));
+}
+
+/// Everything that can end the run early comes before the weights, which take minutes to read: inputs that are wrong or
+/// differ between ranks, a run folder in use, a damaged checkpoint.
+RunInputs Trainer::Impl::prepare(const at::Device& device) {
+  RunInputs inputs = load_run_inputs(loaded.config, device, communicator.size());
+  require_agreement(communicator, fingerprints(inputs));
+  if (!options.dry_run) take_folder();
+  return inputs;
+}
+
+/// The main rank locks the run folder and chooses the checkpoint to go on from.
+void Trainer::Impl::take_folder() {
+  const fs::path folder = loaded.config.output_dir;
+  std::string chosen;
+  if (communicator.is_main()) {
+    make_folder("train", folder);
+    files.emplace(folder);
+    set_log_file(folder / "log.txt");
+    remove_leftovers(folder);
+    if (const auto found = find_checkpoint(folder, options.resume)) chosen = found->string();
+  }
+  checkpoint = communicator.gather(chosen, "checkpoint to resume from").front();
 }
 
 int print_plan(const LoadedConfig& loaded, const at::Device& device, int64_t num_ranks) {
@@ -87,7 +109,7 @@ int Trainer::Impl::run() {
     return 0;
   }
   const StopSignal signals;
-  open_folder();
+  open_logs();
   start_progress();
   if (trainer.global_step == 0 && saved_step < 0 && config.train.save_steps > 0) save();
   int signal = agreed_signal();
@@ -108,16 +130,9 @@ int Trainer::Impl::run() {
   return 0;
 }
 
-/// The main rank locks and prepares the run folder; all ranks restore the same checkpoint.
-void Trainer::Impl::open_folder() {
+/// All ranks restore the checkpoint; the main rank brings the folder's files to where the run goes on.
+void Trainer::Impl::open_logs() {
   const fs::path folder = config.output_dir;
-  if (communicator.is_main()) {
-    make_folder("train", folder);
-    files.emplace(folder);
-    set_log_file(folder / "log.txt");
-    remove_leftovers(folder);
-  }
-  const fs::path checkpoint = agree_on_checkpoint();
   RunState run = state();
   if (!checkpoint.empty()) {
     restore_run(run, checkpoint);
@@ -130,14 +145,6 @@ void Trainer::Impl::open_folder() {
   truncate_run_logs(folder, trainer.global_step);
   write_file_atomic("train", folder / "config.yaml", print_config(loaded));
   files->log = std::make_unique<RunLog>(folder, config.log);
-}
-
-fs::path Trainer::Impl::agree_on_checkpoint() {
-  std::string chosen;
-  if (communicator.is_main()) {
-    if (const auto found = find_checkpoint(config.output_dir, options.resume)) chosen = found->string();
-  }
-  return communicator.gather(chosen, "checkpoint to resume from").front();
 }
 
 void Trainer::Impl::start_progress() {

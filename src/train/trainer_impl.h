@@ -28,7 +28,9 @@ struct Trainer::Impl {
   Impl(const LoadedConfig& loaded_config, const TrainOptions& given, Communicator& world, const at::Device& device);
 
   int run();
-  void open_folder();
+  RunInputs prepare(const at::Device& device);
+  void take_folder();
+  void open_logs();
   std::filesystem::path agree_on_checkpoint();
   void start_progress();
   void enter(const std::string& phase);
@@ -46,6 +48,8 @@ struct Trainer::Impl {
   LoadedConfig loaded;
   TrainOptions options;
   Communicator& communicator;
+  std::optional<RunFiles> files;
+  std::filesystem::path checkpoint;  ///< to go on from; empty: none
   RunContext context;
   const Config& config;
   FlatParameters parameters;
@@ -55,7 +59,6 @@ struct Trainer::Impl {
   PhaseClock clock;
   std::unique_ptr<TrainingStage> stage;
   TrainerState trainer;
-  std::optional<RunFiles> files;
   int64_t total_steps = 0;
   int64_t present_step = 0;
   std::string position = "start";  ///< step and phase, for messages

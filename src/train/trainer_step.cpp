@@ -16,6 +16,9 @@
 namespace lriad {
 namespace {
 
+/// Logged steps that trainer_state.json keeps, so that checkpoints of a long run do not grow; metrics.jsonl has all.
+constexpr std::size_t kLogHistory = 1000;
+
 /// The metrics that are shown in the terminal and the log.
 NamedMetrics shown_metrics(const StepMetrics& metrics) {
   NamedMetrics shown;
@@ -46,7 +49,11 @@ bool Trainer::Impl::step(int64_t number) {
   const double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
   metrics.add("time/step", seconds);
   for (const auto& [name, value] : phases) metrics.add("time/" + name, value);
-  metrics.add("tokens_per_second", static_cast<double>(result.tokens) / seconds);
+  if (result.tokens) {
+    metrics.add("tokens_per_second", static_cast<double>(*result.tokens) / seconds);
+  } else {
+    metrics.add_null("tokens_per_second");
+  }
   const PassCounts after = context.model->counts();
   const auto passes = sum_over_ranks(
       communicator, {static_cast<double>(after.rows - before.rows), static_cast<double>(after.images - before.images)},
@@ -143,7 +150,10 @@ void Trainer::Impl::evaluate_step(int64_t number, StepMetrics& metrics) {
 }
 
 void Trainer::Impl::log_step(const StepResult& result, StepMetrics& metrics) {
-  if (metrics.step() % config.train.logging_steps == 0) trainer.log_history.push_back(metrics.json());
+  if (metrics.step() % config.train.logging_steps == 0) {
+    trainer.log_history.push_back(metrics.json());
+    if (trainer.log_history.size() > kLogHistory) trainer.log_history.erase(trainer.log_history.begin());
+  }
   if (!files) return;
   files->lock.check();
   for (const std::string& line : result.completions) files->log->write_completion(line);

@@ -19,10 +19,10 @@ namespace lriad {
 struct StepResult {
   Metrics metrics;  ///< for metrics.jsonl
   double loss = 0;
-  double kl = 0;                         ///< token mean in nats
-  bool finite = true;                    ///< whether all log-probabilities were finite
-  bool nothing_left = false;             ///< all completions were left out, so there is no update
-  int64_t tokens = 0;                    ///< prompt and completion tokens of the step on all ranks
+  double kl = 0;                  ///< token mean in nats
+  bool finite = true;             ///< whether all log-probabilities were finite
+  bool nothing_left = false;      ///< all completions were left out, so there is no update
+  std::optional<int64_t> tokens;  ///< new prompt and completion tokens on all ranks; none if rollouts are re-used
   std::vector<std::string> completions;  ///< lines for completions.jsonl
 };
 

@@ -26,11 +26,9 @@ std::string encode(const cv::Mat& bgr, const std::string& extension, const std::
 }
 
 cv::Mat to_bgr(const Image& image) {
-  if (image.height <= 0 || image.width <= 0 ||
-      image.rgb.size() != static_cast<size_t>(image.height) * static_cast<size_t>(image.width) * 3) {
-    fail("vision", "image of ", image.width, " x ", image.height, " with ", image.rgb.size(),
-         " bytes cannot be written");
-  }
+  require(image.height > 0 && image.width > 0 &&
+              image.rgb.size() == static_cast<size_t>(image.height) * static_cast<size_t>(image.width) * 3,
+          "vision", "an image of ", image.width, " x ", image.height, " with ", image.rgb.size(), " bytes");
   // OpenCV's header type takes a mutable pointer; cvtColor only reads it.
   const cv::Mat rgb(static_cast<int>(image.height), static_cast<int>(image.width), CV_8UC3,
                     const_cast<uint8_t*>(image.rgb.data()));

@@ -8,7 +8,7 @@
 
 namespace lriad {
 
-/// How one rank ended: the text of its Error ("" if none), the signal if one killed it, and the seconds it ran.
+/// How one rank ended: the text of its exception ("" if none), the signal if one killed it, and the seconds it ran.
 struct Outcome {
   std::string error;
   int killed_by = 0;

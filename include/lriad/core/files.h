@@ -6,6 +6,8 @@
 #include <string>
 #include <string_view>
 
+#include "lriad/core/descriptor.h"
+
 namespace lriad {
 
 /// Returns the whole file. Throws Error("[where] ...") naming it if it is missing, no regular file, unreadable, or
@@ -38,9 +40,6 @@ class LineFile {
  public:
   enum class Mode { kAppend, kTruncate };
   LineFile(std::string_view where, std::filesystem::path path, Mode mode);
-  ~LineFile();
-  LineFile(LineFile&&) noexcept;
-  LineFile& operator=(LineFile&&) noexcept;
   void write_line(std::string_view line);  ///< adds the newline
   void sync();                             ///< fsync
   const std::filesystem::path& path() const { return path_; }
@@ -48,7 +47,7 @@ class LineFile {
  private:
   std::string where_;
   std::filesystem::path path_;
-  int descriptor_ = -1;
+  Descriptor file_;
 };
 
 /// Lower-case hexadecimal SHA-256 of bytes, and of a file's; throws Error if the file cannot be read.

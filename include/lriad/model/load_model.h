@@ -12,10 +12,13 @@ namespace lriad {
 
 at::ScalarType scalar_type(Dtype dtype);
 
+/// Makes the process compute with one thread for a model narrower than 256 unless OMP_NUM_THREADS is set: the products
+/// of so narrow a model are too short to share, and threads would wait for each other longer than they work.
+void limit_threads(const TextConfig& text);
+
 /// The model of a Hugging Face folder on `device`, frozen and in evaluation mode. On the CPU, weights whose dtype on
 /// disk is `dtype` are the mapped file itself; all others are converted one tensor at a time, so that the peak stays
-/// near the model's size. A narrow model (hidden size below 256) makes the process use one thread unless
-/// OMP_NUM_THREADS is set. Throws Error as read_model_config() and load_weights() do.
+/// near the model's size. Throws Error as read_model_config() and load_weights() do.
 Qwen2Vl load_model(const std::filesystem::path& model_dir, at::ScalarType dtype, const at::Device& device);
 
 /// Gives the model the adapter's branches (dropout as given, not as in its file) and values. Throws Error naming

@@ -39,6 +39,9 @@ class ModelFiles {
 /// model.safetensors. Throws Error naming the index if it is damaged.
 std::vector<std::string> weight_files(const std::filesystem::path& model_dir);
 
+/// float32, bfloat16, float16 or float64, as config.json spells dtypes.
+const char* dtype_name(at::ScalarType dtype);
+
 /// Canonical (TF >= 4.52) form of a tensor or module name of either layout.
 std::string canonical_name(const std::string& name);
 

@@ -21,7 +21,7 @@ struct TrainerState {
   std::optional<double> best_metric;         ///< best value of train.metric_for_best_model so far
   int64_t best_step = -1;                    ///< step of best_metric; -1: none
   std::map<std::string, std::string> extra;  ///< saved texts of other parts: guard, running recall, hashes
-  std::vector<std::string> log_history;      ///< one JSON object per logged step
+  std::vector<std::string> log_history;      ///< one JSON object per logged step, the last 1000
 };
 
 /// What a checkpoint consists of.

@@ -19,6 +19,9 @@
 
 namespace lriad {
 
+/// Names with hashes or versions, for comparing ranks and runs.
+using Fingerprints = std::vector<std::pair<std::string, std::string>>;
+
 /// What a run reads before the weights, checked for consistency.
 struct RunInputs {
   Config config;
@@ -30,32 +33,26 @@ struct RunInputs {
   PlanInput plan;                        ///< for plan_memory()
   std::optional<Adapter> given_adapter;  ///< content of model.adapter; null after it was added to the model
   std::vector<int64_t> prompt_tokens;    ///< of each sample of `data`, image tokens included; 0: image is unreadable
+  Fingerprints model_files;              ///< of model.path and model.adapter; headers and some blocks of the weights
 };
 
 /// Reads data, tokenizer and image settings, checks all prompts and targets, and collects what a memory plan needs.
 /// Throws Error for what cannot be used.
 RunInputs load_run_inputs(const Config& config, const at::Device& device, int64_t num_ranks);
 
-/// Names with hashes or versions, for comparing ranks and runs.
-using Fingerprints = std::vector<std::pair<std::string, std::string>>;
-
-/// Hashes of the files of the model and of model.adapter. Of the weights only headers and some blocks are hashed.
-Fingerprints model_fingerprints(const Config& config);
+/// What must be equal on all ranks: code version, config, data listing and model files.
+Fingerprints fingerprints(const RunInputs& inputs);
 
 /// The inputs and the loaded model of a run.
 struct RunContext : RunInputs {
   MemoryPlan memory;
   at::Device device;
-  Qwen2Vl model;             ///< with the adapter to train, unless all weights are trained
-  FeatureCache features;     ///< of a frozen vision tower
-  AdapterConfig adapter;     ///< of the adapter that is trained
-  Fingerprints model_files;  ///< from model_fingerprints()
+  Qwen2Vl model;          ///< with the adapter to train, unless all weights are trained
+  FeatureCache features;  ///< of a frozen vision tower
+  AdapterConfig adapter;  ///< of the adapter that is trained
 };
 
-/// Reads the inputs, plans the memory, loads the model and adds the adapter.
-RunContext load_run_context(const Config& config, const at::Device& device, int64_t num_ranks);
-
-/// What must be equal on all ranks: code version, config, data listing and model files.
-Fingerprints fingerprints(const RunContext& context);
+/// Plans the memory, loads the model and adds the adapter.
+RunContext load_run_context(RunInputs inputs, const at::Device& device);
 
 }  // namespace lriad

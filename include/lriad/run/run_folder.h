@@ -4,6 +4,8 @@
 #include <filesystem>
 #include <string>
 
+#include "lriad/core/descriptor.h"
+
 namespace lriad {
 
 /// Throws Error if a run cannot use the folder: it is a file, it holds checkpoints although `resume` is never, or
@@ -15,15 +17,12 @@ void check_run_folder(const std::filesystem::path& run_dir, const std::string& r
 class RunLock {
  public:
   explicit RunLock(const std::filesystem::path& run_dir);
-  ~RunLock();
   /// Throws Error if the run folder has been removed, moved away or replaced since.
   void check() const;
-  RunLock(const RunLock&) = delete;
-  RunLock& operator=(const RunLock&) = delete;
 
  private:
   std::filesystem::path run_dir_;
-  int descriptor_ = -1;
+  Descriptor file_;
 };
 
 /// Removes hidden checkpoint folders and temporary files that an interrupted run left directly in run_dir.

@@ -7,6 +7,8 @@
 #include <utility>
 #include <vector>
 
+#include "lriad/core/descriptor.h"
+
 namespace lriad {
 
 /// CRC-32C (Castagnoli), the checksum of TFRecord files.
@@ -18,9 +20,6 @@ uint32_t crc32c(std::string_view bytes);
 class EventWriter {
  public:
   explicit EventWriter(const std::filesystem::path& run_dir);
-  ~EventWriter();
-  EventWriter(const EventWriter&) = delete;
-  EventWriter& operator=(const EventWriter&) = delete;
   /// Appends one event with all scalars of a step and the present time.
   void write(int64_t step, const std::vector<std::pair<std::string, double>>& scalars);
   void sync();  ///< flushes the file to the disk
@@ -29,7 +28,7 @@ class EventWriter {
  private:
   void append(std::string_view event);
   std::filesystem::path path_;
-  int descriptor_ = -1;
+  Descriptor file_;
 };
 
 /// Number of leading bytes of an event file whose frames are whole and of steps up to `step`; the rest can be cut off.
