@@ -210,8 +210,8 @@ TEST(Rendezvous, ListensOnTheGivenAddressOnly) {
 }
 
 TEST(Rendezvous, RefusesARankOutsideTheWorld) {
-  EXPECT_THROW(make_communicator(world_at(2, 2, 1, ""), at::kCPU, 1), Error);
-  EXPECT_THROW(make_communicator(world_at(0, 1, 1, ""), at::kCPU, 0), Error);
+  EXPECT_THROW(make_communicator(world_at(2, 2, 1, ""), at::kCPU, 1), InternalError);
+  EXPECT_THROW(make_communicator(world_at(0, 1, 1, ""), at::kCPU, 0), InternalError);
 }
 
 }  // namespace

@@ -124,8 +124,8 @@ TEST(FlatParameters, KeepAFloat32MasterOfHalfPrecisionOnes) {
 
 TEST(FlatParameters, RefuseMixedTypesAndTensorsThatDoNotFit) {
   const at::Tensor single = at::ones({2}).requires_grad_(), twice = at::ones({2}, at::kDouble).requires_grad_();
-  EXPECT_THROW(FlatParameters({{"a", single, true}, {"b", twice, true}}), Error);
-  EXPECT_THROW(FlatParameters({}), Error);
+  EXPECT_THROW(FlatParameters({{"a", single, true}, {"b", twice, true}}), InternalError);
+  EXPECT_THROW(FlatParameters({}), InternalError);
   FlatParameters parameters({{"a", single, true}});
   EXPECT_THAT(
       [&] {
