@@ -3,13 +3,14 @@
 #include <ATen/ATen.h>
 #include <ATen/Context.h>
 
+#include "blank.h"
 #include "memory_saving.h"
 
 // Shape letters: T tokens, D hidden size, H query heads, K key heads.
 namespace lriad {
 LinearImpl::LinearImpl(int64_t in, int64_t out, bool with_bias) {
-  weight = register_parameter("weight", at::empty({out, in}), /*requires_grad=*/false);
-  if (with_bias) bias = register_parameter("bias", at::empty({out}), /*requires_grad=*/false);
+  weight = register_parameter("weight", blank({out, in}), /*requires_grad=*/false);
+  if (with_bias) bias = register_parameter("bias", blank({out}), /*requires_grad=*/false);
 }
 
 at::Tensor LinearImpl::forward(const at::Tensor& x) const {
@@ -46,13 +47,13 @@ void LinearImpl::add_lora(int64_t r, double scaling, double dropout, at::ScalarT
 }
 
 RmsNormImpl::RmsNormImpl(int64_t size, double eps)
-    : weight(register_parameter("weight", at::empty({size}), /*requires_grad=*/false)), eps_(eps) {}
+    : weight(register_parameter("weight", blank({size}), /*requires_grad=*/false)), eps_(eps) {}
 
 at::Tensor RmsNormImpl::forward(const at::Tensor& x) const { return rms_norm(x, weight, eps_); }
 
 LayerNormImpl::LayerNormImpl(int64_t size)
-    : weight(register_parameter("weight", at::empty({size}), /*requires_grad=*/false)),
-      bias(register_parameter("bias", at::empty({size}), /*requires_grad=*/false)) {}
+    : weight(register_parameter("weight", blank({size}), /*requires_grad=*/false)),
+      bias(register_parameter("bias", blank({size}), /*requires_grad=*/false)) {}
 
 at::Tensor LayerNormImpl::forward(const at::Tensor& x) const {
   return at::layer_norm(x, {weight.size(0)}, weight, bias, /*eps=*/1e-6);

@@ -5,57 +5,17 @@
 
 #include <nlohmann/json.hpp>
 
+#include "blank.h"
 #include "core/json.h"
 #include "lriad/core/error.h"
 #include "lriad/core/files.h"
+#include "lriad/model/qwen2_vl.h"
 
 namespace lriad {
 namespace {
 
 namespace fs = std::filesystem;
 using Shapes = std::map<std::string, std::vector<int64_t>>;
-
-void add_vision(const ModelConfig& config, Shapes& shapes) {
-  const VisionConfig& v = config.vision;
-  const std::string root = "model.visual.";
-  const auto linear = [&](const std::string& name, int64_t out, int64_t in) {
-    shapes[root + name + ".weight"] = {out, in};
-    shapes[root + name + ".bias"] = {out};
-  };
-  const auto norm = [&](const std::string& name) {
-    shapes[root + name + ".weight"] = {v.embed_dim};
-    shapes[root + name + ".bias"] = {v.embed_dim};
-  };
-  shapes[root + "patch_embed.proj.weight"] = {v.embed_dim, v.in_channels, v.temporal_patch_size, v.patch_size,
-                                              v.patch_size};
-  for (int64_t j = 0; j < v.depth; ++j) {
-    const std::string block = concat("blocks.", j, ".");
-    norm(block + "norm1");
-    norm(block + "norm2");
-    linear(block + "attn.qkv", 3 * v.embed_dim, v.embed_dim);
-    linear(block + "attn.proj", v.embed_dim, v.embed_dim);
-    linear(block + "mlp.fc1", v.mlp_ratio * v.embed_dim, v.embed_dim);
-    linear(block + "mlp.fc2", v.embed_dim, v.mlp_ratio * v.embed_dim);
-  }
-  const int64_t wide = v.embed_dim * v.spatial_merge_size * v.spatial_merge_size;
-  norm("merger.ln_q");
-  linear("merger.mlp.0", wide, wide);
-  linear("merger.mlp.2", config.text.hidden_size, wide);
-}
-
-void add_layer(const TextConfig& t, const std::string& layer, Shapes& shapes) {
-  const int64_t q = t.num_attention_heads * t.head_dim, kv = t.num_key_value_heads * t.head_dim;
-  shapes[layer + "input_layernorm.weight"] = {t.hidden_size};
-  shapes[layer + "post_attention_layernorm.weight"] = {t.hidden_size};
-  for (const auto& [name, out] : {std::pair{"q_proj", q}, {"k_proj", kv}, {"v_proj", kv}}) {
-    shapes[layer + "self_attn." + name + ".weight"] = {out, t.hidden_size};
-    shapes[layer + "self_attn." + name + ".bias"] = {out};
-  }
-  shapes[layer + "self_attn.o_proj.weight"] = {t.hidden_size, q};
-  shapes[layer + "mlp.gate_proj.weight"] = {t.intermediate_size, t.hidden_size};
-  shapes[layer + "mlp.up_proj.weight"] = {t.intermediate_size, t.hidden_size};
-  shapes[layer + "mlp.down_proj.weight"] = {t.hidden_size, t.intermediate_size};
-}
 
 /// One line that names every missing and misshapen tensor and the first ten that are too many; empty if all fits.
 std::string misfits(const ModelFiles& files, const ModelConfig& config) {
@@ -89,15 +49,9 @@ std::string canonical_name(const std::string& name) {
 }
 
 std::map<std::string, std::vector<int64_t>> expected_tensors(const ModelConfig& config) {
+  const ShapesOnly shapes_only;
   Shapes shapes;
-  const TextConfig& text = config.text;
-  add_vision(config, shapes);
-  shapes["model.language_model.embed_tokens.weight"] = {text.vocab_size, text.hidden_size};
-  for (int64_t i = 0; i < text.num_hidden_layers; ++i) {
-    add_layer(text, concat("model.language_model.layers.", i, "."), shapes);
-  }
-  shapes["model.language_model.norm.weight"] = {text.hidden_size};
-  if (!config.tie_word_embeddings) shapes["lm_head.weight"] = {text.vocab_size, text.hidden_size};
+  for (const auto& item : Qwen2Vl(config)->named_parameters()) shapes[item.key()] = item.value().sizes().vec();
   return shapes;
 }
 

@@ -6,6 +6,7 @@
 
 #include "lriad/core/error.h"
 #include "lriad/model/accumulate_dtype.h"
+#include "blank.h"
 #include "recompute.h"
 
 // Shape letters: T rows, D hidden size, M image rows.
@@ -32,7 +33,7 @@ Qwen2VlImpl::Qwen2VlImpl(const ModelConfig& config)
     : config_(config), visual_(nullptr), norm_(RmsNorm(config.text.hidden_size, config.text.rms_norm_eps)) {
   const TextConfig& text = config.text;
   const auto frozen = [&](torch::nn::Module& owner) {
-    return owner.register_parameter("weight", at::empty({text.vocab_size, text.hidden_size}), /*requires_grad=*/false);
+    return owner.register_parameter("weight", blank({text.vocab_size, text.hidden_size}), /*requires_grad=*/false);
   };
   const auto model = register_module("model", name_space());
   visual_ = model->register_module("visual", VisionTower(config.vision, text.hidden_size));

@@ -2,6 +2,7 @@
 
 #include <ATen/ATen.h>
 
+#include "blank.h"
 #include "lriad/model/attention.h"
 
 // Shape letters: N patches, D tower width, P values of a patch, M merged rows.
@@ -54,8 +55,8 @@ VisionTowerImpl::VisionTowerImpl(const VisionConfig& config, int64_t out_size)
   const auto patch_embed = register_module("patch_embed", name_space());
   const auto proj = patch_embed->register_module("proj", name_space());
   patch_weight_ = proj->register_parameter("weight",
-                                           at::empty({config.embed_dim, config.in_channels, config.temporal_patch_size,
-                                                      config.patch_size, config.patch_size}),
+                                           blank({config.embed_dim, config.in_channels, config.temporal_patch_size,
+                                                  config.patch_size, config.patch_size}),
                                            /*requires_grad=*/false);
   const auto blocks = register_module("blocks", name_space());
   for (int64_t j = 0; j < config.depth; ++j) {

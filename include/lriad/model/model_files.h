@@ -45,7 +45,8 @@ const char* dtype_name(at::ScalarType dtype);
 /// Canonical (TF >= 4.52) form of a tensor or module name of either layout.
 std::string canonical_name(const std::string& name);
 
-/// Name and shape of every tensor of a model, in canonical names; a tied model has no lm_head.weight.
+/// Name and shape of every tensor of a model, in canonical names, as its modules have them; a tied model has no
+/// lm_head.weight.
 std::map<std::string, std::vector<int64_t>> expected_tensors(const ModelConfig& config);
 
 /// Fills every parameter (canonical name -> undefined or any content) with its tensor of the folder in `dtype` on
