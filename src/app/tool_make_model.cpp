@@ -11,6 +11,7 @@
 #include "lriad/core/error.h"
 #include "lriad/core/files.h"
 #include "lriad/core/random.h"
+#include "lriad/model/model_family.h"
 #include "lriad/model/write_model.h"
 #include "lriad/text/chat_prompt.h"
 #include "lriad/text/tokenizer.h"
@@ -39,6 +40,7 @@ constexpr const char* kBenchmarkObjects[] = {
 
 struct MakeModelOptions {
   std::string output, tokenizer_dir;
+  std::string family = "qwen2_vl";
   std::string size = "tiny";
   std::string tokenizer = "bpe";
   std::string dtype = "bfloat16";
@@ -47,13 +49,13 @@ struct MakeModelOptions {
 };
 
 /// Texts to train the tokenizer on: the prompts, and answers like those of make-data.
-std::vector<std::string> training_texts() {
+std::vector<std::string> training_texts(const std::string& family) {
   std::vector<std::string> texts;
   for (const std::string object : kBenchmarkObjects) {
-    texts.push_back(render_chat(std::nullopt, fill_prompt(kPaperPrompt, object), 0));
+    texts.push_back(render_chat(chat_template(family), std::nullopt, fill_prompt(kPaperPrompt, object), 0));
   }
   for (const std::string& part : part_names()) {
-    texts.push_back(render_chat(std::nullopt, fill_prompt(kPaperPrompt, part), 0));
+    texts.push_back(render_chat(chat_template(family), std::nullopt, fill_prompt(kPaperPrompt, part), 0));
     for (const std::string tint : {"light", "dark", "blue", "green"}) {
       texts.push_back(concat("<think> ", tint, " ", part, " without defect </think> <answer>B</answer>"));
       texts.push_back(concat("<think> ", tint, " ", part, " </think> <answer>A</answer>"));
@@ -63,9 +65,9 @@ std::vector<std::string> training_texts() {
     }
   }
   for (std::string& text : texts) {
-    // Special tokens are added to the tokenizer as a whole and must not be learned from text.
-    for (const std::string& token : qwen2_special_tokens()) {
-      for (std::size_t at; (at = text.find(token)) != std::string::npos;) text.erase(at, token.size());
+    // Added tokens join the tokenizer as a whole and must not be learned from text.
+    for (const FamilyToken& token : family_tokens(family)) {
+      for (std::size_t at; (at = text.find(token.content)) != std::string::npos;) text.erase(at, token.content.size());
     }
   }
   return texts;
@@ -82,9 +84,10 @@ void write_tokenizer(const MakeModelOptions& options, const fs::path& folder) {
   if (options.tokenizer != "bpe" && options.tokenizer != "sentencepiece") {
     fail("app", "--tokenizer is ", options.tokenizer, ", expected bpe or sentencepiece");
   }
-  const auto texts = training_texts();
-  const TokenizerFiles files =
-      options.tokenizer == "bpe" ? train_bpe_tokenizer(texts, kTokens) : train_sentencepiece_tokenizer(texts, kTokens);
+  const auto texts = training_texts(options.family);
+  const TokenizerFiles files = options.tokenizer == "bpe"
+                                   ? train_bpe_tokenizer(texts, kTokens, options.family)
+                                   : train_sentencepiece_tokenizer(texts, kTokens, options.family);
   for (const auto& [name, content] : files) write_file_atomic("app", folder / name, content);
 }
 
@@ -122,8 +125,9 @@ at::Tensor random_tensor(const CounterRandom& random, uint32_t number, const Ten
   return values;
 }
 
-/// The name of a tensor in the published files of 2024.
-std::string published_name(const std::string& canonical) {
+/// The name of a tensor in the family's published files.
+std::string published_name(const std::string& canonical, const ModelFamily& family) {
+  if (!family.old_names) return canonical;
   const std::string visual = "model.visual.", text = "model.language_model.";
   if (canonical.starts_with(visual)) return "visual." + canonical.substr(visual.size());
   if (canonical.starts_with(text)) return "model." + canonical.substr(text.size());
@@ -131,11 +135,12 @@ std::string published_name(const std::string& canonical) {
 }
 
 int64_t write_random_weights(const fs::path& folder, const ModelConfig& config, at::ScalarType dtype, uint64_t seed) {
+  const ModelFamily& family = *find_model_family(config.model_type);
   std::vector<TensorSpec> specs;
   std::map<std::string, uint32_t> numbers;
   int64_t parameters = 0;
   for (const auto& [name, shape] : expected_tensors(config)) {
-    specs.push_back({published_name(name), dtype, shape});
+    specs.push_back({published_name(name, family), dtype, shape});
     numbers.emplace(specs.back().name, static_cast<uint32_t>(numbers.size()));
     parameters += static_cast<int64_t>(specs.back().bytes() / c10::elementSize(dtype));
   }
@@ -146,7 +151,7 @@ int64_t write_random_weights(const fs::path& folder, const ModelConfig& config, 
 }
 
 void make_model(const MakeModelOptions& options) {
-  ModelConfig config = named_model_config(options.size);
+  ModelConfig config = named_model_config(options.family, options.size);
   const at::ScalarType dtype = dtype_option(options.dtype);
   if (options.untied) config.tie_word_embeddings = false;
   NewFolder folder(options.output);
@@ -157,28 +162,33 @@ void make_model(const MakeModelOptions& options) {
     write_file_atomic("app", folder.making() / name, value.dump(2) + "\n");
   };
   write_json("config.json", config_json(config, tokenizer, options.dtype));
-  write_json("generation_config.json", generation_config_json(tokenizer));
-  write_json("preprocessor_config.json", preprocessor_config_json());
-  write_json("chat_template.json", {{"chat_template", chat_template()}});
+  write_json("generation_config.json", generation_config_json(config, tokenizer));
+  write_json("preprocessor_config.json", preprocessor_config_json(config));
+  write_json("chat_template.json", {{"chat_template", chat_template(options.family).jinja}});
   const int64_t parameters = write_random_weights(folder.making(), config, dtype, options.seed);
   folder.finish();
-  std::cout << options.size << " model of " << parameters << " parameters, " << options.dtype << ", "
-            << tokenizer.size() << " tokens: " << folder.target().string() << "\n";
+  std::cout << options.family << " " << options.size << " model of " << parameters << " parameters, " << options.dtype
+            << ", " << tokenizer.size() << " tokens: " << folder.target().string() << "\n";
 }
 
 }  // namespace
 
 void add_make_model_command(CLI::App& app) {
   const auto options = std::make_shared<MakeModelOptions>();
-  CLI::App* command = app.add_subcommand("make-model", "Writes a Qwen2-VL folder with random weights");
+  CLI::App* command = app.add_subcommand("make-model", "Writes a model folder with random weights");
   command->add_option("--output", options->output, "folder to make")->required();
-  command->add_option("--size", options->size, "tiny, small, 2b or 7b (the published shapes)")->capture_default_str();
+  command->add_option("--family", options->family, "qwen2_vl, qwen2_5_vl or qwen3_vl")->capture_default_str();
+  command
+      ->add_option("--size", options->size,
+                   "tiny, small or a published shape: 2b, 7b of qwen2_vl; 3b, 7b of qwen2_5_vl; 2b, 4b, 8b of qwen3_vl")
+      ->capture_default_str();
   command->add_option("--tokenizer", options->tokenizer, "bpe (Qwen2's kind) or sentencepiece, trained on the prompt")
       ->capture_default_str();
   command->add_option("--tokenizer-dir", options->tokenizer_dir, "take the tokenizer of this model folder instead");
   command->add_option("--dtype", options->dtype, "bfloat16 or float32")->capture_default_str();
   command->add_option("--seed", options->seed, "equal seeds give equal bytes")->capture_default_str();
-  command->add_flag("--untied", options->untied, "give the model a head of its own (7b always has one)");
+  command->add_flag("--untied", options->untied,
+                    "give the model a head of its own (a published shape without tying always has one)");
   command->callback([options] { make_model(*options); });
 }
 

@@ -3,8 +3,8 @@
 #include <ATen/ATen.h>
 #include <ATen/Context.h>
 
-#include "blank.h"
 #include "memory_saving.h"
+#include "module_tree.h"
 
 // Shape letters: T tokens, D hidden size, H query heads, K key heads.
 namespace lriad {
@@ -46,47 +46,51 @@ void LinearImpl::add_lora(int64_t r, double scaling, double dropout, at::ScalarT
   dropout_ = dropout;
 }
 
-RmsNormImpl::RmsNormImpl(int64_t size, double eps)
-    : weight(register_parameter("weight", blank({size}), /*requires_grad=*/false)), eps_(eps) {}
+NormImpl::NormImpl(NormKind kind, int64_t size, double eps)
+    : weight(register_parameter("weight", blank({size}), /*requires_grad=*/false)), eps_(eps) {
+  if (kind == NormKind::kLayerNorm) bias = register_parameter("bias", blank({size}), /*requires_grad=*/false);
+}
 
-at::Tensor RmsNormImpl::forward(const at::Tensor& x) const { return rms_norm(x, weight, eps_); }
-
-LayerNormImpl::LayerNormImpl(int64_t size)
-    : weight(register_parameter("weight", blank({size}), /*requires_grad=*/false)),
-      bias(register_parameter("bias", blank({size}), /*requires_grad=*/false)) {}
-
-at::Tensor LayerNormImpl::forward(const at::Tensor& x) const {
-  return at::layer_norm(x, {weight.size(0)}, weight, bias, /*eps=*/1e-6);
+at::Tensor NormImpl::forward(const at::Tensor& x) const {
+  return bias.defined() ? at::layer_norm(x, {weight.size(0)}, weight, bias, eps_) : rms_norm(x, weight, eps_);
 }
 
 SelfAttentionImpl::SelfAttentionImpl(const TextConfig& config, int64_t layer)
     : layer_(layer),
       head_dim_(config.head_dim),
-      q_proj_(register_module("q_proj", Linear(config.hidden_size, config.num_attention_heads * head_dim_, true))),
-      k_proj_(register_module("k_proj", Linear(config.hidden_size, config.num_key_value_heads * head_dim_, true))),
-      v_proj_(register_module("v_proj", Linear(config.hidden_size, config.num_key_value_heads * head_dim_, true))),
-      o_proj_(register_module("o_proj", Linear(config.num_attention_heads * head_dim_, config.hidden_size, false))) {}
+      q_proj_(register_module("q_proj", Linear(config.hidden_size, config.query_dim(), config.qkv_bias))),
+      k_proj_(register_module("k_proj", Linear(config.hidden_size, config.key_dim(), config.qkv_bias))),
+      v_proj_(register_module("v_proj", Linear(config.hidden_size, config.key_dim(), config.qkv_bias))),
+      o_proj_(register_module("o_proj", Linear(config.query_dim(), config.hidden_size, false))) {
+  if (!config.qk_norm) return;
+  q_norm_ = register_module("q_norm", Norm(NormKind::kRmsNorm, head_dim_, config.rms_norm_eps));
+  k_norm_ = register_module("k_norm", Norm(NormKind::kRmsNorm, head_dim_, config.rms_norm_eps));
+}
 
 at::Tensor SelfAttentionImpl::forward(const at::Tensor& x_TD, const Rotary& rotary, const Attend& attend) {
   const auto heads = [this](const at::Tensor& x) { return x.unflatten(-1, {-1, head_dim_}); };
-  const at::Tensor q_THD = rotate(heads(q_proj_(x_TD)), rotary);
-  const at::Tensor k_TKD = rotate(heads(k_proj_(x_TD)), rotary);
+  const auto turned = [&](const at::Tensor& x_THD, Norm& norm) {
+    return rotate(norm.is_empty() ? x_THD : norm(x_THD), rotary);
+  };
+  const at::Tensor q_THD = turned(heads(q_proj_(x_TD)), q_norm_);
+  const at::Tensor k_TKD = turned(heads(k_proj_(x_TD)), k_norm_);
   return o_proj_(attend(layer_, q_THD, k_TKD, heads(v_proj_(x_TD))).flatten(-2));
 }
 
-MlpImpl::MlpImpl(const TextConfig& config)
-    : gate_proj_(register_module("gate_proj", Linear(config.hidden_size, config.intermediate_size, false))),
-      up_proj_(register_module("up_proj", Linear(config.hidden_size, config.intermediate_size, false))),
-      down_proj_(register_module("down_proj", Linear(config.intermediate_size, config.hidden_size, false))) {}
+MlpImpl::MlpImpl(int64_t hidden_size, int64_t intermediate_size, bool bias)
+    : gate_proj_(register_module("gate_proj", Linear(hidden_size, intermediate_size, bias))),
+      up_proj_(register_module("up_proj", Linear(hidden_size, intermediate_size, bias))),
+      down_proj_(register_module("down_proj", Linear(intermediate_size, hidden_size, bias))) {}
 
 at::Tensor MlpImpl::forward(const at::Tensor& x_TD) { return down_proj_(silu_times(gate_proj_(x_TD), up_proj_(x_TD))); }
 
 DecoderLayerImpl::DecoderLayerImpl(const TextConfig& config, int64_t layer)
-    : input_layernorm_(register_module("input_layernorm", RmsNorm(config.hidden_size, config.rms_norm_eps))),
+    : input_layernorm_(
+          register_module("input_layernorm", Norm(NormKind::kRmsNorm, config.hidden_size, config.rms_norm_eps))),
       self_attn_(register_module("self_attn", SelfAttention(config, layer))),
-      post_attention_layernorm_(
-          register_module("post_attention_layernorm", RmsNorm(config.hidden_size, config.rms_norm_eps))),
-      mlp_(register_module("mlp", Mlp(config))) {}
+      post_attention_layernorm_(register_module("post_attention_layernorm",
+                                                Norm(NormKind::kRmsNorm, config.hidden_size, config.rms_norm_eps))),
+      mlp_(register_module("mlp", Mlp(config.hidden_size, config.intermediate_size, /*bias=*/false))) {}
 
 at::Tensor DecoderLayerImpl::forward(const at::Tensor& x_TD, const Rotary& rotary, const Attend& attend) {
   const at::Tensor h_TD = x_TD + self_attn_(input_layernorm_(x_TD), rotary, attend);

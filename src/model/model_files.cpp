@@ -5,11 +5,11 @@
 
 #include <nlohmann/json.hpp>
 
-#include "blank.h"
 #include "core/json.h"
 #include "lriad/core/error.h"
 #include "lriad/core/files.h"
 #include "lriad/model/qwen2_vl.h"
+#include "module_tree.h"
 
 namespace lriad {
 namespace {

@@ -6,14 +6,12 @@
 
 #include "lriad/core/error.h"
 #include "lriad/model/accumulate_dtype.h"
-#include "blank.h"
+#include "module_tree.h"
 #include "recompute.h"
 
-// Shape letters: T rows, D hidden size, M image rows.
+// Shape letters: T rows, D hidden size, M image rows, of what images give [M, feature_dim()] the widths side by side.
 namespace lriad {
 namespace {
-
-std::shared_ptr<torch::nn::Module> name_space() { return std::make_shared<torch::nn::Module>(); }
 
 /// Calls act(name, layer) for each linear layer of the decoder.
 void for_each_linear(const torch::nn::Module& model, const std::function<void(const std::string&, LinearImpl&)>& act) {
@@ -29,22 +27,21 @@ bool names(const std::string& module, const std::string& target) {
 
 }  // namespace
 
-Qwen2VlImpl::Qwen2VlImpl(const ModelConfig& config)
-    : config_(config), visual_(nullptr), norm_(RmsNorm(config.text.hidden_size, config.text.rms_norm_eps)) {
+Qwen2VlImpl::Qwen2VlImpl(const ModelConfig& config) : config_(config), visual_(nullptr), norm_(nullptr) {
   const TextConfig& text = config.text;
   const auto frozen = [&](torch::nn::Module& owner) {
     return owner.register_parameter("weight", blank({text.vocab_size, text.hidden_size}), /*requires_grad=*/false);
   };
-  const auto model = register_module("model", name_space());
-  visual_ = model->register_module("visual", VisionTower(config.vision, text.hidden_size));
-  const auto decoder = model->register_module("language_model", name_space());
-  embedding_ = frozen(*decoder->register_module("embed_tokens", name_space()));
-  const auto layers = decoder->register_module("layers", name_space());
+  torch::nn::Module& model = name_space(*this, "model");
+  visual_ = model.register_module("visual", VisionTower(config.vision, text.hidden_size));
+  torch::nn::Module& decoder = name_space(model, "language_model");
+  embedding_ = frozen(name_space(decoder, "embed_tokens"));
+  torch::nn::Module& layers = name_space(decoder, "layers");
   for (int64_t i = 0; i < text.num_hidden_layers; ++i) {
-    layers_.push_back(layers->register_module(std::to_string(i), DecoderLayer(text, i)));
+    layers_.push_back(layers.register_module(std::to_string(i), DecoderLayer(text, i)));
   }
-  decoder->register_module("norm", norm_);
-  if (!config.tie_word_embeddings) head_ = frozen(*register_module("lm_head", name_space()));
+  norm_ = decoder.register_module("norm", Norm(NormKind::kRmsNorm, text.hidden_size, text.rms_norm_eps));
+  if (!config.tie_word_embeddings) head_ = frozen(name_space(*this, "lm_head"));
 }
 
 at::Tensor Qwen2VlImpl::image_features(const at::Tensor& patches_NP, std::span<const Grid> grids) {
@@ -52,15 +49,14 @@ at::Tensor Qwen2VlImpl::image_features(const at::Tensor& patches_NP, std::span<c
   return visual_(patches_NP, grids);
 }
 
-at::Tensor Qwen2VlImpl::embed(const PackedTokens& tokens) const {
-  const at::Tensor x_TD = at::embedding(embedding_, tokens.ids_T);
-  if (!tokens.features_MD.defined()) return x_TD;
+at::Tensor Qwen2VlImpl::image_rows(const PackedTokens& tokens) const {
+  if (!tokens.features_MD.defined()) return {};
   const at::Tensor rows_M = tokens.feature_rows_M.defined()
                                 ? tokens.feature_rows_M
                                 : (tokens.ids_T == config_.image_token_id).nonzero().squeeze(1);
   require(rows_M.size(0) == tokens.features_MD.size(0), "model", "got ", tokens.features_MD.size(0),
           " image features for ", rows_M.size(0), " image tokens");
-  return x_TD.index_copy(0, rows_M, tokens.features_MD.to(x_TD.scalar_type()));
+  return rows_M;
 }
 
 at::Tensor Qwen2VlImpl::hidden(const PackedTokens& tokens) {
@@ -72,12 +68,21 @@ at::Tensor Qwen2VlImpl::hidden(const PackedTokens& tokens) {
 
 at::Tensor Qwen2VlImpl::hidden(const PackedTokens& tokens, const Attend& attend) {
   counts_.rows += tokens.ids_T.size(0);
-  at::Tensor x_TD = embed(tokens);
+  at::Tensor x_TD = at::embedding(embedding_, tokens.ids_T);
+  const at::Tensor rows_M = image_rows(tokens);
+  // Features stand side by side: rows of the embedding, then what is added after the first layers.
+  const auto features = [&](int64_t k) {
+    const int64_t width = config_.text.hidden_size;
+    return tokens.features_MD.narrow(1, k * width, width).to(x_TD.scalar_type());
+  };
+  if (rows_M.defined()) x_TD = x_TD.index_copy(0, rows_M, features(0));
   const Rotary rotary = mrope(tokens.positions_3T, config_.text, x_TD.scalar_type());
   const bool again = checkpoint_ && at::GradMode::is_enabled();
+  int64_t done = 0;
   for (DecoderLayer& layer : layers_) {
     const auto run = [&layer, rotary, attend](const at::Tensor& x) { return layer(x, rotary, attend); };
     x_TD = again ? recompute_in_backward(x_TD, run) : run(x_TD);
+    if (rows_M.defined() && ++done <= config_.vision.num_deepstack()) x_TD = x_TD.index_add(0, rows_M, features(done));
   }
   return norm_(x_TD);
 }

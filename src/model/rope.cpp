@@ -6,6 +6,7 @@
 
 #include "lriad/core/error.h"
 #include "lriad/model/accumulate_dtype.h"
+#include "merge_blocks.h"
 
 // Shape letters: T tokens or patches, H heads, D head size.
 namespace lriad {
@@ -13,6 +14,19 @@ namespace {
 
 at::Tensor inverse_frequencies(double theta, int64_t dim, const at::TensorOptions& options) {
   return 1.0 / at::pow(theta, at::arange(0, dim, 2, options) / static_cast<double>(dim));
+}
+
+/// The axis (t, h, w) that turns each frequency [head_dim / 2]. Interleaved sections (a, b, c) go t h w t h w ...; the
+/// second and third axes end after b and c turns, and what remains is t's.
+at::Tensor frequency_axes(const TextConfig& config) {
+  const auto& [a, b, c] = config.mrope_section;
+  std::vector<int64_t> axes;
+  for (int64_t i = 0; i < a + b + c; ++i) {
+    const int64_t turn = i % 3;
+    const bool ended = turn == 0 || i >= 3 * config.mrope_section[static_cast<std::size_t>(turn)];
+    axes.push_back(config.mrope_interleaved ? (ended ? 0 : turn) : (i >= a) + (i >= a + b));
+  }
+  return at::tensor(axes, at::kLong);
 }
 
 }  // namespace
@@ -50,14 +64,8 @@ Rotary mrope(const at::Tensor& positions_3T, const TextConfig& config, at::Scala
   const auto options = at::TensorOptions().dtype(accumulate_dtype(dtype)).device(positions_3T.device());
   const at::Tensor frequencies = inverse_frequencies(config.rope_theta, config.head_dim, options);
   const at::Tensor angles_3TF = positions_3T.to(options.dtype().toScalarType()).unsqueeze(-1) * frequencies;
-  std::vector<at::Tensor> parts;
-  int64_t begin = 0;
-  for (std::size_t axis = 0; axis < 3; ++axis) {
-    const int64_t end = begin + config.mrope_section[axis];
-    parts.push_back(angles_3TF[static_cast<int64_t>(axis)].slice(-1, begin, end));
-    begin = end;
-  }
-  const at::Tensor half_TF = at::cat(parts, -1);
+  const at::Tensor axes_1TF = frequency_axes(config).to(options.device()).expand({1, angles_3TF.size(1), -1});
+  const at::Tensor half_TF = angles_3TF.gather(0, axes_1TF).squeeze(0);
   const at::Tensor angles_TD = at::cat({half_TF, half_TF}, -1);
   return {angles_TD.cos().to(dtype), angles_TD.sin().to(dtype)};
 }
@@ -66,14 +74,12 @@ Rotary vision_rope(std::span<const std::array<int64_t, 3>> grids, const VisionCo
                    const at::Device& device) {
   const auto options = at::TensorOptions().dtype(accumulate_dtype(dtype)).device(device);
   const int64_t merge = config.spatial_merge_size;
-  const at::Tensor frequencies = inverse_frequencies(10000.0, config.embed_dim / config.num_heads / 2, options);
+  const at::Tensor frequencies =
+      inverse_frequencies(config.rope_theta, config.embed_dim / config.num_heads / 2, options);
   std::vector<at::Tensor> parts;
-  for (const auto& [t, h, w] : grids) {
-    const auto block_order = [&, height = h, width = w, frames = t](const at::Tensor& grid) {
-      return grid.reshape({height / merge, merge, width / merge, merge}).transpose(1, 2).reshape({-1}).repeat({frames});
-    };
-    const at::Tensor row = block_order(at::arange(h, options).unsqueeze(1).expand({h, w}));
-    const at::Tensor column = block_order(at::arange(w, options).unsqueeze(0).expand({h, w}));
+  for (const auto& grid : grids) {
+    const at::Tensor row = block_order(at::arange(grid[1], options).unsqueeze(1), grid, merge);
+    const at::Tensor column = block_order(at::arange(grid[2], options).unsqueeze(0), grid, merge);
     parts.push_back(at::cat({row.unsqueeze(1) * frequencies, column.unsqueeze(1) * frequencies}, -1));
   }
   const at::Tensor half_TF = at::cat(parts);

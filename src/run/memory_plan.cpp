@@ -48,7 +48,8 @@ class Sizes {
         prompts(config.train.per_device_train_batch_size * config.train.gradient_accumulation_steps),
         generations(grpo ? config.rollout.num_generations : 1),
         tokens(config.rollout.max_completion_length),
-        kv(text.num_key_value_heads * text.head_dim),
+        q(text.query_dim()),
+        kv(text.key_dim()),
         merged(vision.spatial_merge_size * vision.spatial_merge_size) {
     for (const auto& [name, shape] : expected_tensors(in.model)) count_parameter(name, shape);
   }
@@ -57,14 +58,16 @@ class Sizes {
     const int64_t own = std::max<int64_t>(0, tokens - 1);
     return shared ? prompt + generations * own : generations * (prompt + own);
   }
-  /// Bytes that a layer saves per row for its backward pass: the inputs of both norms, q, k, v and the result of
-  /// attention, LoRA's input, gate and up; with `f` bytes the statistics of norms and attention and LoRA's A x.
+  /// Bytes that a layer saves per row for its backward pass: the inputs of the norms, q, k, v and the result of
+  /// attention, LoRA's input, gate and up; with `f` bytes the statistics of norms and attention and LoRA's A x. Norms
+  /// of q and k also save their inputs.
   int64_t saved_per_row_and_layer() const {
     const int64_t lora = all ? 0 : 2 * config.lora.r * f;
-    const int64_t frozen = b * (5 * text.hidden_size + 2 * kv + 2 * text.intermediate_size);
+    const int64_t normed = text.qk_norm ? q + kv : 0, heads = text.num_attention_heads + text.num_key_value_heads;
+    const int64_t frozen = b * (3 * text.hidden_size + 2 * q + 2 * kv + normed + 2 * text.intermediate_size);
     // Trained linear layers also save their inputs: silu(gate) * up, and the result of the second norm.
     const int64_t trained = all ? b * (text.intermediate_size + text.hidden_size) : 0;
-    return frozen + trained + lora + f * (2 + text.num_attention_heads);
+    return frozen + trained + lora + f * (2 + text.num_attention_heads + (text.qk_norm ? heads : 0));
   }
   /// cos and sin of the rotary embedding.
   int64_t rotary(int64_t rows) const { return rows * 2 * text.head_dim * b; }
@@ -72,7 +75,7 @@ class Sizes {
   /// tensors of the hidden size; in attention q, k, v, the result and two copies of the scores.
   int64_t forward_temporaries(int64_t rows, int64_t scores) const {
     const int64_t mlp = rows * b * (3 * text.intermediate_size + 4 * text.hidden_size);
-    const int64_t attention = rows * b * (4 * text.hidden_size + 2 * kv) + 2 * f * scores;
+    const int64_t attention = rows * b * (2 * text.hidden_size + 2 * q + 2 * kv) + 2 * f * scores;
     return rotary(rows) + std::max(mlp, attention);
   }
   /// Temporaries of a layer's backward pass besides what was saved, the larger of two: in the MLP the gradients of
@@ -80,14 +83,23 @@ class Sizes {
   int64_t backward_temporaries(int64_t rows) const {
     const int64_t mlp = rows * b * 3 * text.intermediate_size;
     const int64_t scores = std::max(2 * first_block(), 3 * std::max(later_blocks(), completion_scores()));
-    return std::max(mlp, f * scores + rows * (2 * f * kv + b * (text.hidden_size - 2 * text.intermediate_size)));
+    return std::max(mlp, f * scores + rows * (2 * f * kv + b * (q - 2 * text.intermediate_size)));
   }
   /// Number of attention scores in the largest block of a pass over prompts, and of one over groups.
   int64_t prompt_scores() const { return std::max(first_block(), later_blocks()); }
   int64_t group_scores() const { return std::max(prompt_scores(), completion_scores()); }
-  /// Bytes that a trained vision tower saves per patch. The factor 27 counts the tensors of embed_dim that the
-  /// operators of a block save, linear layers' inputs included.
-  int64_t tower_saved_per_patch() const { return vision.depth * b * 27 * vision.embed_dim + b * vision.patch_dim(); }
+  /// Bytes that a trained vision tower saves per patch. A block saves 11 tensors of embed_dim besides its MLP: the
+  /// inputs of norms and linear layers, q, k and v, the rotated q and k, and the result of attention. The MLP saves the
+  /// outputs of its first layers and what its activation needs.
+  int64_t tower_saved_per_patch() const {
+    const int64_t wide = vision.mlp == VisionMlpKind::kQuickGelu ? 4 : vision.mlp == VisionMlpKind::kSiluGate ? 3 : 2;
+    const int64_t block = 11 * vision.embed_dim + wide * vision.intermediate_size;
+    return b * (vision.depth * block + vision.patch_dim());
+  }
+  /// Bytes of the rows that images of so many patches give the decoder.
+  int64_t features(int64_t of_patches) const {
+    return of_patches / merged * text.hidden_size * (1 + vision.num_deepstack()) * b;
+  }
   /// A chunk of logits and their softmax.
   int64_t head_temporaries(const PassSize& pass) const {
     return std::min(std::max<int64_t>(1, pass.logits / text.vocab_size), pass.tokens) * text.vocab_size * 2 * f;
@@ -98,7 +110,7 @@ class Sizes {
   const VisionConfig& vision;
   int64_t prompt, patches;
   bool grpo, all;
-  int64_t b, f, prompts, generations, tokens, kv, merged;
+  int64_t b, f, prompts, generations, tokens, q, kv, merged;
   int64_t parameters = 0, lora_parameters = 0;
 
  private:
@@ -133,7 +145,7 @@ MemoryPlan::Items permanent(const Sizes& s, const PlanInput& in) {
       trained * 4 * s.f + (s.all && s.b == 2 ? trained * s.b : 0) - (s.all && s.b != 2 ? trained * s.b : 0);
   // Decoded images in float32: of this step, of the queue, and of the threads that fill it (train/batches.cpp).
   const int64_t ahead = (3 * s.prompts + 8) * s.patches * s.vision.patch_dim() * 4;
-  const int64_t image = s.patches / s.merged * s.text.hidden_size * s.b;
+  const int64_t image = s.features(s.patches);
   const int64_t room = s.config.model.vision_cache.memory_mb << 20;
   const int64_t cache = in.num_images > 0 ? std::min(room, in.num_images * image) : room;
   return {{"libraries", kLibraries},
@@ -151,8 +163,10 @@ int64_t tower_temporaries(const Sizes& s, int64_t patches) {
   const int64_t width = s.vision.embed_dim, columns = s.b == 4 ? 1 : 2;
   const int64_t embedding = patches * s.b * (columns * s.vision.patch_dim() + width);
   const int64_t block =
-      patches * s.b * (3 * width + 3 * s.vision.mlp_ratio * width) + patches * s.f * 2 * (width / s.vision.num_heads);
-  return std::max(embedding, block);
+      patches * s.b * (3 * width + 3 * s.vision.intermediate_size) + patches * s.f * 2 * (width / s.vision.num_heads);
+  // Every patch takes four entries of the position table and multiplies them by their weights.
+  const int64_t table = s.vision.num_position_embeddings != 0 ? patches * width * 4 * (s.b + s.f) : 0;
+  return std::max({embedding, block, table});
 }
 
 /// Generating `rows` completions of at most `tokens` tokens for each of `prompts` prompts.
@@ -171,8 +185,7 @@ MemoryPlan::Phase evaluation_phase(const Sizes& s) {
   const EvalSection& section = s.config.eval;
   const int64_t batch = prompts_at_once(section.batch_size, s.prompt, section.max_new_tokens);
   MemoryPlan::Phase phase{"evaluation", generation_items(s, batch, 1, section.max_new_tokens)};
-  const int64_t features = batch * (s.patches / s.merged) * s.text.hidden_size * s.b;
-  phase.items.emplace_back("features of a batch", features);
+  phase.items.emplace_back("features of a batch", s.features(batch * s.patches));
   const int64_t tower = tower_temporaries(s, batch * s.patches) + batch * s.patches * s.vision.patch_dim() * s.b;
   if (tower > phase.bytes()) phase.items = {{"a batch in the tower", tower}};
   return phase;

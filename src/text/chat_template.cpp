@@ -1,14 +1,18 @@
+#include "lriad/text/chat_template.h"
+
 #include <algorithm>
 #include <filesystem>
 #include <nlohmann/json.hpp>
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
+#include <utility>
 
+#include "chat_template_texts.h"
 #include "json_file.h"
 #include "lriad/core/error.h"
 #include "lriad/core/files.h"
-#include "lriad/text/chat_prompt.h"
 #include "utf8.h"
 
 namespace lriad {
@@ -16,22 +20,12 @@ namespace {
 
 namespace fs = std::filesystem;
 
-/// The Jinja template as published with Qwen2-VL; 2B, 7B and 72B have the same one.
-constexpr std::string_view kTemplate =
-    "{% set image_count = namespace(value=0) %}{% set video_count = namespace(value=0) %}"
-    "{% for message in messages %}"
-    "{% if loop.first and message['role'] != 'system' %}<|im_start|>system\nYou are a helpful "
-    "assistant.<|im_end|>\n{% endif %}<|im_start|>{{ message['role'] }}\n{% if message['content'] is string %}{{ "
-    "message['content'] }}<|im_end|>\n{% else %}"
-    "{% for content in message['content'] %}"
-    "{% if content['type'] == 'image' or 'image' in content or 'image_url' in content %}"
-    "{% set image_count.value = image_count.value + 1 %}"
-    "{% if add_vision_id %}Picture {{ image_count.value }}: {% endif %}<|vision_start|><|image_pad|><|vision_end|>{% "
-    "elif content['type'] == 'video' or 'video' in content %}"
-    "{% set video_count.value = video_count.value + 1 %}"
-    "{% if add_vision_id %}Video {{ video_count.value }}: {% endif %}<|vision_start|><|video_pad|><|vision_end|>{% "
-    "elif 'text' in content %}{{ content['text'] }}{% endif %}"
-    "{% endfor %}<|im_end|>\n{% endif %}{% endfor %}{% if add_generation_prompt %}<|im_start|>assistant\n{% endif %}";
+/// The first one is taken where a folder has no template and its model_type none of its own.
+std::span<const ChatTemplate> templates() {
+  static const ChatTemplate all[] = {{"qwen2_vl", kQwen2VlTemplate, "You are a helpful assistant."},
+                                     {"qwen3_vl", kQwen3VlTemplate, std::nullopt}};
+  return all;
+}
 
 std::string_view trimmed(std::string_view text) {
   constexpr std::string_view kSpace = " \t\r\n\f\v";
@@ -49,12 +43,6 @@ std::string beginning(std::string_view text) {
   return shown + (text.size() > kLongest ? "..." : "");
 }
 
-void check_text(const fs::path& file, std::string_view text) {
-  if (trimmed(text) == kTemplate) return;
-  fail("text", file.string(), ": the chat template begins \"", beginning(trimmed(text)),
-       "\", expected Qwen2-VL's; take the file of the published model");
-}
-
 /// The file's template; null if it has none. Some files have a list of named templates, of which "default" is used.
 std::optional<std::string> template_in(const fs::path& file) {
   const nlohmann::json root = read_json_object(file);
@@ -70,23 +58,45 @@ std::optional<std::string> template_in(const fs::path& file) {
   fail("text", file.string(), ": chat_template has no entry named \"default\"");
 }
 
+/// File and text of the template that counts: transformers' processor reads chat_template.json, else the .jinja file; a
+/// tokenizer's own template is read where there is neither.
+std::optional<std::pair<fs::path, std::string>> find_template(const fs::path& model_dir) {
+  const fs::path jinja = model_dir / "chat_template.jinja";
+  for (const char* name : {"chat_template.json", "chat_template.jinja", "tokenizer_config.json"}) {
+    const fs::path file = model_dir / name;
+    if (!is_there(file)) continue;
+    const auto text = file == jinja ? read_file("text", file) : template_in(file);
+    if (text) return std::pair(file, *text);
+  }
+  return std::nullopt;
+}
+
+std::string model_type_of(const fs::path& model_dir) {
+  if (!is_there(model_dir / "config.json")) return "";
+  const nlohmann::json type = read_json_object(model_dir / "config.json").value("model_type", nlohmann::json());
+  return type.is_string() ? type.get<std::string>() : "";
+}
+
 }  // namespace
 
-std::string_view chat_template() { return kTemplate; }
+const ChatTemplate& chat_template(std::string_view model_type) {
+  const auto found = std::ranges::find(templates(), model_type, &ChatTemplate::model_type);
+  return found == templates().end() ? templates().front() : *found;
+}
+
+const ChatTemplate* known_chat_template(const fs::path& model_dir) {
+  const auto found = find_template(model_dir);
+  if (!found) return &chat_template(model_type_of(model_dir));
+  const auto same = [&](const ChatTemplate& one) { return trimmed(one.jinja) == trimmed(found->second); };
+  const auto known = std::ranges::find_if(templates(), same);
+  return known == templates().end() ? nullptr : &*known;
+}
 
 void check_chat_template(const fs::path& model_dir) {
-  const fs::path jinja = model_dir / "chat_template.jinja";
-  if (is_there(jinja)) {
-    check_text(jinja, read_file("text", jinja));
-    return;
-  }
-  for (const char* name : {"chat_template.json", "tokenizer_config.json"}) {
-    if (!is_there(model_dir / name)) continue;
-    const auto text = template_in(model_dir / name);
-    if (!text) continue;
-    check_text(model_dir / name, *text);
-    return;
-  }
+  if (known_chat_template(model_dir) != nullptr) return;
+  const auto [file, text] = *find_template(model_dir);
+  fail("text", file.string(), ": the chat template begins \"", beginning(trimmed(text)),
+       "\", expected that of Qwen2-VL, Qwen2.5-VL or Qwen3-VL (Instruct); take the file of the published model");
 }
 
 }  // namespace lriad

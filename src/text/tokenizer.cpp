@@ -29,6 +29,8 @@ Tokenizer Tokenizer::load(const std::filesystem::path& model_dir) {
     fail("text", model_dir.string(),
          " has no tokenizer: expected tokenizer.json, or vocab.json and merges.txt, or tokenizer.model");
   }
+  const ChatTemplate* known = known_chat_template(model_dir);
+  tokenizer.chat_template_ = known != nullptr ? known : &lriad::chat_template("qwen2_vl");
   return tokenizer;
 }
 

@@ -81,7 +81,8 @@ ordered_json byte_level() {
   return {{"type", "ByteLevel"}, {"add_prefix_space", false}, {"trim_offsets", false}, {"use_regex", false}};
 }
 
-std::string tokenizer_json_text(const ordered_json& vocabulary, const std::vector<std::string>& merges) {
+std::string tokenizer_json_text(const ordered_json& vocabulary, const std::vector<std::string>& merges,
+                                std::string_view model_type) {
   const ordered_json split = {
       {"type", "Split"}, {"pattern", {{"Regex", kSplitPattern}}}, {"behavior", "Isolated"}, {"invert", false}};
   const ordered_json model = {{"type", "BPE"},
@@ -98,7 +99,7 @@ std::string tokenizer_json_text(const ordered_json& vocabulary, const std::vecto
       {"version", "1.0"},
       {"truncation", nullptr},
       {"padding", nullptr},
-      {"added_tokens", added_tokens_json(static_cast<int64_t>(vocabulary.size()))},
+      {"added_tokens", added_tokens_json(model_type, static_cast<int64_t>(vocabulary.size()))},
       {"normalizer", {{"type", "NFC"}}},
       {"pre_tokenizer", {{"type", "Sequence"}, {"pretokenizers", ordered_json::array({split, byte_level()})}}},
       {"post_processor", byte_level()},
@@ -109,9 +110,10 @@ std::string tokenizer_json_text(const ordered_json& vocabulary, const std::vecto
 
 }  // namespace
 
-TokenizerFiles train_bpe_tokenizer(const std::vector<std::string>& texts, int64_t size) {
-  const auto room = size - static_cast<int64_t>(qwen2_special_tokens().size());
-  if (room < 256) fail("text", "a byte-level tokenizer of ", size, " tokens is too small, expected 270 or more");
+TokenizerFiles train_bpe_tokenizer(const std::vector<std::string>& texts, int64_t size, std::string_view model_type) {
+  const auto added = static_cast<int64_t>(family_tokens(model_type).size()), room = size - added;
+  if (room < 256)
+    fail("text", "a byte-level tokenizer of ", size, " tokens is too small, expected ", 256 + added, " or more");
   std::vector<Word> words = words_of(texts);
   ordered_json vocabulary = byte_vocabulary();
   std::vector<std::string> merges;
@@ -128,8 +130,8 @@ TokenizerFiles train_bpe_tokenizer(const std::vector<std::string>& texts, int64_
   const auto first_special = static_cast<int64_t>(vocabulary.size());
   return {{"vocab.json", vocabulary.dump() + "\n"},
           {"merges.txt", lines},
-          {"tokenizer.json", tokenizer_json_text(vocabulary, merges)},
-          {"tokenizer_config.json", tokenizer_config_text("Qwen2Tokenizer", first_special)}};
+          {"tokenizer.json", tokenizer_json_text(vocabulary, merges, model_type)},
+          {"tokenizer_config.json", tokenizer_config_text(model_type, "Qwen2Tokenizer", first_special)}};
 }
 
 }  // namespace lriad

@@ -33,8 +33,9 @@ class Lines : public sentencepiece::SentenceIterator {
 
 }  // namespace
 
-TokenizerFiles train_sentencepiece_tokenizer(const std::vector<std::string>& texts, int64_t size) {
-  const int64_t pieces = size - static_cast<int64_t>(qwen2_special_tokens().size());
+TokenizerFiles train_sentencepiece_tokenizer(const std::vector<std::string>& texts, int64_t size,
+                                             std::string_view model_type) {
+  const int64_t pieces = size - static_cast<int64_t>(family_tokens(model_type).size());
   // split_by_unicode_script keeps letters and signs in separate pieces, so that A in <answer>A is one token.
   const std::unordered_map<std::string, std::string> options = {{"model_type", "bpe"},
                                                                 {"vocab_size", std::to_string(pieces)},
@@ -55,7 +56,7 @@ TokenizerFiles train_sentencepiece_tokenizer(const std::vector<std::string>& tex
   const auto loaded = processor.LoadFromSerializedProto(model);
   if (!loaded.ok()) fail("text", "sentencepiece cannot read its own model: ", loaded.ToString());
   return {{"tokenizer.model", model},
-          {"tokenizer_config.json", tokenizer_config_text("LlamaTokenizer", processor.GetPieceSize())}};
+          {"tokenizer_config.json", tokenizer_config_text(model_type, "LlamaTokenizer", processor.GetPieceSize())}};
 }
 
 }  // namespace lriad

@@ -26,7 +26,11 @@ struct TinyShape {
 inline ModelConfig tiny_config(const TinyShape& shape = {}) {
   ModelConfig config;
   config.text = {48, 8 * shape.heads, 40, 2, shape.heads, shape.kv_heads, 8, 1e-6, 1e4, {1, 1, 2}};
-  config.vision = {1, 16, 2, 2, 3, 2, 2, 2};
+  config.vision.depth = 1;
+  config.vision.embed_dim = 16;
+  config.vision.num_heads = 2;
+  config.vision.intermediate_size = 32;
+  config.vision.patch_size = 2;
   config.tie_word_embeddings = shape.tied;
   config.image_token_id = 40;
   config.video_token_id = 41;

@@ -46,7 +46,8 @@ TEST(ChatPrompt, FillsInTheObjectWhereverItStands) {
 TEST(ChatPrompt, RendersAsTheTemplateOfTransformers) {
   for (const json& row : golden()) {
     const auto images = static_cast<int64_t>(row["image_tokens"].size());
-    EXPECT_EQ(render_chat(system_of(row), row["text"].get<std::string>(), images), row["chat"].get<std::string>());
+    EXPECT_EQ(render_chat(chat_template("qwen2_vl"), system_of(row), row["text"].get<std::string>(), images),
+              row["chat"].get<std::string>());
   }
 }
 
@@ -69,7 +70,7 @@ TEST(RealChat, EncodesAsTheProcessorOfTransformers) {
 TEST(RealChat, PassesThePublishedTemplate) {
   EXPECT_NO_THROW(check_chat_template(real_tokenizer()));
   const json published = json::parse(read_file("test", real_tokenizer() / "chat_template.json"));
-  EXPECT_EQ(chat_template(), published["chat_template"].get<std::string>());
+  EXPECT_EQ(chat_template("qwen2_vl").jinja, published["chat_template"].get<std::string>());
 }
 
 TEST(RealChat, FindsTheAnswerTokenOfACompletion) {
@@ -114,7 +115,7 @@ class ChatTemplate : public ::testing::Test {
 
 TEST_F(ChatTemplate, PassesUpToOuterWhiteSpaceInEachFile) {
   EXPECT_NO_THROW(check());
-  const std::string text(chat_template());
+  const std::string text(chat_template("qwen2_vl").jinja);
   write("tokenizer_config.json",
         json{{"chat_template", json::array({{{"name", "default"}, {"template", text}}})}}.dump());
   EXPECT_NO_THROW(check());
@@ -130,10 +131,10 @@ TEST_F(ChatTemplate, RefusesAnotherNamingTheFileAndItsBeginning) {
     return ThrowsMessage<Error>(AllOf(HasSubstr("[text] "), HasSubstr(file), HasSubstr("USER:")));
   };
   EXPECT_THAT([&] { check(); }, refused("tokenizer_config.json"));
-  write("chat_template.json", json{{"chat_template", chat_template()}}.dump());
-  EXPECT_NO_THROW(check());
-  write("chat_template.jinja", std::string(chat_template()) + "USER:");
+  write("chat_template.jinja", std::string(chat_template("qwen2_vl").jinja) + "USER:");
   EXPECT_THAT([&] { check(); }, ThrowsMessage<Error>(HasSubstr("chat_template.jinja")));
+  write("chat_template.json", json{{"chat_template", chat_template("qwen2_vl").jinja}}.dump());
+  EXPECT_NO_THROW(check());  // it comes before the .jinja file
 }
 
 TEST_F(ChatTemplate, RefusesDamagedFiles) {
@@ -143,6 +144,26 @@ TEST_F(ChatTemplate, RefusesDamagedFiles) {
   EXPECT_THAT([&] { check(); }, ThrowsMessage<Error>(HasSubstr("not valid JSON")));
   write("chat_template.json", "{\"chat_template\": [{\"name\": \"rag\"}]}");
   EXPECT_THAT([&] { check(); }, ThrowsMessage<Error>(HasSubstr("no entry named \"default\"")));
+}
+
+TEST_F(ChatTemplate, IsKnownByItsTextElseByTheModelType) {
+  write("config.json", json{{"model_type", "qwen3_vl"}}.dump());
+  EXPECT_EQ(known_chat_template(folder_.path())->model_type, "qwen3_vl");
+  write("chat_template.jinja", std::string(chat_template("qwen2_5_vl").jinja));
+  EXPECT_EQ(known_chat_template(folder_.path())->model_type, "qwen2_vl");
+  write("chat_template.json", json{{"chat_template", chat_template("qwen3_vl").jinja}}.dump());
+  EXPECT_EQ(known_chat_template(folder_.path())->model_type, "qwen3_vl");
+}
+
+// Golden: transformers 5.23.0 with the published templates; chats of one user turn, with and without a system turn.
+TEST(ChatPrompt, RendersTheTemplateOfEachFamily) {
+  const json rows = json::parse(read_file("test", fs::path(LRIAD_GOLDEN_DIR) / "family_chats.json"));
+  ASSERT_EQ(rows.size(), 12u);
+  for (const json& row : rows) {
+    const ChatTemplate& chat = chat_template(row["family"].get<std::string>());
+    EXPECT_EQ(render_chat(chat, system_of(row), row["text"].get<std::string>(), row["images"].get<int64_t>()),
+              row["chat"].get<std::string>());
+  }
 }
 
 }  // namespace

@@ -47,28 +47,21 @@ class LinearImpl : public torch::nn::Module {
 };
 TORCH_MODULE(Linear);
 
-/// x rsqrt(mean x^2 + eps) in float32, cast back, then times the weight: two roundings in bf16. Source: Qwen2RMSNorm.
-class RmsNormImpl : public torch::nn::Module {
+/// kRmsNorm: x rsqrt(mean x^2 + eps) in float32, cast back, then times the weight: two roundings in bf16. Source:
+/// Qwen2RMSNorm. kLayerNorm: the usual one, with a bias.
+class NormImpl : public torch::nn::Module {
  public:
-  RmsNormImpl(int64_t size, double eps);
-  at::Tensor forward(const at::Tensor& x) const;
-  at::Tensor weight;
+  NormImpl(NormKind kind, int64_t size, double eps);
+  at::Tensor forward(const at::Tensor& x) const;  ///< over the last axis
+  at::Tensor weight, bias;                        ///< bias: of kLayerNorm only
 
  private:
   double eps_;
 };
-TORCH_MODULE(RmsNorm);
+TORCH_MODULE(Norm);
 
-class LayerNormImpl : public torch::nn::Module {
- public:
-  explicit LayerNormImpl(int64_t size);
-  at::Tensor forward(const at::Tensor& x) const;  ///< eps 1e-6
-  at::Tensor weight, bias;
-};
-TORCH_MODULE(LayerNorm);
-
-/// Attention over rotated q [T, heads, D], k and v [T, kv heads, D] of one layer -> [T, heads, D]: over packed spans,
-/// or over a cache.
+/// Attention over normed and rotated q [T, heads, D], k and v [T, kv heads, D] of one layer -> [T, heads, D]: over
+/// packed spans, or over a cache.
 using Attend = std::function<at::Tensor(int64_t layer, const at::Tensor&, const at::Tensor&, const at::Tensor&)>;
 
 class SelfAttentionImpl : public torch::nn::Module {
@@ -79,13 +72,14 @@ class SelfAttentionImpl : public torch::nn::Module {
  private:
   int64_t layer_, head_dim_;
   Linear q_proj_, k_proj_, v_proj_, o_proj_;
+  Norm q_norm_{nullptr}, k_norm_{nullptr};  ///< null without qk_norm
 };
 TORCH_MODULE(SelfAttention);
 
-/// down(silu(gate(x)) * up(x)). Source: Qwen2MLP.
+/// down(silu(gate(x)) * up(x)). Source: Qwen2MLP, Qwen2_5_VLMLP.
 class MlpImpl : public torch::nn::Module {
  public:
-  explicit MlpImpl(const TextConfig& config);
+  MlpImpl(int64_t hidden_size, int64_t intermediate_size, bool bias);
   at::Tensor forward(const at::Tensor& x_TD);
 
  private:
@@ -93,16 +87,16 @@ class MlpImpl : public torch::nn::Module {
 };
 TORCH_MODULE(Mlp);
 
-/// h = x + attn(rms(x)); h + mlp(rms(h)). Source: Qwen2VLDecoderLayer.
+/// h = x + attn(rms(x)); h + mlp(rms(h)). Source: Qwen2VLDecoderLayer, Qwen3VLTextDecoderLayer.
 class DecoderLayerImpl : public torch::nn::Module {
  public:
   DecoderLayerImpl(const TextConfig& config, int64_t layer);
   at::Tensor forward(const at::Tensor& x_TD, const Rotary& rotary, const Attend& attend);
 
  private:
-  RmsNorm input_layernorm_;
+  Norm input_layernorm_;
   SelfAttention self_attn_;
-  RmsNorm post_attention_layernorm_;
+  Norm post_attention_layernorm_;
   Mlp mlp_;
 };
 TORCH_MODULE(DecoderLayer);

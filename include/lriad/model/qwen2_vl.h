@@ -17,7 +17,7 @@ struct PackedTokens {
   at::Tensor ids_T;         ///< int64
   at::Tensor positions_3T;  ///< int64: t, h, w
   std::vector<RowSpan> spans;
-  at::Tensor features_MD;     ///< of the prompts' images, in order; may be undefined
+  at::Tensor features_MD;     ///< of the prompts' images, in order, as image_features() gives; may be undefined
   at::Tensor feature_rows_M;  ///< rows that get them; undefined: all rows of image_token_id
 };
 
@@ -27,13 +27,15 @@ struct PassCounts {
   int64_t images = 0;  ///< through the vision tower
 };
 
-/// Qwen2-VL: vision tower, decoder, head. Children carry the checkpoint's names (transformers >= 4.52), so that
-/// named_parameters() is the list of tensors to load. All weights are frozen until asked otherwise.
+/// Qwen2-VL, Qwen2.5-VL or Qwen3-VL (dense), as the config says: vision tower, decoder, head. Children carry the
+/// checkpoint's names (transformers >= 4.52), so that named_parameters() is the list of tensors to load. All weights
+/// are frozen until asked otherwise.
 class Qwen2VlImpl : public torch::nn::Module {
  public:
   explicit Qwen2VlImpl(const ModelConfig& config);
 
-  /// patches [N, patch_dim] of all images -> [sum of image tokens, hidden_size]
+  /// patches [N, patch_dim] of all images -> [sum of image tokens, feature_dim()]: what stands in their place in the
+  /// embedding and, beside it, what is added to the same rows after layer 0, 1, ... (deepstack of Qwen3-VL)
   at::Tensor image_features(const at::Tensor& patches_NP, std::span<const Grid> grids);
 
   /// Final normalised hidden states [T, hidden_size]. Throws Error if features and image tokens do not match.
@@ -60,14 +62,14 @@ class Qwen2VlImpl : public torch::nn::Module {
   const PassCounts& counts() const { return counts_; }
 
  private:
-  at::Tensor embed(const PackedTokens& tokens) const;
+  at::Tensor image_rows(const PackedTokens& tokens) const;  ///< rows that get features; undefined without any
   ModelConfig config_;
   bool checkpoint_ = false;
   PassCounts counts_;
   at::Tensor embedding_, head_;
   VisionTower visual_;
   std::vector<DecoderLayer> layers_;
-  RmsNorm norm_;
+  Norm norm_;
 };
 TORCH_MODULE(Qwen2Vl);
 

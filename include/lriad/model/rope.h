@@ -22,8 +22,8 @@ struct Rotary {
 at::Tensor mrope_positions(std::span<const int64_t> ids, std::span<const std::array<int64_t, 3>> grids,
                            int64_t image_token_id, int64_t merge_size);
 
-/// M-RoPE of positions [3, T]: frequency i uses t, h or w by mrope_section; float32 angles (float64 for a float64
-/// model), then cast to `dtype`.
+/// M-RoPE of positions [3, T]: frequency i uses t, h or w by mrope_section, in blocks or interleaved; float32 angles
+/// (float64 for a float64 model), then cast to `dtype`.
 Rotary mrope(const at::Tensor& positions_3T, const TextConfig& config, at::ScalarType dtype);
 
 /// 2-D rotary of the vision tower for all patches of all grids in merge-block order, float32 (float64 for a float64

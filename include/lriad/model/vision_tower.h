@@ -1,14 +1,13 @@
 #pragma once
 
-#include <array>
+#include <memory>
 #include <span>
 #include <vector>
 
 #include "lriad/model/layers.h"
+#include "lriad/model/vision_layout.h"
 
 namespace lriad {
-
-using Grid = std::array<int64_t, 3>;  ///< t, h, w of one image in patches
 
 class VisionAttentionImpl : public torch::nn::Module {
  public:
@@ -21,36 +20,70 @@ class VisionAttentionImpl : public torch::nn::Module {
 };
 TORCH_MODULE(VisionAttention);
 
-/// x + attn(norm1(x)), then + fc2(quick_gelu(fc1(norm2(x)))). Source: Qwen2VLVisionBlock.
+/// out(act(in(x))), or with a gate out(silu(gate(x)) * in(x)); VisionMlpKind says which and what they are called.
+class VisionMlpImpl : public torch::nn::Module {
+ public:
+  explicit VisionMlpImpl(const VisionConfig& config);
+  at::Tensor forward(const at::Tensor& x_ND);
+
+ private:
+  at::Tensor (*activation_)(const at::Tensor&);
+  Linear gate_{nullptr}, in_{nullptr}, out_{nullptr};  ///< gate: null unless the kind has one
+};
+TORCH_MODULE(VisionMlp);
+
+/// x + attn(norm1(x)), then + mlp(norm2(x)). Source: Qwen2VLVisionBlock and its like.
 class VisionBlockImpl : public torch::nn::Module {
  public:
   explicit VisionBlockImpl(const VisionConfig& config);
   at::Tensor forward(const at::Tensor& x_ND, const Rotary& rotary, const std::vector<int64_t>& segments);
 
  private:
-  LayerNorm norm1_, norm2_;
+  Norm norm1_, norm2_;
   VisionAttention attn_;
-  std::shared_ptr<torch::nn::Module> mlp_;
-  Linear fc1_, fc2_;
+  VisionMlp mlp_;
 };
 TORCH_MODULE(VisionBlock);
 
-/// Patches to language-model rows: patch embedding, blocks, merger of 2 x 2 patches. Source: Qwen2VisionTransformer and
-/// PatchMerger of modeling_qwen2_vl.py.
+/// Blocks of patches to rows of the language model: norm, linear, GELU, linear. A deepstack merger puts the patches of
+/// a block together before the norm, the main one after it. Source: PatchMerger, Qwen3VLVisionPatchMerger.
+class PatchMergerImpl : public torch::nn::Module {
+ public:
+  PatchMergerImpl(const VisionConfig& config, int64_t out_size, bool merged_norm);
+  at::Tensor forward(const at::Tensor& x_ND);  ///< [N, embed_dim] -> [N / merge^2, out_size]
+
+ private:
+  bool merged_norm_;
+  Norm norm_;
+  Linear in_, out_;
+};
+TORCH_MODULE(PatchMerger);
+
+/// Patches to language-model rows: patch embedding, blocks, mergers. Source: Qwen2VisionTransformer,
+/// Qwen2_5_VisionTransformer and Qwen3VLVisionModel of transformers.
 class VisionTowerImpl : public torch::nn::Module {
  public:
   VisionTowerImpl(const VisionConfig& config, int64_t out_size);
-  /// patches [N, patch_dim] of all images, N = sum of t h w -> [N / merge^2, out_size]
+
+  /// patches [N, patch_dim] of all images, N = sum of t h w -> [N / merge^2, (1 + deepstack mergers) out_size]: an
+  /// image row and, beside it, what each deepstack merger gives for it.
   at::Tensor forward(const at::Tensor& patches_NP, std::span<const Grid> grids);
-  at::Tensor embed_patches(const at::Tensor& patches_NP) const;            ///< [N, embed_dim]
-  at::Tensor encode(const at::Tensor& x_ND, std::span<const Grid> grids);  ///< the blocks; [N, embed_dim]
+
+  at::Tensor embed_patches(const at::Tensor& patches_NP) const;  ///< [N, embed_dim]
+
+  struct Encoded {
+    at::Tensor last_ND;                    ///< after the last block; patches in window order if there are windows
+    std::vector<at::Tensor> deepstack_MH;  ///< of each deepstack merger, in the order of their blocks
+    std::vector<int64_t> cells;            ///< merged cell at each place of that order; empty: reading order
+  };
+  Encoded encode(const at::Tensor& x_ND, std::span<const Grid> grids);  ///< position table and blocks
 
  private:
   VisionConfig config_;
-  at::Tensor patch_weight_;
+  at::Tensor patch_weight_, patch_bias_, position_table_;
   std::vector<VisionBlock> blocks_;
-  LayerNorm ln_q_;
-  Linear merger_in_, merger_out_;
+  PatchMerger merger_{nullptr};
+  std::vector<PatchMerger> deepstack_mergers_;  ///< as deepstack_visual_indexes
 };
 TORCH_MODULE(VisionTower);
 

@@ -1,13 +1,13 @@
 #pragma once
 
 #include <cstdint>
-#include <filesystem>
 #include <optional>
 #include <span>
 #include <string>
 #include <string_view>
 #include <vector>
 
+#include "lriad/text/chat_template.h"
 #include "lriad/text/tokenizer.h"
 
 namespace lriad {
@@ -16,19 +16,14 @@ namespace lriad {
 /// before.
 std::string fill_prompt(std::string_view template_text, std::string_view object_name);
 
-/// Qwen2-VL's chat template in Jinja, as published, for the model folders that this program writes.
-std::string_view chat_template();
+/// The rendered chat up to and with `<|im_start|>assistant\n`: system turn (null: the template's own, or none), user
+/// turn [images, text]. Each image is `<|vision_start|><|image_pad|><|vision_end|>`.
+std::string render_chat(const ChatTemplate& chat_template, const std::optional<std::string>& system,
+                        std::string_view user_text, int64_t num_images = 1);
 
-/// Throws Error naming the template's file if the folder's chat template is not Qwen2-VL's (compared as text, after
-/// reading chat_template.jinja, chat_template.json or tokenizer_config.json). A folder without any template passes.
-void check_chat_template(const std::filesystem::path& model_dir);
-
-/// The rendered chat up to and with `<|im_start|>assistant\n`: system turn (null: the template's own), user turn
-/// [images, text]. Each image is `<|vision_start|><|image_pad|><|vision_end|>`.
-std::string render_chat(const std::optional<std::string>& system, std::string_view user_text, int64_t num_images = 1);
-
-/// Ids of render_chat() with the k-th image_pad repeated image_tokens[k] times before tokenizing, as the HF processor.
-/// Throws Error if the text has another number of image_pad than image_tokens, or a count below 1.
+/// Ids of render_chat() by the tokenizer's template with the k-th image_pad repeated image_tokens[k] times before
+/// tokenizing, as the HF processor. Throws Error if the text has another number of image_pad than image_tokens, or a
+/// count below 1.
 std::vector<int64_t> encode_chat(const Tokenizer& tokenizer, const std::optional<std::string>& system,
                                  std::string_view user_text, std::span<const int64_t> image_tokens);
 

@@ -9,6 +9,8 @@
 #include <string_view>
 #include <vector>
 
+#include "lriad/text/chat_template.h"
+
 namespace lriad {
 
 /// Turns text into token ids and back: byte-level BPE with the same ids as Hugging Face's `tokenizers` for Qwen2-VL, or
@@ -46,10 +48,14 @@ class Tokenizer {
   int64_t size() const;     ///< largest id + 1
   bool adds_space() const;  ///< encode() puts a space before a text and decode() drops it (some sentencepiece models)
 
+  /// Of the folder; Qwen2-VL's where it has one that is not known (check_chat_template() refuses that).
+  const ChatTemplate& chat_template() const { return *chat_template_; }
+
   struct Impl;
 
  private:
   std::shared_ptr<const Impl> impl_;
+  const ChatTemplate* chat_template_ = nullptr;
 };
 
 /// Decodes ids one by one. push() returns the text that is complete so far and keeps the bytes of an unfinished

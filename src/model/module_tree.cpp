@@ -1,6 +1,8 @@
-#include "blank.h"
+#include "module_tree.h"
 
 #include <ATen/ATen.h>
+
+#include <memory>
 
 namespace lriad {
 namespace {
@@ -11,6 +13,12 @@ thread_local bool shapes_only = false;
 
 at::Tensor blank(at::IntArrayRef sizes) {
   return at::empty(sizes, at::TensorOptions().device(shapes_only ? at::kMeta : at::kCPU));
+}
+
+torch::nn::Module& name_space(torch::nn::Module& owner, const std::string& name) {
+  const auto children = owner.named_children();
+  if (const auto* found = children.find(name)) return **found;
+  return *owner.register_module(name, std::make_shared<torch::nn::Module>());
 }
 
 ShapesOnly::ShapesOnly() { shapes_only = true; }
