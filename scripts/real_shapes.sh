@@ -1,13 +1,21 @@
 #!/usr/bin/env bash
-# The published shapes on this machine: makes a random Qwen2-VL-2B (4.4 GB in bfloat16), answers one image, does one GRPO step,
-# and prints time and peak memory of each. With PYTHON=<a Python with transformers> the answer is compared with theirs.
-# Usage: [BIN_DIR=build/bin] [PYTHON=...] scripts/real_shapes.sh [FOLDER for the model, kept; default: a temporary one]
+# The published shapes on this machine: makes a random model of the smallest published size (4 to 8 GB in bfloat16), answers one
+# image, does one GRPO step, and prints time and peak memory of each. With PYTHON=<a Python with transformers> the answer is compared
+# with theirs.
+# Usage: [BIN_DIR=build/bin] [PYTHON=...] scripts/real_shapes.sh [FAMILY [FOLDER for the model, kept; default: a temporary one]]
+#   FAMILY: qwen2_vl (2B, the default), qwen2_5_vl (3B) or qwen3_vl (2B)
 set -euo pipefail
 cd "$(dirname "$0")/.."
 bin="${BIN_DIR:-build/bin}"
 work="$(mktemp -d)"
 trap 'rm -rf "$work"' EXIT
-model="${1:-$work/qwen2-vl-2b}"
+family="${1:-qwen2_vl}"
+case "$family" in
+  qwen2_vl | qwen3_vl) size=2b ;;
+  qwen2_5_vl) size=3b ;;
+  *) echo "FAMILY is $family, expected qwen2_vl, qwen2_5_vl or qwen3_vl" >&2; exit 2 ;;
+esac
+model="${2:-$work/$family-$size}"
 export CUDA_VISIBLE_DEVICES=""
 
 # measured NAME COMMAND...: runs it and says its time and peak resident memory.
@@ -24,7 +32,7 @@ sys.exit(code)
 PY
 }
 
-[ -f "$model/config.json" ] || measured "make-model" "$bin/lriad-tool" make-model --output "$model" --size 2b --quiet
+[ -f "$model/config.json" ] || measured "make-model" "$bin/lriad-tool" make-model --output "$model" --family "$family" --size "$size" --quiet
 bytes="$(cat "$model"/*.safetensors | wc -c)"
 echo "[real shapes] weights: $(python3 -c "print(f'{$bytes / 1e9:.2f} GB')")"
 "$bin/lriad-tool" make-data --output "$work/data" --images 2 --objects bolt washer --defect-rate 0.5 --size 308 --quiet

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import torch
 from PIL import Image
-from transformers import AutoImageProcessor, Qwen2VLForConditionalGeneration
+from transformers import AutoImageProcessor, AutoModelForImageTextToText
 
 
 def logprobs(model, inputs, ids):
@@ -24,11 +24,12 @@ def logprobs(model, inputs, ids):
 def main():
     folder, data, predictions = sys.argv[1:]
     row = json.loads(Path(predictions).read_text().splitlines()[0])
-    processor = AutoImageProcessor.from_pretrained(folder, backend="pil", min_pixels=3136, max_pixels=100352)
+    processor = AutoImageProcessor.from_pretrained(folder, backend="pil",
+                                                   size={"shortest_edge": 3136, "longest_edge": 100352})
     image = processor(images=[Image.open(Path(data) / row["image"]).convert("RGB")], return_tensors="pt")
     inputs = {"input_ids": row["prompt_ids"], "pixels": image["pixel_values"], "grid": image["image_grid_thw"]}
     ids, ours = row["completion_ids"], torch.tensor(row["logprobs"])
-    model = Qwen2VLForConditionalGeneration.from_pretrained(folder, dtype=torch.bfloat16)
+    model = AutoModelForImageTextToText.from_pretrained(folder, dtype=torch.bfloat16)
     half, greedy = logprobs(model, inputs, ids)
     exact, _ = logprobs(model.float(), inputs, ids)
     print(f"[real shapes] tokens {ids}; transformers in bfloat16 would take {greedy}")

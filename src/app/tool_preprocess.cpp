@@ -69,7 +69,7 @@ void add_preprocess_command(CLI::App& app) {
   const auto options = std::make_shared<PreprocessOptions>();
   CLI::App* command =
       app.add_subcommand("preprocess", "Writes what the model is shown of images to a safetensors file");
-  command->add_option("--model", options->model, "model folder, for its preprocessor_config.json")->required();
+  command->add_option("--model", options->model, "model folder, for its image settings")->required();
   command->add_option("--output", options->output, "safetensors file to write")->required();
   command->add_option("--min-pixels", options->image.min_pixels, "smaller images are enlarged")->capture_default_str();
   command->add_option("--max-pixels", options->image.max_pixels, "larger images are shrunk")->capture_default_str();

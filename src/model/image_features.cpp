@@ -29,8 +29,8 @@ ImageSettings read_model_image_settings(const std::filesystem::path& model_dir, 
   const VisionConfig vision = read_model_config(model_dir).vision;
   const auto check = [&](const char* key, int64_t got, int64_t expected) {
     if (got == expected) return;
-    fail("model", model_dir.string(), ": the ", key, " of preprocessor_config.json is ", got, ", but ", expected,
-         " in vision_config of config.json; take both files of the published model");
+    fail("model", model_dir.string(), ": the ", key, " of its image settings is ", got, ", but ", expected,
+         " in vision_config of config.json; take all files of the published model");
   };
   check("patch_size", image.patch_size, vision.patch_size);
   check("temporal_patch_size", image.temporal_patch_size, vision.temporal_patch_size);

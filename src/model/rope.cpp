@@ -16,17 +16,25 @@ at::Tensor inverse_frequencies(double theta, int64_t dim, const at::TensorOption
   return 1.0 / at::pow(theta, at::arange(0, dim, 2, options) / static_cast<double>(dim));
 }
 
-/// The axis (t, h, w) that turns each frequency [head_dim / 2]. Interleaved sections (a, b, c) go t h w t h w ...; the
-/// second and third axes end after b and c turns, and what remains is t's.
-at::Tensor frequency_axes(const TextConfig& config) {
-  const auto& [a, b, c] = config.mrope_section;
-  std::vector<int64_t> axes;
-  for (int64_t i = 0; i < a + b + c; ++i) {
-    const int64_t turn = i % 3;
-    const bool ended = turn == 0 || i >= 3 * config.mrope_section[static_cast<std::size_t>(turn)];
-    axes.push_back(config.mrope_interleaved ? (ended ? 0 : turn) : (i >= a) + (i >= a + b));
+/// Of the angles on each axis those that the sections choose for each frequency: in blocks, or t h w t h w ..., where h
+/// and w end after as many turns as their sections say and t takes what remains.
+at::Tensor by_section(const at::Tensor& angles_3TF, const TextConfig& config) {
+  if (config.mrope_interleaved) {
+    at::Tensor half_TF = angles_3TF[0].clone();
+    for (const int64_t axis : {1, 2}) {
+      const int64_t end = 3 * config.mrope_section[static_cast<std::size_t>(axis)];
+      half_TF.slice(-1, axis, end, 3).copy_(angles_3TF[axis].slice(-1, axis, end, 3));
+    }
+    return half_TF;
   }
-  return at::tensor(axes, at::kLong);
+  std::vector<at::Tensor> parts;
+  int64_t begin = 0;
+  for (std::size_t axis = 0; axis < 3; ++axis) {
+    const int64_t end = begin + config.mrope_section[axis];
+    parts.push_back(angles_3TF[static_cast<int64_t>(axis)].slice(-1, begin, end));
+    begin = end;
+  }
+  return at::cat(parts, -1);
 }
 
 }  // namespace
@@ -64,8 +72,7 @@ Rotary mrope(const at::Tensor& positions_3T, const TextConfig& config, at::Scala
   const auto options = at::TensorOptions().dtype(accumulate_dtype(dtype)).device(positions_3T.device());
   const at::Tensor frequencies = inverse_frequencies(config.rope_theta, config.head_dim, options);
   const at::Tensor angles_3TF = positions_3T.to(options.dtype().toScalarType()).unsqueeze(-1) * frequencies;
-  const at::Tensor axes_1TF = frequency_axes(config).to(options.device()).expand({1, angles_3TF.size(1), -1});
-  const at::Tensor half_TF = angles_3TF.gather(0, axes_1TF).squeeze(0);
+  const at::Tensor half_TF = by_section(angles_3TF, config);
   const at::Tensor angles_TD = at::cat({half_TF, half_TF}, -1);
   return {angles_TD.cos().to(dtype), angles_TD.sin().to(dtype)};
 }

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 #include <nlohmann/json.hpp>
+#include <utility>
 
 #include "core/json.h"
 #include "lriad/core/error.h"
@@ -52,6 +53,35 @@ void read_size(const json& root, const char* key, int64_t most, const std::strin
   out = root[key].get<int64_t>();
 }
 
+/// A folder's picture settings and the name they have in messages. transformers reads processor_config.json first and
+/// takes the older file where that says nothing of pictures.
+std::pair<std::string, json> find_settings(const std::filesystem::path& model_dir) {
+  const std::filesystem::path whole = model_dir / "processor_config.json", old = model_dir / "preprocessor_config.json";
+  if (std::filesystem::exists(whole)) {
+    const json root = read_json_object("vision", whole);
+    if (const auto found = root.find("image_processor"); found != root.end() && found->is_object())
+      return {whole.string() + " image_processor", *found};
+  }
+  if (!std::filesystem::exists(old)) {
+    fail("vision", model_dir.string(), " has no preprocessor_config.json and no processor_config.json with an ",
+         "image_processor; take the files of the published model");
+  }
+  return {old.string(), read_json_object("vision", old)};
+}
+
+/// Throws Error for steps that are switched off or otherwise than they are computed here.
+void check_steps(const json& root, const std::string& file) {
+  const json steps = {{"do_resize", true}, {"do_rescale", true}, {"do_normalize", true}, {"resample", 3}};
+  for (const auto& [key, wanted] : steps.items()) {
+    const json got = root.value(key, json());
+    if (!got.is_null() && got != wanted)
+      fail("vision", file, ": ", key, " is ", got.dump(), ", expected ", wanted.dump());
+  }
+  const json factor = root.value("rescale_factor", json());
+  if (!factor.is_null() && !(factor.is_number() && std::abs(factor.get<double>() * 255 - 1) < 1e-9))
+    fail("vision", file, ": rescale_factor is ", factor.dump(), ", expected 1/255");
+}
+
 }  // namespace
 
 ImageSettings read_image_settings(const std::filesystem::path& model_dir, const ImageSection& section) {
@@ -59,22 +89,20 @@ ImageSettings read_image_settings(const std::filesystem::path& model_dir, const 
   settings.min_pixels = section.min_pixels;
   settings.max_pixels = section.max_pixels;
   settings.backend = section.backend;
-  const std::filesystem::path path = model_dir / "preprocessor_config.json";
-  if (!std::filesystem::exists(path)) return settings;
-  const json root = read_json_object("vision", path);
-  read_size(root, "patch_size", 1024, path.string(), settings.patch_size);
-  read_size(root, "temporal_patch_size", 16, path.string(), settings.temporal_patch_size);
-  read_size(root, "merge_size", 16, path.string(), settings.merge_size);
+  const auto [file, root] = find_settings(model_dir);
+  check_steps(root, file);
+  read_size(root, "patch_size", 1024, file, settings.patch_size);
+  read_size(root, "temporal_patch_size", 16, file, settings.temporal_patch_size);
+  read_size(root, "merge_size", 16, file, settings.merge_size);
   if (settings.patch_size * settings.merge_size > kMaxFactor) {
-    fail("vision", path.string(), ": patch_size ", settings.patch_size, " times merge_size ", settings.merge_size,
+    fail("vision", file, ": patch_size ", settings.patch_size, " times merge_size ", settings.merge_size,
          " is the least side of an image, expected at most ", kMaxFactor);
   }
-  read_triple(root, "image_mean", path.string(), settings.mean);
-  read_triple(root, "image_std", path.string(), settings.std);
+  read_triple(root, "image_mean", file, settings.mean);
+  read_triple(root, "image_std", file, settings.std);
   for (const double std : settings.std) {
     if (!(std >= kLeastStd)) {
-      fail("vision", path.string(), ": image_std is ", root["image_std"].dump(), ", expected three numbers from ",
-           kLeastStd);
+      fail("vision", file, ": image_std is ", root["image_std"].dump(), ", expected three numbers from ", kLeastStd);
     }
   }
   return settings;

@@ -6,10 +6,14 @@
 
 #include <filesystem>
 
+#include "lriad/core/error.h"
 #include "lriad/model/adapter_files.h"
+#include "lriad/model/feature_cache.h"
+#include "lriad/model/image_features.h"
 #include "lriad/model/load_model.h"
 #include "lriad/model/qwen2_vl.h"
 #include "lriad/model/safetensors.h"
+#include "support/temp_folder.h"
 #include "support/tiny_model.h"
 
 namespace lriad {
@@ -63,6 +67,31 @@ class FamilyCheckpoint : public ::testing::TestWithParam<const char*> {
 
 INSTANTIATE_TEST_SUITE_P(Of, FamilyCheckpoint, ::testing::Values("tiny_qwen25vl", "tiny_qwen3vl"),
                          [](const auto& test) { return std::string(test.param).substr(5); });
+
+TEST_P(FamilyCheckpoint, PixelsAreExact) {
+  const ImageSettings settings = read_model_image_settings(folder_, {});
+  std::vector<float> values;
+  for (std::size_t k = 0; k < grids_.size(); ++k) {
+    const Patches patches = process_image(folder_ / "images" / concat(k, ".png"), settings);
+    EXPECT_EQ(patches.grid, grids_[k]);
+    values.insert(values.end(), patches.values.begin(), patches.values.end());
+  }
+  EXPECT_TRUE(at::equal(at::tensor(values), expected("pixel_values").flatten()));
+}
+
+// Rows of one image alone, as the cache keeps them, are those of all images together; from memory and from the disk.
+TEST_P(FamilyCheckpoint, TheCacheKeepsEveryRowOfAnImage) {
+  const at::NoGradGuard no_grad;
+  const Patches image = process_image(folder_ / "images" / "0.png", read_model_image_settings(folder_, {}));
+  const TempFolder folder;
+  FeatureCache cache({1, 1, folder.path().string()}, model_);
+  const at::Tensor first = cache.features(image), again = cache.features(image);
+  EXPECT_EQ(first.size(1), model_->config().feature_dim());
+  EXPECT_LE(largest_gap(first, expected("vision.features").slice(0, 0, first.size(0))), kFeatureGap);
+  EXPECT_TRUE(at::equal(first, again));
+  FeatureCache later({1, 1, folder.path().string()}, model_);
+  EXPECT_TRUE(at::equal(later.features(image), first));
+}
 
 TEST_P(FamilyCheckpoint, TowerMatches) {
   const at::NoGradGuard no_grad;

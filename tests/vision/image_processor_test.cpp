@@ -97,6 +97,35 @@ TEST(ImageSettings, ThatNoModelHasAreRefused) {
   refused("{\"size\": " + std::string(200'000, '['), "is nested deeper");
 }
 
+TEST(ImageSettings, OfProcessorConfigComeBeforeThoseOfPreprocessorConfig) {
+  const TempFolder folder;
+  const auto write = [&](const char* name, const char* text) { write_file_atomic("test", folder.path() / name, text); };
+  const auto patch_size = [&] { return read_image_settings(folder.path(), {}).patch_size; };
+  EXPECT_THAT([&] { patch_size(); }, ThrowsMessage<Error>(HasSubstr("has no preprocessor_config.json")));
+  write("preprocessor_config.json", R"({"patch_size": 14})");
+  write("processor_config.json", R"({"processor_class": "Qwen3VLProcessor"})");
+  EXPECT_EQ(patch_size(), 14);
+  write("processor_config.json", R"({"image_processor": {"patch_size": 16, "image_std": [0.5, 0.5, 0.5]}})");
+  EXPECT_EQ(patch_size(), 16);
+  EXPECT_EQ(read_image_settings(folder.path(), {}).std[2], 0.5);
+  write("processor_config.json", R"({"image_processor": {"image_std": [0, 0.5, 0.5]}})");
+  EXPECT_THAT([&] { patch_size(); },
+              ThrowsMessage<Error>(HasSubstr("processor_config.json image_processor: image_std is")));
+}
+
+TEST(ImageSettings, StepsThatAreComputedOtherwiseAreRefused) {
+  const TempFolder folder;
+  for (const char* step : {R"("do_normalize": false)", R"("do_rescale": false)", R"("do_resize": false)",
+                           R"("resample": 2)", R"("rescale_factor": 1.0)"}) {
+    write_file_atomic("test", folder.path() / "preprocessor_config.json", concat("{", step, "}"));
+    const std::string key = std::string(step).substr(1, std::string(step).find(':') - 2);
+    EXPECT_THAT([&] { read_image_settings(folder.path(), {}); }, ThrowsMessage<Error>(HasSubstr(key + " is ")));
+  }
+  write_file_atomic("test", folder.path() / "preprocessor_config.json",
+                    R"({"do_normalize": true, "resample": 3, "rescale_factor": 0.00392156862745098})");
+  EXPECT_NO_THROW(read_image_settings(folder.path(), {}));
+}
+
 // Ties go to even, a ratio of 200 passes: image_processing_qwen2_vl.py.
 TEST(SmartResize, FollowsPythonsRounding) {
   using Size = std::array<int64_t, 2>;

@@ -17,7 +17,7 @@ struct Image {
   std::vector<uint8_t> rgb;
 };
 
-/// What a model folder's preprocessor_config.json says, limits overridden by the config's `image`.
+/// What a model folder says of its images, limits overridden by the config's `image`.
 struct ImageSettings {
   int64_t patch_size = 14;
   int64_t temporal_patch_size = 2;
@@ -28,6 +28,8 @@ struct ImageSettings {
   std::array<double, 3> std = {0.26862954, 0.26130258, 0.27577711};
   ResizeBackend backend = ResizeBackend::kPil;
 };
+/// Reads processor_config.json's image_processor, else preprocessor_config.json. Throws Error naming file and key for
+/// values out of range or steps that are computed otherwise here, and for a folder without either.
 ImageSettings read_image_settings(const std::filesystem::path& model_dir, const ImageSection& section);
 
 /// Patches of one image, the input of the vision tower.
