@@ -13,6 +13,7 @@ namespace {
 struct Setting {
   std::string name;
   std::vector<std::string> sets;
+  std::string family = "qwen2_vl";
 };
 void PrintTo(const Setting& setting, std::ostream* out) { *out << setting.name; }
 
@@ -21,7 +22,9 @@ class Plan : public TrainingRun, public ::testing::WithParamInterface<Setting> {
   /// A model whose end token is the image token, which is never sampled.
   static Path endless_model() {
     const Path folder = at("endless");
-    std::filesystem::copy(at("model"), folder);
+    const std::string family = GetParam().family;
+    command(add_make_model_command,
+            "make-model --size tiny --seed 5 --family " + family + " --output " + folder.string());
     const auto image = Json::parse(bytes(folder / "config.json")).at("image_token_id");
     write_file_atomic("test", folder / "generation_config.json", Json{{"eos_token_id", image}}.dump());
     return folder;
@@ -41,17 +44,30 @@ class Plan : public TrainingRun, public ::testing::WithParamInterface<Setting> {
 
 INSTANTIATE_TEST_SUITE_P(
     Settings, Plan,
-    ::testing::Values(Setting{"as_it_stands", {}}, Setting{"float32", {"model.dtype=float32"}},
-                      Setting{"bfloat16", {"model.dtype=bfloat16"}},
-                      Setting{"two_updates", {"grpo.num_iterations=2", "rollout.num_generations=8"}},
-                      Setting{"own_prompts", {"train.shared_prefix=off"}},
-                      Setting{"several_passes", {"train.token_budget=300"}},
-                      Setting{"long", {"rollout.max_completion_length=128", "rollout.num_generations=8"}},
-                      Setting{"images", {"image.max_pixels=401408", "image.min_pixels=401408"}},
-                      Setting{"recompute", {"model.gradient_checkpointing=on", "rollout.max_completion_length=128"}},
-                      Setting{"cold_start", {"stage=sft"}},
-                      Setting{"all_weights",
-                              {"stage=sft", "trainable=all", "image.max_pixels=100352", "image.min_pixels=100352"}}),
+    ::testing::Values(
+        Setting{"as_it_stands", {}}, Setting{"float32", {"model.dtype=float32"}},
+        Setting{"bfloat16", {"model.dtype=bfloat16"}},
+        Setting{"two_updates", {"grpo.num_iterations=2", "rollout.num_generations=8"}},
+        Setting{"own_prompts", {"train.shared_prefix=off"}}, Setting{"several_passes", {"train.token_budget=300"}},
+        Setting{"long", {"rollout.max_completion_length=128", "rollout.num_generations=8"}},
+        Setting{"images", {"image.max_pixels=401408", "image.min_pixels=401408"}},
+        Setting{"recompute", {"model.gradient_checkpointing=on", "rollout.max_completion_length=128"}},
+        Setting{"cold_start", {"stage=sft"}},
+        Setting{"all_weights", {"stage=sft", "trainable=all", "image.max_pixels=100352", "image.min_pixels=100352"}},
+        Setting{"qwen2_5_vl", {}, "qwen2_5_vl"},
+        Setting{"qwen2_5_vl_images",
+                {"image.max_pixels=401408", "image.min_pixels=401408", "model.dtype=bfloat16"},
+                "qwen2_5_vl"},
+        Setting{"qwen2_5_vl_all_weights",
+                {"stage=sft", "trainable=all", "image.max_pixels=100352", "image.min_pixels=100352"},
+                "qwen2_5_vl"},
+        Setting{"qwen3_vl", {}, "qwen3_vl"}, Setting{"qwen3_vl_bfloat16", {"model.dtype=bfloat16"}, "qwen3_vl"},
+        Setting{"qwen3_vl_images",
+                {"image.max_pixels=401408", "image.min_pixels=401408", "model.dtype=float32"},
+                "qwen3_vl"},
+        Setting{"qwen3_vl_all_weights",
+                {"stage=sft", "trainable=all", "image.max_pixels=100352", "image.min_pixels=100352"},
+                "qwen3_vl"}),
     [](const auto& one) { return one.param.name; });
 
 /// Bytes that the plan expects besides the model and its optimizer.

@@ -88,7 +88,7 @@ class TrainingRun : public ::testing::Test {
     return read_state(checkpoint(name, step)).at("parameters");
   }
 
- private:
+  /// Runs a command of lriad-tool in this process.
   static void command(void (*add)(CLI::App&), const std::string& line) {
     CLI::App app;
     add(app);
@@ -97,6 +97,7 @@ class TrainingRun : public ::testing::Test {
     ::testing::internal::GetCapturedStdout();
   }
 
+ private:
   static std::string grpo_config() {
     return "stage: grpo\n"
            "model: {path: " +
