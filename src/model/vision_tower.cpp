@@ -4,7 +4,6 @@
 
 #include <algorithm>
 
-#include "lriad/core/error.h"
 #include "lriad/model/attention.h"
 #include "memory_saving.h"
 #include "module_tree.h"
@@ -40,17 +39,9 @@ struct MlpForm {
   at::Tensor (*activation)(const at::Tensor&);
 };
 
-MlpForm mlp_form(VisionMlpKind kind) {
-  switch (kind) {
-    case VisionMlpKind::kQuickGelu:
-      return {nullptr, "fc1", "fc2", quick_gelu};
-    case VisionMlpKind::kSiluGate:
-      return {"gate_proj", "up_proj", "down_proj", nullptr};
-    case VisionMlpKind::kTanhGelu:
-      return {nullptr, "linear_fc1", "linear_fc2", tanh_gelu};
-  }
-  fail("model", "unknown kind of MLP");
-}
+constexpr MlpForm kMlpForms[] = {{nullptr, "fc1", "fc2", quick_gelu},  // in the order of VisionMlpKind
+                                 {"gate_proj", "up_proj", "down_proj", nullptr},
+                                 {nullptr, "linear_fc1", "linear_fc2", tanh_gelu}};
 
 /// The patches of cells `cells` [N, ...] of x, whose cells have `unit` patches each.
 at::Tensor in_order(const at::Tensor& x, const at::Tensor& cells_M, int64_t unit) {
@@ -75,7 +66,7 @@ at::Tensor VisionAttentionImpl::forward(const at::Tensor& x_ND, const Rotary& ro
 }
 
 VisionMlpImpl::VisionMlpImpl(const VisionConfig& config) {
-  const MlpForm form = mlp_form(config.mlp);
+  const MlpForm& form = kMlpForms[static_cast<std::size_t>(config.mlp)];
   activation_ = form.activation;
   const int64_t width = config.embed_dim, wide = config.intermediate_size;
   if (form.gate != nullptr) gate_ = register_module(form.gate, Linear(width, wide, true));
