@@ -54,8 +54,9 @@ at::Tensor Qwen2VlImpl::image_rows(const PackedTokens& tokens) const {
   const at::Tensor rows_M = tokens.feature_rows_M.defined()
                                 ? tokens.feature_rows_M
                                 : (tokens.ids_T == config_.image_token_id).nonzero().squeeze(1);
-  require(rows_M.size(0) == tokens.features_MD.size(0), "model", "got ", tokens.features_MD.size(0),
-          " image features for ", rows_M.size(0), " image tokens");
+  require(tokens.features_MD.sizes() == at::IntArrayRef({rows_M.size(0), config_.feature_dim()}), "model",
+          "got image features ", tokens.features_MD.sizes(), " for ", rows_M.size(0), " image tokens of width ",
+          config_.feature_dim());
   return rows_M;
 }
 

@@ -18,7 +18,7 @@ namespace lriad {
 struct GenerationPrompt {
   std::vector<int64_t> ids;
   std::vector<Grid> grids;        ///< of its images, in order
-  at::Tensor features_MD;         ///< vision tower's output, [image tokens, hidden size]; undefined without images
+  at::Tensor features_MD;         ///< vision tower's output, [image tokens, feature_dim()]; undefined without images
   uint32_t step = 0;              ///< random key: training step
   uint32_t prompt = 0;            ///< random key: prompt index in the step's batch, or index of the sample
   uint32_t first_generation = 0;  ///< random key of the first completion; the next ones count up

@@ -39,7 +39,7 @@ struct Group {
   std::vector<int64_t> prompt_ids;
   std::vector<Grid> grids;     ///< of the prompt's images, in order
   std::vector<float> patches;  ///< of its image (vision/image_processor.h) if the vision tower is trained, else empty
-  at::Tensor features_ID;      ///< vision tower's output, [image tokens, hidden size]; undefined without images
+  at::Tensor features_ID;      ///< vision tower's output, [image tokens, feature_dim()]; undefined without images
   uint64_t dropout_seed = 0;   ///< seed from which each completion's dropout masks are derived
 
   std::vector<GroupCompletion> completions;

@@ -22,7 +22,7 @@ namespace lriad {
 class FeatureCache {
  public:
   FeatureCache(const VisionCacheSection& section, Qwen2Vl& model);
-  /// The features of an image, [image tokens, hidden size], on the model's device, without gradient.
+  /// The features of an image, [image tokens, feature_dim()], on the model's device, without gradient.
   at::Tensor features(const Patches& image);
 
  private:

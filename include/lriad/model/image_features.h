@@ -10,7 +10,7 @@
 
 namespace lriad {
 
-/// Features of each image, [image tokens, hidden size], from one pass of the vision tower over all images; with
+/// Features of each image, [image tokens, feature_dim()], from one pass of the vision tower over all images; with
 /// gradients if these are enabled and the tower is trained.
 std::vector<at::Tensor> image_features(Qwen2Vl& model, const std::vector<const Patches*>& images);
 
