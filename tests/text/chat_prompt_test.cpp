@@ -160,7 +160,7 @@ TEST(ChatPrompt, RendersTheTemplateOfEachFamily) {
   const json rows = json::parse(read_file("test", fs::path(LRIAD_GOLDEN_DIR) / "family_chats.json"));
   ASSERT_EQ(rows.size(), 12u);
   for (const json& row : rows) {
-    const ChatTemplate& chat = chat_template(row["family"].get<std::string>());
+    const auto& chat = chat_template(row["family"].get<std::string>());
     EXPECT_EQ(render_chat(chat, system_of(row), row["text"].get<std::string>(), row["images"].get<int64_t>()),
               row["chat"].get<std::string>());
   }
