@@ -29,12 +29,15 @@ void check_sources(const EvalCommandLine& line) {
   if (images && !line.format.empty()) fail("app", "--format goes with --data, not with --images");
   if (images && line.object.empty()) fail("app", "--images needs --object NAME, which the prompt names");
   if (!images && !line.object.empty()) fail("app", "--object goes with --images; labelled data name their objects");
-  if (!import && line.threshold) fail("app", "--threshold goes with --import, whose scores it judges");
+  if (!import && line.partial) fail("app", "--partial goes with --import, which then need not cover all images");
+  const bool asks = images || import || !line.model.empty() || !line.data.empty();
+  if (!line.compare.empty() && asks) fail("app", "--compare reads what two runs wrote: give it without model and data");
   if (import && images) fail("app", "--import needs labels: give --data, not --images");
   if (import && line.resume) fail("app", "--resume does not go with --import");
 }
 
 void check_present(const EvalCommandLine& line, const Config& config) {
+  if (!line.compare.empty()) return;
   if (line.images.empty() && config.data.root.empty()) {
     fail("app", "no images are given, expected --data ROOT with --format, or --images FILES with --object");
   }
@@ -55,7 +58,24 @@ void add_model_and_data(CLI::App& app, EvalCommandLine& line) {
       ->group("Data")
       ->expected(1, 1 << 20);
   app.add_option("--object", line.object, "what --images show, as the prompt names it (no default)")->group("Data");
-  app.add_option("--limit", line.limit, "only the first N images (default: all)")->group("Data");
+  app.add_option("--limit", line.limit, "N images, spread over objects and labels by the seed (default: all)")
+      ->group("Data");
+}
+
+void check_threshold(const EvalCommandLine& line) {
+  const auto is_share = [](const std::optional<double>& value) { return !value || (*value >= 0 && *value <= 1); };
+  if (line.threshold && !std::isfinite(*line.threshold)) fail("app", "--threshold is not a number");
+  if (!is_share(line.max_false_alarms))
+    fail("app", "--max-false-alarms is ", *line.max_false_alarms, ", expected 0 to 1");
+  if (!is_share(line.min_recall)) fail("app", "--min-recall is ", *line.min_recall, ", expected 0 to 1");
+  const int rules = (line.max_false_alarms ? 1 : 0) + (line.min_recall ? 1 : 0);
+  if (line.threshold_from.empty()) {
+    if (rules > 0) fail("app", "--max-false-alarms and --min-recall go with --threshold-from SPLIT");
+    return;
+  }
+  if (rules != 1) fail("app", "--threshold-from needs one of --max-false-alarms and --min-recall");
+  if (line.threshold) fail("app", "--threshold and --threshold-from are both given, expected one of them");
+  if (!line.images.empty()) fail("app", "--threshold-from needs labels: give --data, not --images");
 }
 
 }  // namespace
@@ -70,7 +90,24 @@ void add_eval_options(CLI::App& app, EvalCommandLine& line) {
                  "score these predictions (CSV or JSONL) instead of asking a model (default: none)")
       ->group("Answers");
   app.add_option("--threshold", line.threshold,
-                 "with --import: a score of at least this is a defect (default: 0.5 where there is no verdict)")
+                 "a valid answer is a defect if its score is at least this (default: none, "
+                 "the answers' own verdicts; for imported scores without a verdict 0.5)")
+      ->group("Threshold");
+  app.add_option("--threshold-from", line.threshold_from,
+                 "choose the threshold on this split of the data, such as train, and report on data.split")
+      ->group("Threshold");
+  app.add_option("--max-false-alarms", line.max_false_alarms,
+                 "with --threshold-from: the lowest threshold with at most this share of false alarms, 0 to 1")
+      ->group("Threshold");
+  app.add_option("--min-recall", line.min_recall,
+                 "with --threshold-from: the highest threshold with at least this recall, 0 to 1")
+      ->group("Threshold");
+  app.add_option("--compare", line.compare,
+                 "two folders of earlier runs over the same images: changed verdicts, recall at equal false alarms")
+      ->group("Results")
+      ->expected(2);
+  app.add_flag("--partial", line.partial,
+               "with --import: images without a line are left out of the metrics (default: off)")
       ->group("Answers");
   app.add_option("--output", line.output, "folder for predictions.jsonl, metrics.json and report/")
       ->capture_default_str()
@@ -81,6 +118,9 @@ void add_eval_options(CLI::App& app, EvalCommandLine& line) {
       ->group("Results");
   app.add_flag("--token-ids", line.token_ids, "keep the ids of prompt and answer (default: off)")->group("Results");
   app.add_flag("--resume", line.resume, "keep the answers that are in predictions.jsonl already (default: off)")
+      ->group("Results");
+  app.add_flag("--overwrite", line.overwrite,
+               "replace the answers that are in predictions.jsonl already (default: off)")
       ->group("Results");
   app.add_option("--config", line.configs, "YAML file with prompt, image, data and eval; later files win")
       ->group("Config")
@@ -96,12 +136,13 @@ void check_eval_options(const EvalCommandLine& line) {
     fail("app", "--temperature is ", *line.temperature, ", expected 0 (greedy) to 100");
   }
   if (line.limit && *line.limit < 1) fail("app", "--limit is ", *line.limit, ", expected 1 or more");
-  if (line.threshold && !std::isfinite(*line.threshold)) fail("app", "--threshold is not a number");
   if (!line.invalid.empty() && line.invalid != "wrong" && line.invalid != "extra_class") {
     fail("app", "--invalid is ", line.invalid, ", expected wrong or extra_class");
   }
+  if (line.overwrite && line.resume) fail("app", "--overwrite and --resume are both given, expected one of them");
   if (line.output.empty()) fail("app", "--output is empty, expected a folder");
   check_sources(line);
+  check_threshold(line);
 }
 
 std::vector<ConfigInput::Option> settings_of_options(const EvalCommandLine& line) {

@@ -18,12 +18,15 @@ struct EvalCommandLine {
   std::string model, adapter, data, format, object, import_file, dtype;
   std::string output = "eval";
   std::vector<std::string> images, configs, sets;
-  std::string batch_size, invalid;
-  std::optional<double> temperature, threshold;
+  std::string batch_size, invalid, threshold_from;
+  std::vector<std::string> compare;
+  std::optional<double> temperature, threshold, max_false_alarms, min_recall;
   std::optional<int64_t> max_new_tokens, limit;
   bool logprobs = false;
   bool token_ids = false;
   bool resume = false;
+  bool overwrite = false;
+  bool partial = false;
 };
 
 /// Declares the options, in groups.

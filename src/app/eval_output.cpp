@@ -4,7 +4,6 @@
 #include <system_error>
 
 #include "lriad/core/error.h"
-#include "lriad/core/log.h"
 #include "lriad/eval/predictions.h"
 #include "lriad/eval/report.h"
 
@@ -12,10 +11,17 @@ namespace lriad {
 
 namespace fs = std::filesystem;
 
-EvalOutput::EvalOutput(const std::string& folder) : folder_(fs::absolute(folder).lexically_normal()) {
+EvalOutput::EvalOutput(const std::string& folder, Existing existing)
+    : folder_(fs::absolute(folder).lexically_normal()) {
   std::error_code error;
   if (fs::exists(folder_, error) && !fs::is_directory(folder_, error)) {
     fail("app", "--output ", folder, " is a file, expected a folder");
+  }
+  const bool answers = fs::exists(predictions_path(), error) && fs::file_size(predictions_path(), error) > 0;
+  if (answers && existing == Existing::kRefuse) {
+    fail("app", predictions_path().string(),
+         " holds the answers of an earlier run; choose another --output, go on with ",
+         "--resume, or replace them with --overwrite");
   }
 }
 
@@ -50,7 +56,6 @@ void EvalOutput::start(const Settings& settings) {
       fail("app", "cannot remove an incomplete line from ", predictions_path().string(), ": ", error.message());
     }
   } else {
-    keep_old_predictions();
     write_file_atomic("app", settings_path(), settings.json(1) + "\n");
   }
   file_.emplace("app", predictions_path(), keep_bytes_ ? LineFile::Mode::kAppend : LineFile::Mode::kTruncate);
@@ -61,7 +66,6 @@ void EvalOutput::add(const Prediction& prediction) { file_->write_line(predictio
 void EvalOutput::write_predictions(const std::vector<Prediction>& predictions, const Settings& settings) {
   make_folder("app", folder_);
   remove_metrics();
-  keep_old_predictions();
   write_file_atomic("app", settings_path(), settings.json(1) + "\n");
   write_file_atomic("app", predictions_path(), [&](const ByteSink& put) {
     for (const Prediction& prediction : predictions) put(prediction_line(prediction) + "\n");
@@ -84,15 +88,6 @@ void EvalOutput::remove_metrics() const {
   std::error_code ignored;
   fs::remove(folder_ / "metrics.json", ignored);
   fs::remove(folder_ / "report" / "index.html", ignored);
-}
-
-void EvalOutput::keep_old_predictions() const {
-  std::error_code error;
-  if (!fs::exists(predictions_path(), error) || fs::file_size(predictions_path(), error) == 0) return;
-  const fs::path kept = predictions_path().string() + ".bak";
-  fs::rename(predictions_path(), kept, error);
-  if (error) fail("app", "cannot move ", predictions_path().string(), " out of the way: ", error.message());
-  log_warning(concat("the answers of an earlier run are now in ", kept.string()));
 }
 
 }  // namespace lriad

@@ -12,18 +12,21 @@
 
 namespace lriad {
 
+/// What happens to answers that are in the folder already: --resume, --overwrite, or neither.
+enum class Existing { kKeep, kReplace, kRefuse };
+
 /// The folder that --output names: predictions.jsonl with settings.json beside it, metrics.json and report/.
 class EvalOutput {
  public:
-  /// Throws Error if the path is a file. Writes nothing.
-  explicit EvalOutput(const std::string& folder);
+  /// Throws Error if the path is a file, or answers with kRefuse. Writes nothing.
+  EvalOutput(const std::string& folder, Existing existing);
 
-  /// The answers that are already in the folder, for --resume. Throws Error if they were made with other settings, or
-  /// for images that are not in `dataset`.
+  /// Answers that are there, for --resume. Throws Error if they were made with other settings, or for images that are
+  /// not in `dataset`.
   std::vector<Prediction> answers_so_far(const Settings& settings, const Dataset& dataset);
 
-  /// Prepares for add(): removes old metrics, which would no longer match. After answers_so_far() removes an incomplete
-  /// last line of predictions.jsonl, else moves an older predictions.jsonl to predictions.jsonl.bak.
+  /// Makes ready for add(): removes old metrics, which would no longer match; removes an incomplete last line after answers_so_far(), or
+  /// begins predictions.jsonl anew.
   void start(const Settings& settings);
   void add(const Prediction& prediction);  ///< appends to predictions.jsonl
 
@@ -39,11 +42,10 @@ class EvalOutput {
 
  private:
   void remove_metrics() const;
-  void keep_old_predictions() const;
   std::filesystem::path settings_path() const { return folder_ / "settings.json"; }
 
   std::filesystem::path folder_;
-  std::optional<uint64_t> keep_bytes_;  ///< bytes of predictions.jsonl to keep; null: none
+  std::optional<uint64_t> keep_bytes_;  ///< of predictions.jsonl; null: nothing
   std::optional<LineFile> file_;
 };
 

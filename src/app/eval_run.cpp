@@ -1,26 +1,20 @@
 #include "eval_run.h"
 
 #include <algorithm>
-#include <chrono>
 #include <filesystem>
 #include <iostream>
-#include <map>
 #include <set>
-#include <thread>
 
+#include "eval_data.h"
+#include "eval_model.h"
 #include "eval_output.h"
 #include "eval_settings.h"
 #include "lriad/core/error.h"
 #include "lriad/core/log.h"
-#include "lriad/data/prepare.h"
-#include "lriad/dist/gpus.h"
-#include "lriad/dist/launcher.h"
-#include "lriad/eval/evaluator.h"
+#include "lriad/eval/compare.h"
 #include "lriad/eval/import.h"
-#include "lriad/eval/model_answers.h"
+#include "lriad/eval/operating_point.h"
 #include "lriad/eval/predictions.h"
-#include "lriad/model/image_features.h"
-#include "lriad/model/load_model.h"
 #include "lriad/run/stop_signal.h"
 
 namespace lriad {
@@ -28,34 +22,48 @@ namespace {
 
 namespace fs = std::filesystem;
 
-/// Thrown between two batches if a signal was received.
-struct Stopped {
-  int signal;
-};
-
-Dataset read_eval_data(const EvalCommandLine& line, const Config& config) {
-  Dataset dataset = line.images.empty() ? read_dataset(config.data) : read_images(line.images, line.object);
-  if (line.limit && *line.limit < static_cast<int64_t>(dataset.samples.size())) {
-    dataset.samples.resize(static_cast<size_t>(*line.limit));
-  }
-  log_info(concat("data\n", describe(dataset)));
-  return dataset;
+Existing existing_answers(const EvalCommandLine& line) {
+  if (line.resume) return Existing::kKeep;
+  return line.overwrite ? Existing::kReplace : Existing::kRefuse;
 }
 
 /// Prints verdict, score and file of each image, for images without labels, which have no metrics.
 void print_verdicts(const std::vector<Prediction>& predictions) {
   for (const Prediction& prediction : predictions) {
-    std::cout << verdict_name(prediction.verdict) << "\t";
+    std::cout << verdict_text(prediction) << "\t";
     if (prediction.score) std::cout << *prediction.score;
     std::cout << "\t" << prediction.image << "\n";
   }
 }
 
-/// Writes metrics and report of all answers and prints the table.
+/// Labelled images that nothing was said about.
+int64_t labelled_without(const std::vector<Prediction>& predictions, const Dataset& dataset) {
+  std::set<std::string> known;
+  for (const Prediction& prediction : predictions) known.insert(prediction.sample_id);
+  return std::ranges::count_if(dataset.samples,
+                               [&](const Sample& sample) { return sample.label && !known.contains(sample.id); });
+}
+
+/// A threshold on the score and where it was chosen.
+struct Threshold {
+  double value = 0;
+  std::string chosen_on;
+};
+
+InvalidPolicy invalid_policy(const Config& config) {
+  return config.eval.invalid_extra_class ? InvalidPolicy::kExtraClass : InvalidPolicy::kWrong;
+}
+
+/// Writes metrics and report and prints the table of all answers.
 void finish(const EvalOutput& output, const std::vector<Prediction>& predictions, const Dataset& dataset,
-            const Config& config, const Settings& settings, const std::string& title) {
-  const InvalidPolicy policy = config.eval.invalid_extra_class ? InvalidPolicy::kExtraClass : InvalidPolicy::kWrong;
-  const MetricsReport metrics = compute_metrics(predictions, policy);
+            const Config& config, const Settings& settings, const std::string& title,
+            const std::optional<Threshold>& threshold) {
+  MetricsReport metrics = compute_metrics(predictions, invalid_policy(config), labelled_without(predictions, dataset));
+  if (threshold && metrics.overall.n > 0) {
+    const ClassMetrics& m = metrics.overall;
+    const auto false_alarms = m.specificity ? std::optional(1 - *m.specificity) : std::nullopt;
+    metrics.operating_point = {threshold->value, threshold->chosen_on, config.data.split, m.recall, false_alarms};
+  }
   output.write_results(metrics, predictions, dataset, with_scoring(settings, config), title);
   if (metrics.overall.n > 0) {
     std::cout << metrics_table(metrics);
@@ -67,152 +75,106 @@ void finish(const EvalOutput& output, const std::vector<Prediction>& predictions
             << (output.folder() / "report" / "index.html").string() << "\n";
 }
 
-class ModelEvaluation {
- public:
-  ModelEvaluation(const EvalCommandLine& line, const Config& config)
-      : line_(line),
-        config_(config),
-        output_(line.output),
-        device_(choose_devices(config.distributed.devices).front()),
-        settings_(answer_settings(line, config, device_)) {
-    check_folder("--model", config.model.path);
-    if (config.model.adapter) check_folder("--adapter", *config.model.adapter);
-    use_device(device_);
-    dataset_ = read_eval_data(line, config);
+/// The images of --threshold-from. Throws Error if one of them is reported on too.
+Dataset read_choosing_data(const EvalCommandLine& line, const Config& config, const Dataset& reported) {
+  DataSection section = config.data;
+  section.split = line.threshold_from;
+  Dataset dataset = read_dataset(section);
+  std::set<fs::path> paths;
+  for (const Sample& sample : dataset.samples) paths.insert(sample.path);
+  for (const Sample& sample : reported.samples) {
+    if (!paths.contains(sample.path)) continue;
+    fail("app", "--threshold-from ", line.threshold_from, " holds ", sample.image, ", which data.split ",
+         config.data.split,
+         " reports on: a threshold has to be chosen on other images; set data.split to another split");
   }
+  return dataset;
+}
 
-  int run() {
-    if (line_.resume) predictions_ = output_.answers_so_far(settings_, dataset_);
-    const StopSignal stop;
-    try {
-      const std::vector<int64_t> open = open_samples();
-      if (!open.empty()) answer(open);
-    } catch (const Stopped& stopped) {
-      log_warning(concat("stopped by signal ", stopped.signal, "; ", output_.predictions_path().string(),
-                         " keeps the answers so far, --resume goes on from there"));
-      return 128 + stopped.signal;
+Threshold choose(const EvalCommandLine& line, const std::vector<Prediction>& predictions) {
+  return {choose_threshold(predictions, {line.max_false_alarms, line.min_recall}, line.threshold_from),
+          line.threshold_from};
+}
+
+std::optional<Threshold> given_threshold(const EvalCommandLine& line) {
+  if (!line.threshold) return std::nullopt;
+  return Threshold{*line.threshold, "--threshold"};
+}
+
+std::optional<double> value_of(const std::optional<Threshold>& threshold) {
+  return threshold ? std::optional(threshold->value) : std::nullopt;
+}
+
+int ask_model(const EvalCommandLine& line, const Config& config) {
+  const Existing existing = existing_answers(line);
+  EvalOutput output(line.output, existing);
+  EvalModel model(line, config);
+  const Dataset dataset = read_eval_data(line, config);
+  std::optional<Threshold> threshold = given_threshold(line);
+  std::vector<Prediction> predictions;
+  const StopSignal stop;
+  try {
+    if (!line.threshold_from.empty()) {
+      const Dataset choosing = read_choosing_data(line, config, dataset);
+      EvalOutput beside((output.folder() / "threshold").string(), existing);
+      threshold = choose(line, model.ask(choosing, beside, std::nullopt));
     }
-    sort_predictions();
-    finish(output_, predictions_, dataset_, config_, settings_, title());
-    return 0;
+    predictions = model.ask(dataset, output, value_of(threshold));
+  } catch (const Stopped& stopped) {
+    log_warning(concat("stopped by signal ", stopped.signal, "; ", output.predictions_path().string(),
+                       " keeps the answers so far, --resume goes on from there"));
+    return 128 + stopped.signal;
   }
+  finish(output, predictions, dataset, config, model.settings(value_of(threshold)), model.title(), threshold);
+  return 0;
+}
 
- private:
-  static void check_folder(const char* option, const std::string& path) {
-    if (!fs::is_directory(path)) fail("app", option, " ", path, " is not a folder");
-  }
-
-  std::string title() const {
-    const auto name = [](const std::string& path) {
-      return (fs::absolute(path).lexically_normal() / "").parent_path().filename().string();
-    };
-    const std::string model = name(config_.model.path);
-    return config_.model.adapter ? concat(model, " with ", name(*config_.model.adapter)) : model;
-  }
-
-  std::vector<int64_t> open_samples() const {
-    std::set<std::string> answered;
-    for (const Prediction& prediction : predictions_) answered.insert(prediction.sample_id);
-    if (!answered.empty()) log_info(concat(answered.size(), " of ", dataset_.samples.size(), " answers are there"));
-    std::vector<int64_t> open;
-    for (size_t i = 0; i < dataset_.samples.size(); ++i) {
-      if (!answered.contains(dataset_.samples[i].id)) open.push_back(static_cast<int64_t>(i));
-    }
-    return open;
-  }
-
-  void answer(const std::vector<int64_t>& open) {
-    const Tokenizer tokenizer = Tokenizer::load(config_.model.path);
-    check_chat_template(config_.model.path);
-    const SamplePreparer preparer(tokenizer, config_.prompt,
-                                  read_model_image_settings(config_.model.path, config_.image));
-    for (const int64_t index : open) preparer.check_prompt(dataset_.samples[static_cast<size_t>(index)]);
-    Qwen2Vl model = ready_model();
-    const AnswerFunction ask = model_answers(model, tokenizer, answer_options());
-    output_.start(settings_);
-    const auto start = std::chrono::steady_clock::now();
-    Evaluation result = evaluate(dataset_, open, preparer, tokenizer, until_signal(ask), evaluate_options(),
-                                 [this](const Prediction& prediction) { output_.add(prediction); });
-    take(std::move(result), std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count());
-  }
-
-  Qwen2Vl ready_model() const {
-    std::optional<Adapter> adapter;
-    if (config_.model.adapter) adapter = read_adapter(*config_.model.adapter);
-    log_info(concat("model ", title(), " on ", device_.str()));
-    Qwen2Vl model = load_model(config_.model.path, scalar_type(config_.model.dtype), device_);
-    limit_threads(model->config().text);
-    if (adapter) add_adapter(model, *adapter, /*dropout=*/0);
-    return model;
-  }
-
-  static AnswerFunction until_signal(const AnswerFunction& ask) {
-    return [&ask](std::span<const PreparedSample> samples) {
-      if (StopSignal::number() != 0) throw Stopped{StopSignal::number()};
-      return ask(samples);
-    };
-  }
-
-  AnswerOptions answer_options() const {
-    AnswerOptions options;
-    options.max_new_tokens = config_.eval.max_new_tokens;
-    options.temperature = config_.eval.temperature;
-    options.ban_vision_tokens = config_.rollout.ban_vision_tokens;
-    options.seed = config_.seed;
-    return options;
-  }
-
-  EvaluateOptions evaluate_options() const {
-    EvaluateOptions options;
-    options.batch_size = config_.eval.batch_size;
-    options.max_new_tokens = config_.eval.max_new_tokens;
-    options.bad_image = config_.data.bad_image;
-    options.keep_token_ids = line_.token_ids;
-    options.keep_logprobs = line_.logprobs;
-    options.num_threads = std::clamp<int64_t>(std::thread::hardware_concurrency() / 2, 1, 8);
-    return options;
-  }
-
-  void take(Evaluation&& result, double seconds) {
-    const size_t answered = result.predictions.size();
-    std::move(result.predictions.begin(), result.predictions.end(), std::back_inserter(predictions_));
-    if (predictions_.empty()) {
-      fail("app", "no image could be read, ", result.skipped.size(), " are bad, the first of them ",
-           result.skipped.front());
-    }
-    log_info(concat(answered, " answers in ", seconds, " s"));
-    if (!result.skipped.empty()) {
-      log_warning(concat(result.skipped.size(), " bad images were skipped and are not in the metrics"));
-    }
-  }
-
-  /// Sorts answers of this run and of earlier ones into the order of the data set.
-  void sort_predictions() {
-    std::map<std::string, size_t> order;
-    for (size_t i = 0; i < dataset_.samples.size(); ++i) order.emplace(dataset_.samples[i].id, i);
-    std::sort(predictions_.begin(), predictions_.end(),
-              [&](const Prediction& a, const Prediction& b) { return order.at(a.sample_id) < order.at(b.sample_id); });
-  }
-
-  const EvalCommandLine& line_;
-  const Config& config_;
-  EvalOutput output_;
-  at::Device device_;
-  Settings settings_;
-  Dataset dataset_;
-  std::vector<Prediction> predictions_;
-};
+/// The imported predictions of `dataset`; where a threshold is to be chosen, of both splits, judged by it.
+std::vector<Prediction> imported(const EvalCommandLine& line, const Config& config, const Dataset& dataset,
+                                 std::optional<Threshold>& threshold) {
+  if (line.threshold_from.empty()) return import_predictions(line.import_file, dataset, {line.threshold, line.partial});
+  Dataset both = dataset;
+  std::ranges::copy(read_choosing_data(line, config, dataset).samples, std::back_inserter(both.samples));
+  // Any threshold will do for reading: the chosen one judges all scores anew.
+  std::vector<Prediction> choosing = import_predictions(line.import_file, both, {0.0, line.partial});
+  std::set<std::string> reported;
+  for (const Sample& sample : dataset.samples) reported.insert(sample.id);
+  const auto rest =
+      std::ranges::stable_partition(choosing, [&](const auto& p) { return reported.contains(p.sample_id); });
+  std::vector<Prediction> predictions(choosing.begin(), rest.begin());
+  choosing.erase(choosing.begin(), rest.begin());
+  threshold = choose(line, choosing);
+  for (Prediction& p : predictions) p.verdict = verdict_at(p.verdict, p.score, threshold->value);
+  return predictions;
+}
 
 int import(const EvalCommandLine& line, const Config& config) {
-  EvalOutput output(line.output);
-  const Dataset dataset = read_eval_data(line, config);
-  const std::vector<Prediction> predictions = import_predictions(line.import_file, dataset, line.threshold);
-  const Settings settings = import_settings(line, config);
   std::error_code ignored;
-  if (!fs::equivalent(line.import_file, output.predictions_path(), ignored)) {
-    output.write_predictions(predictions, settings);
-  }
-  finish(output, predictions, dataset, config, settings, fs::path(line.import_file).filename().string());
+  const bool own = fs::equivalent(line.import_file, fs::path(line.output) / "predictions.jsonl", ignored);
+  EvalOutput output(line.output, own ? Existing::kKeep : existing_answers(line));
+  const Dataset dataset = read_eval_data(line, config);
+  std::optional<Threshold> threshold = given_threshold(line);
+  const std::vector<Prediction> predictions = imported(line, config, dataset, threshold);
+  Settings settings = import_settings(line, config);
+  settings.set("threshold", value_of(threshold));
+  if (!own) output.write_predictions(predictions, settings);
+  finish(output, predictions, dataset, config, settings, fs::path(line.import_file).filename().string(), threshold);
+  return 0;
+}
+
+std::vector<Prediction> predictions_of(const std::string& run) {
+  const fs::path path = fs::is_directory(run) ? fs::path(run) / "predictions.jsonl" : fs::path(run);
+  return read_predictions(path).predictions;
+}
+
+int compare(const EvalCommandLine& line, const Config& config) {
+  const std::vector<Prediction> a = predictions_of(line.compare[0]), b = predictions_of(line.compare[1]);
+  const Comparison comparison = compare_runs(a, b, invalid_policy(config));
+  const fs::path path = fs::absolute(line.output).lexically_normal() / "compare.json";
+  make_folder("app", path.parent_path());
+  write_comparison(path, comparison, line.compare[0], line.compare[1]);
+  std::cout << "A  " << line.compare[0] << "\nB  " << line.compare[1] << "\n\n"
+            << comparison_text(comparison) << "\nmetrics  " << path.string() << "\n";
   return 0;
 }
 
@@ -220,7 +182,8 @@ int import(const EvalCommandLine& line, const Config& config) {
 
 int run_eval(const EvalCommandLine& line) {
   const Config config = eval_config(line);
-  return line.import_file.empty() ? ModelEvaluation(line, config).run() : import(line, config);
+  if (!line.compare.empty()) return compare(line, config);
+  return line.import_file.empty() ? ask_model(line, config) : import(line, config);
 }
 
 }  // namespace lriad

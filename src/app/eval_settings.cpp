@@ -65,7 +65,6 @@ Settings import_settings(const EvalCommandLine& line, const Config& config) {
   Settings settings;
   set_data(settings, line, config);
   settings.set("import", absolute(line.import_file));
-  settings.set("threshold", line.threshold);
   return settings;
 }
 

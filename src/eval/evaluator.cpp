@@ -6,6 +6,8 @@
 
 #include "lriad/core/error.h"
 #include "lriad/core/log.h"
+#include "lriad/eval/operating_point.h"
+#include "lriad/eval/predictions.h"
 #include "lriad/grpo/answers.h"
 
 namespace lriad {
@@ -20,14 +22,9 @@ constexpr double kSecondsBetweenLines = 15;
 
 Prediction make_prediction(const Sample& sample, const PreparedSample& prepared, const RawAnswer& raw,
                            const Tokenizer& tokenizer, const EvaluateOptions& options) {
-  Prediction p;
-  p.sample_id = sample.id;
-  p.image = sample.image;
-  p.object = sample.object;
-  p.defect_type = sample.defect_type;
-  p.label = sample.label;
+  Prediction p = prediction_of(sample);
   p.text = tokenizer.decode(raw.ids, /*skip_special=*/true);
-  p.verdict = verdict_of(tokenizer, raw.ids, raw.truncated);
+  p.verdict = verdict_at(verdict_of(tokenizer, raw.ids, raw.truncated), raw.score, options.threshold);
   p.score = raw.score;
   p.length = static_cast<int64_t>(raw.ids.size());
   p.truncated = raw.truncated;
@@ -85,7 +82,7 @@ class Evaluator {
             const EvaluateOptions& options, const PredictionSink& sink)
       : dataset_(dataset), tokenizer_(tokenizer), answer_(answer), options_(options), sink_(sink) {}
 
-  Evaluation run(const std::vector<int64_t>& indices, const SamplePreparer& preparer) {
+  std::vector<Prediction> run(const std::vector<int64_t>& indices, const SamplePreparer& preparer) {
     const auto total = static_cast<int64_t>(indices.size());
     Prefetcher prefetcher(dataset_, preparer, options_.num_threads, kPrefetch);
     for (const int64_t index : indices) prefetcher.request(index);
@@ -96,16 +93,16 @@ class Evaluator {
     }
     answer_batch();
     progress.update(done());
-    return std::move(result_);
+    return std::move(predictions_);
   }
 
  private:
-  int64_t done() const { return static_cast<int64_t>(result_.predictions.size() + result_.skipped.size()); }
+  int64_t done() const { return static_cast<int64_t>(predictions_.size()); }
 
   void take(Prefetcher::Result next, int64_t index) {
     if (next.fault == Fault::kPrompt) throw Error(next.error);
     if (next.fault == Fault::kImage) {
-      skip(next.error, dataset_.samples[static_cast<size_t>(index)]);
+      note_unreadable(next.error, dataset_.samples[static_cast<size_t>(index)]);
       return;
     }
     const int64_t tokens = static_cast<int64_t>(next.sample.prompt_ids.size()) + options_.max_new_tokens;
@@ -114,10 +111,18 @@ class Evaluator {
     batch_tokens_ += tokens;
   }
 
-  void skip(const std::string& error, const Sample& sample) {
+  void note_unreadable(const std::string& error, const Sample& sample) {
     if (options_.bad_image == BadImage::kFail) throw Error(error);
     log_warning(concat("skipped ", sample.image, ": ", error));
-    result_.skipped.push_back(sample.image);
+    answer_batch();  // so that the predictions keep the order of the images
+    Prediction prediction = prediction_of(sample);
+    prediction.error = error;
+    add(std::move(prediction));
+  }
+
+  void add(Prediction&& prediction) {
+    predictions_.push_back(std::move(prediction));
+    if (sink_) sink_(predictions_.back());
   }
 
   bool fits(int64_t tokens) const {
@@ -131,8 +136,7 @@ class Evaluator {
     const std::vector<RawAnswer> answers = answer_(batch_);
     for (size_t i = 0; i < batch_.size(); ++i) {
       const Sample& sample = dataset_.samples[static_cast<size_t>(batch_[i].index)];
-      result_.predictions.push_back(make_prediction(sample, batch_[i], answers.at(i), tokenizer_, options_));
-      if (sink_) sink_(result_.predictions.back());
+      add(make_prediction(sample, batch_[i], answers.at(i), tokenizer_, options_));
     }
     batch_.clear();
     batch_tokens_ = 0;
@@ -145,7 +149,7 @@ class Evaluator {
   const PredictionSink& sink_;
   std::vector<PreparedSample> batch_;
   int64_t batch_tokens_ = 0;
-  Evaluation result_;
+  std::vector<Prediction> predictions_;
 };
 
 }  // namespace
@@ -155,9 +159,10 @@ int64_t prompts_at_once(int64_t batch_size, int64_t prompt_tokens, int64_t max_n
   return std::clamp<int64_t>(kTokenBudget / (prompt_tokens + max_new_tokens), 1, kLargestBatch);
 }
 
-Evaluation evaluate(const Dataset& dataset, const std::vector<int64_t>& indices, const SamplePreparer& preparer,
-                    const Tokenizer& tokenizer, const AnswerFunction& answer, const EvaluateOptions& options,
-                    const PredictionSink& sink) {
+std::vector<Prediction> evaluate(const Dataset& dataset, const std::vector<int64_t>& indices,
+                                 const SamplePreparer& preparer, const Tokenizer& tokenizer,
+                                 const AnswerFunction& answer, const EvaluateOptions& options,
+                                 const PredictionSink& sink) {
   return Evaluator(dataset, tokenizer, answer, options, sink).run(indices, preparer);
 }
 

@@ -1,5 +1,6 @@
 #include "lriad/eval/import.h"
 
+#include <algorithm>
 #include <charconv>
 #include <cmath>
 #include <nlohmann/json.hpp>
@@ -11,6 +12,8 @@
 #include "lriad/core/files.h"
 #include "lriad/core/log.h"
 #include "lriad/data/csv.h"
+#include "lriad/eval/operating_point.h"
+#include "lriad/eval/predictions.h"
 
 namespace lriad {
 namespace {
@@ -29,8 +32,8 @@ struct ImportedLine {
 
 class Importer {
  public:
-  Importer(const fs::path& path, const Dataset& dataset, const std::optional<double>& threshold)
-      : path_(path), dataset_(dataset), threshold_(threshold), taken_(dataset.samples.size(), 0) {
+  Importer(const fs::path& path, const Dataset& dataset, const ImportOptions& options)
+      : path_(path), dataset_(dataset), options_(options), taken_(dataset.samples.size(), 0) {
     for (size_t i = 0; i < dataset.samples.size(); ++i) {
       by_name_.emplace(dataset.samples[i].image, i);
       by_name_.emplace(dataset.samples[i].path.lexically_normal().string(), i);
@@ -46,14 +49,23 @@ class Importer {
     if (lines.empty()) fail("eval", path_.string(), " holds no predictions");
     std::vector<Prediction> predictions;
     for (const ImportedLine& line : lines) predictions.push_back(join(line));
-    if (predictions.size() < dataset_.samples.size()) {
-      log_warning(concat(path_.string(), " covers ", predictions.size(), " of ", dataset_.samples.size(),
-                         " images; the others are left out of the figures"));
-    }
+    check_coverage(predictions.size());
     return predictions;
   }
 
  private:
+  void check_coverage(size_t covered) const {
+    const size_t all = dataset_.samples.size();
+    if (covered == all) return;
+    const auto first = std::find(taken_.begin(), taken_.end(), 0) - taken_.begin();
+    const std::string text =
+        concat(path_.string(), " covers ", covered, " of ", all, " images, the first without a line is ",
+               dataset_.samples[static_cast<size_t>(first)].image);
+    if (!options_.partial)
+      fail("eval", text, "; complete the file, or give --partial to have metrics of the covered images alone");
+    log_warning(concat(text, "; the others are left out of the metrics"));
+  }
+
   template <class... Parts>
   [[noreturn]] void fail_at(int64_t line, const Parts&... parts) const {
     fail("eval", path_.string(), " line ", line, ": ", parts...);
@@ -153,16 +165,19 @@ class Importer {
   }
 
   Verdict judge(const ImportedLine& line) const {
-    if (line.score && threshold_) return *line.score >= *threshold_ ? Verdict::kDefect : Verdict::kNormal;
-    if (line.verdict == "defect") return Verdict::kDefect;
-    if (line.verdict == "normal") return Verdict::kNormal;
-    if (line.verdict == "invalid") return Verdict::kInvalid;
-    if (!line.verdict.empty()) fail_at(line.line, "verdict is ", line.verdict, ", expected defect, normal or invalid");
+    if (!line.verdict.empty()) return verdict_at(named_verdict(line), line.score, options_.threshold);
     if (!line.score) fail_at(line.line, "has neither a verdict nor a score");
-    if (*line.score < 0 || *line.score > 1) {
+    if (!options_.threshold && (*line.score < 0 || *line.score > 1)) {
       fail_at(line.line, "score is ", *line.score, ", not a probability: give --threshold");
     }
-    return *line.score >= 0.5 ? Verdict::kDefect : Verdict::kNormal;
+    return *line.score >= options_.threshold.value_or(0.5) ? Verdict::kDefect : Verdict::kNormal;
+  }
+
+  Verdict named_verdict(const ImportedLine& line) const {
+    for (const Verdict verdict : {Verdict::kDefect, Verdict::kNormal, Verdict::kInvalid}) {
+      if (line.verdict == verdict_name(verdict)) return verdict;
+    }
+    fail_at(line.line, "verdict is ", line.verdict, ", expected defect, normal, invalid or unreadable");
   }
 
   Prediction join(const ImportedLine& line) {
@@ -171,14 +186,12 @@ class Importer {
     if (!index) fail_at(line.line, "image ", line.image, " is not in the data set ", dataset_.root.string());
     if (taken_[*index] != 0) fail_at(line.line, "image ", line.image, " was already on line ", taken_[*index]);
     taken_[*index] = line.line;
-    const Sample& sample = dataset_.samples[*index];
-    Prediction prediction;
-    prediction.sample_id = sample.id;
-    prediction.image = sample.image;
-    prediction.object = sample.object;
-    prediction.defect_type = sample.defect_type;
-    prediction.label = sample.label;
+    Prediction prediction = prediction_of(dataset_.samples[*index]);
     prediction.text = line.text;
+    if (line.verdict == "unreadable") {
+      prediction.error = concat("unreadable in ", path_.filename().string());
+      return prediction;
+    }
     prediction.verdict = judge(line);
     prediction.score = line.score;
     return prediction;
@@ -186,7 +199,7 @@ class Importer {
 
   const fs::path& path_;
   const Dataset& dataset_;
-  const std::optional<double>& threshold_;
+  const ImportOptions& options_;
   std::vector<int64_t> taken_;  ///< line that a sample was on, 0: none yet
   std::unordered_map<std::string, size_t> by_name_, by_canonical_;
 };
@@ -194,8 +207,8 @@ class Importer {
 }  // namespace
 
 std::vector<Prediction> import_predictions(const std::filesystem::path& path, const Dataset& dataset,
-                                           const std::optional<double>& threshold) {
-  return Importer(path, dataset, threshold).run();
+                                           const ImportOptions& options) {
+  return Importer(path, dataset, options).run();
 }
 
 }  // namespace lriad

@@ -14,6 +14,7 @@ namespace {
 using Json = nlohmann::ordered_json;
 
 constexpr uint64_t kLargestLog = 1ull << 36;
+constexpr const char* kUnreadable = "unreadable";  ///< the verdict of a line whose image could not be read
 
 Json finite_or_null(double value) { return std::isfinite(value) ? Json(value) : Json(nullptr); }
 
@@ -45,7 +46,17 @@ Verdict read_verdict(const std::string& name) {
   for (const Verdict verdict : {Verdict::kNormal, Verdict::kDefect, Verdict::kInvalid}) {
     if (name == verdict_name(verdict)) return verdict;
   }
-  throw LineError{concat("verdict is ", name, ", expected defect, normal or invalid")};
+  throw LineError{concat("verdict is ", name, ", expected defect, normal, invalid or unreadable")};
+}
+
+void read_answer(const Json& line, Prediction& p) {
+  const std::string verdict = text_member(line, "verdict");
+  if (verdict == kUnreadable) {
+    p.error = text_member(line, "error");
+    if (p.error.empty()) throw LineError{"verdict is unreadable, but error is empty"};
+  } else {
+    p.verdict = read_verdict(verdict);
+  }
 }
 
 const Json* list_member(const Json& line, const char* name) {
@@ -90,7 +101,7 @@ Prediction read_line(const std::string& text) {
   p.defect_type = kind.is_null() ? "" : text_member(line, "defect_type");
   p.label = read_label(member(line, "label"));
   p.text = text_member(line, "text");
-  p.verdict = read_verdict(text_member(line, "verdict"));
+  read_answer(line, p);
   const Json& score = member(line, "score");
   if (!score.is_null() && !score.is_number()) throw LineError{"score is neither a number nor null"};
   if (score.is_number()) p.score = score.get<double>();
@@ -107,6 +118,18 @@ Prediction read_line(const std::string& text) {
 
 }  // namespace
 
+const char* verdict_text(const Prediction& p) { return p.unreadable() ? kUnreadable : verdict_name(p.verdict); }
+
+Prediction prediction_of(const Sample& sample) {
+  Prediction p;
+  p.sample_id = sample.id;
+  p.image = sample.image;
+  p.object = sample.object;
+  p.defect_type = sample.defect_type;
+  p.label = sample.label;
+  return p;
+}
+
 std::string prediction_line(const Prediction& p) {
   Json line;
   line["sample_id"] = p.sample_id;
@@ -115,10 +138,11 @@ std::string prediction_line(const Prediction& p) {
   line["defect_type"] = p.defect_type;
   line["label"] = p.label ? Json(verdict_name(*p.label)) : Json(nullptr);
   line["text"] = p.text;
-  line["verdict"] = verdict_name(p.verdict);
+  line["verdict"] = verdict_text(p);
   line["score"] = p.score ? finite_or_null(*p.score) : Json(nullptr);
   line["length"] = p.length;
   line["truncated"] = p.truncated;
+  if (p.unreadable()) line["error"] = p.error;
   if (!p.prompt_ids.empty()) line["prompt_ids"] = p.prompt_ids;
   if (!p.completion_ids.empty()) line["completion_ids"] = p.completion_ids;
   if (!p.logprobs.empty()) {

@@ -22,6 +22,8 @@ OutcomeText outcome_text(Outcome outcome) {
       return {"alarm", "false alarm"};
     case Outcome::kInvalid:
       return {"invalid", "invalid"};
+    case Outcome::kUnreadable:
+      return {"unreadable", "unreadable"};
     case Outcome::kRight:
       return {"right", "right"};
     case Outcome::kUnlabelled:
@@ -69,15 +71,15 @@ std::string image_html(const GalleryCard& card) {
 std::string card_html(const GalleryCard& card) {
   const Prediction& p = *card.prediction;
   const OutcomeText outcome = outcome_text(outcome_of(p));
-  const bool invalid = p.verdict == Verdict::kInvalid;
-  const std::string words = invalid ? p.text : reasoning_of(p.text);
+  const bool invalid = !p.unreadable() && p.verdict == Verdict::kInvalid;
+  const std::string words = invalid ? p.text : p.unreadable() ? p.error : reasoning_of(p.text);
   const std::string quote = words.empty() ? "" : concat("<blockquote>", html_escape(words), "</blockquote>");
   const std::string cut = p.truncated ? " (cut off)" : "";
   return concat("<article class=\"card ", outcome.kind, "\" data-kind=", outcome.kind, " data-object=\"",
                 html_escape(p.object), "\">", image_html(card), "<div class=text><div class=top><span class=object>",
                 html_escape(p.object), "</span><span class=tag>", outcome.tag, "</span></div><dl><dt>answer</dt><dd>",
-                verdict_name(p.verdict), cut, "</dd><dt>label</dt><dd>", html_escape(label_text(p)),
-                "</dd><dt>score</dt><dd>", score_text(p), "</dd></dl>", quote, "<div class=file>", html_escape(p.image),
+                verdict_text(p), cut, "</dd><dt>label</dt><dd>", html_escape(label_text(p)), "</dd><dt>score</dt><dd>",
+                score_text(p), "</dd></dl>", quote, "<div class=file>", html_escape(p.image),
                 "</div></div></article>\n");
 }
 
@@ -100,6 +102,7 @@ std::string filters_html(const std::vector<GalleryCard>& cards) {
              button_html("missed", "Missed defects", counts[Outcome::kMissed], false),
              button_html("alarm", "False alarms", counts[Outcome::kFalseAlarm], false),
              button_html("invalid", "Invalid", counts[Outcome::kInvalid], false),
+             button_html("unreadable", "Unreadable", counts[Outcome::kUnreadable], false),
              button_html("right", "Right", counts[Outcome::kRight], false),
              "<select id=object aria-label=Object><option value=\"\">all objects</option>");
   for (const std::string& name : objects)

@@ -85,6 +85,7 @@ std::string url_path(std::string_view path) {
 }
 
 Outcome outcome_of(const Prediction& prediction) {
+  if (prediction.unreadable()) return Outcome::kUnreadable;
   if (prediction.verdict == Verdict::kInvalid) return Outcome::kInvalid;
   if (!prediction.label) return Outcome::kUnlabelled;
   const bool says_defect = prediction.verdict == Verdict::kDefect;
@@ -94,8 +95,8 @@ Outcome outcome_of(const Prediction& prediction) {
 
 std::vector<const Prediction*> choose_gallery(const std::vector<Prediction>& predictions, int64_t limit) {
   std::vector<const Prediction*> wrong, right, chosen;
-  for (const Outcome outcome :
-       {Outcome::kMissed, Outcome::kFalseAlarm, Outcome::kInvalid, Outcome::kRight, Outcome::kUnlabelled}) {
+  for (const Outcome outcome : {Outcome::kMissed, Outcome::kFalseAlarm, Outcome::kInvalid, Outcome::kUnreadable,
+                                Outcome::kRight, Outcome::kUnlabelled}) {
     const bool mistake = outcome != Outcome::kRight && outcome != Outcome::kUnlabelled;
     for (const Prediction& prediction : predictions) {
       if (outcome_of(prediction) == outcome) (mistake ? wrong : right).push_back(&prediction);

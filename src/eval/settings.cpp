@@ -5,7 +5,6 @@
 #include "core/json.h"
 #include "lriad/core/error.h"
 #include "lriad/core/files.h"
-#include "lriad/eval/predictions.h"
 
 namespace lriad {
 namespace {
@@ -17,40 +16,6 @@ std::string dump(const Json& value, int indent = -1) {
 }
 
 Json optional_number(const std::optional<double>& value) { return value ? Json(*value) : Json(nullptr); }
-
-Json interval_json(const ClassMetrics::Interval& bounds) {
-  return bounds ? Json::array({(*bounds)[0], (*bounds)[1]}) : Json(nullptr);
-}
-
-Json metrics_json(const ClassMetrics& m) {
-  Json out;
-  out["n"] = m.n;
-  out["n_defect"] = m.n_defect;
-  out["n_normal"] = m.n_normal;
-  out["tp"] = m.tp;
-  out["tn"] = m.tn;
-  out["fp"] = m.fp;
-  out["fn"] = m.fn;
-  out["invalid_defect"] = m.invalid_defect;
-  out["invalid_normal"] = m.invalid_normal;
-  for (const char* name : {"accuracy", "f1_macro", "f1_defect", "f1_normal", "precision_defect", "recall",
-                           "specificity", "balanced_accuracy", "auroc", "invalid_rate"}) {
-    out[name] = optional_number(metric_by_name(m, name));
-  }
-  out["ci95"]["accuracy"] = interval_json(m.ci95_accuracy);
-  out["ci95"]["recall"] = interval_json(m.ci95_recall);
-  out["ci95"]["specificity"] = interval_json(m.ci95_specificity);
-  return out;
-}
-
-Json answer_counts(const std::vector<Prediction>& predictions) {
-  Json out = {{"defect", 0}, {"normal", 0}, {"invalid", 0}};
-  for (const Prediction& prediction : predictions) {
-    Json& count = out[verdict_name(prediction.verdict)];
-    count = count.get<int64_t>() + 1;
-  }
-  return out;
-}
 
 }  // namespace
 
@@ -98,20 +63,6 @@ std::string Settings::difference(const Settings& now) const {
     if (before_text != now_text) return concat(name, ": ", before_text, " before, ", now_text, " now");
   }
   return "";
-}
-
-void write_metrics(const std::filesystem::path& path, const MetricsReport& report,
-                   const std::vector<Prediction>& predictions, const Settings& settings) {
-  Json out;
-  out["overall"] = metrics_json(report.overall);
-  out["object_mean"] = metrics_json(report.object_mean);
-  out["objects"] = Json::object();
-  for (const auto& [name, metrics] : report.objects) out["objects"][name] = metrics_json(metrics);
-  out["baselines"]["always_normal"] = metrics_json(report.always_normal);
-  out["baselines"]["always_defect"] = metrics_json(report.always_defect);
-  out["answers"] = answer_counts(predictions);
-  out["settings"] = Json::parse(settings.json());
-  write_file_atomic("eval", path, dump(out, 2) + "\n");
 }
 
 }  // namespace lriad

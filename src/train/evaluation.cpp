@@ -23,10 +23,10 @@ Metrics evaluate_model(RunContext& m, Communicator& communicator) {
        i += communicator.size()) {
     indices.push_back(i);
   }
-  const Evaluation own = evaluate(*m.eval_data, indices, m.preparer, m.tokenizer, answer, options,
-                                  [&](const Prediction&) { communicator.check(); });
+  const std::vector<Prediction> own = evaluate(*m.eval_data, indices, m.preparer, m.tokenizer, answer, options,
+                                               [&](const Prediction&) { communicator.check(); });
   nlohmann::json lines = nlohmann::json::array();
-  for (const Prediction& prediction : own.predictions) lines.push_back(prediction_line(prediction));
+  for (const Prediction& prediction : own) lines.push_back(prediction_line(prediction));
   std::vector<Prediction> all;
   for (const std::string& bytes : communicator.gather(lines.dump(), "evaluation")) {
     for (const auto& line : nlohmann::json::parse(bytes)) all.push_back(parse_prediction(line.get<std::string>()));

@@ -10,6 +10,7 @@
 #include <thread>
 
 #include "app/program.h"
+#include "src/app/eval_data.h"
 
 namespace lriad {
 namespace {
@@ -105,14 +106,64 @@ TEST_F(Eval, RefusesToMixAnswersThatWereMadeOtherwise) {
   EXPECT_EQ(bytes(), before);
 }
 
-TEST_F(Eval, KeepsTheAnswersOfAnEarlierRunBeside) {
+TEST_F(Eval, ReplacesTheAnswersOfAnEarlierRunOnlyIfAsked) {
   ASSERT_EQ(evaluate({"--limit", "2"}).code, 0);
   const std::string before = bytes();
-  const Ended run = evaluate({"--limit", "1"});
-  ASSERT_EQ(run.code, 0);
-  EXPECT_THAT(run.err, HasSubstr("predictions.jsonl.bak"));
-  EXPECT_EQ(read_file("test", at("predictions.jsonl.bak")), before);
+  const Ended refused = evaluate({"--limit", "1"});
+  EXPECT_EQ(refused.code, 2);
+  EXPECT_THAT(refused.err, HasSubstr("--overwrite"));
+  EXPECT_EQ(bytes(), before);
+  EXPECT_TRUE(fs::exists(at("metrics.json")));
+  ASSERT_EQ(evaluate({"--limit", "1", "--overwrite"}).code, 0);
   EXPECT_EQ(predictions().size(), 1u);
+}
+
+TEST_F(Eval, SpreadsALimitOverObjectsAndLabels) {
+  Dataset dataset;
+  for (int i = 0; i < 60; ++i) {
+    Sample& sample = dataset.samples.emplace_back();
+    sample.id = std::to_string(i);
+    sample.object = i < 40 ? "gear" : "nut";
+    sample.label = i % 10 == 0 ? Verdict::kDefect : Verdict::kNormal;
+  }
+  const auto count = [](const Dataset& some, Verdict label, const std::string& object) {
+    return some.count(label, object);
+  };
+  Dataset two = dataset, eight = dataset, other = dataset, most = dataset;
+  limit_samples(two, 2, 1);
+  EXPECT_EQ(two.count(Verdict::kDefect), 1);
+  EXPECT_NE(two.samples[0].object, two.samples[1].object);
+  limit_samples(eight, 8, 1);
+  for (const char* object : {"gear", "nut"}) {
+    EXPECT_EQ(count(eight, Verdict::kDefect, object), 2) << object;
+    EXPECT_EQ(count(eight, Verdict::kNormal, object), 2) << object;
+  }
+  limit_samples(other, 8, 2);
+  const auto ids = [](const Dataset& some) {
+    std::string text;
+    for (const Sample& sample : some.samples) text += sample.id + " ";
+    return text;
+  };
+  EXPECT_NE(ids(other), ids(eight));
+  limit_samples(most, 59, 1);
+  EXPECT_EQ(most.samples.size(), 59u);
+}
+
+TEST_F(Eval, SaysWhichImagesItCannotRead) {
+  const fs::path bad = folder_.path() / "bad";
+  fs::copy(data(), bad, fs::copy_options::recursive);
+  std::ofstream(bad / "gear/train/good/000.png", std::ios::trunc) << "no image";
+  std::vector<std::string> options = arguments();
+  *std::ranges::find(options, data()) = bad.string();
+  const Ended run = run_program_file("lriad-eval", options);
+  ASSERT_EQ(run.code, 0) << run.err;
+  ASSERT_EQ(predictions().size(), 8u);
+  const json line = predictions()[0].at("image") == "gear/train/good/000.png" ? predictions()[0] : predictions()[1];
+  EXPECT_EQ(line["verdict"], "unreadable");
+  EXPECT_THAT(line["error"].get<std::string>(), HasSubstr("000.png"));
+  EXPECT_EQ(metrics()["coverage"]["labelled"], 8);
+  EXPECT_EQ(metrics()["coverage"]["unreadable"], 1);
+  EXPECT_EQ(metrics()["overall"]["n"], 7);
 }
 
 TEST_F(Eval, StopsAfterABatchOnASignalAndGoesOnWithResume) {
@@ -137,12 +188,56 @@ TEST_F(Eval, StopsAfterABatchOnASignalAndGoesOnWithResume) {
 TEST_F(Eval, ScoresImportedPredictionsWithoutAModel) {
   const fs::path file = folder_.path() / "verdicts.csv";
   std::ofstream(file) << "image,verdict\ngear/train/good/000.png,normal\ngear/train/good/001.png,defect\n";
-  const Ended run = run_program_file(
-      "lriad-eval", {"--import", file.string(), "--data", data(), "--output", at("").parent_path().string()});
+  const Ended run = run_program_file("lriad-eval", {"--import", file.string(), "--data", data(), "--output",
+                                                    at("").parent_path().string(), "--partial"});
   EXPECT_EQ(run.code, 0) << run.err;
   EXPECT_EQ(metrics()["overall"]["n"], 2);
+  EXPECT_EQ(metrics()["coverage"]["skipped"], 6);
   EXPECT_EQ(metrics()["overall"]["fp"], 1);
   EXPECT_EQ(predictions().size(), 2u);
+}
+
+TEST_F(Eval, ChoosesAThresholdOnOneSplitAndReportsOnAnother) {
+  const fs::path file = folder_.path() / "scores.csv";
+  std::ofstream list(file);
+  list << "image,score\n";
+  for (const auto& entry : fs::recursive_directory_iterator(data())) {
+    if (entry.path().extension() != ".png") continue;
+    const std::string image = entry.path().string();
+    const bool train = image.find("/train/") != std::string::npos, good = image.find("/good/") != std::string::npos;
+    list << image << "," << (train ? 3 : good ? 1 : 7) << "\n";
+  }
+  list.close();
+  std::vector<std::string> options = {
+      "--import",         file.string(), "--data", data(), "--output", at("").parent_path().string(),
+      "--threshold-from", "train"};
+  const auto with = [&](std::vector<std::string> more) {
+    more.insert(more.begin(), options.begin(), options.end());
+    return run_program_file("lriad-eval", more);
+  };
+  EXPECT_THAT(with({}).err, HasSubstr("--max-false-alarms"));
+  const Ended overlap = with({"--max-false-alarms", "0.01"});
+  EXPECT_EQ(overlap.code, 2);
+  EXPECT_THAT(overlap.err, HasSubstr("which data.split all reports on"));
+  const Ended run = with({"--max-false-alarms", "0.01", "--set", "data.split=test"});
+  ASSERT_EQ(run.code, 0) << run.err;
+  const json point = metrics()["operating_point"];
+  EXPECT_GT(point["threshold"], 3);
+  EXPECT_EQ(point["chosen_on"], "train");
+  EXPECT_EQ(point["reported_on"], "test");
+  EXPECT_EQ(point["recall"], 1.0);
+  EXPECT_THAT(run.out, HasSubstr("chosen on train; on test: recall 100.00"));
+}
+
+TEST_F(Eval, ComparesTwoRuns) {
+  const std::string a = (folder_.path() / "out").string();
+  ASSERT_EQ(evaluate().code, 0);
+  const Ended run = run_program_file("lriad-eval", {"--compare", a, a, "--output", a});
+  ASSERT_EQ(run.code, 0) << run.err;
+  EXPECT_THAT(run.out, HasSubstr("0 of 8 verdicts changed"));
+  EXPECT_TRUE(fs::exists(at("compare.json")));
+  EXPECT_EQ(run_program_file("lriad-eval", {"--compare", a}).code, 2);
+  EXPECT_EQ(run_program_file("lriad-eval", {"--compare", a, a, "--model", model()}).code, 2);
 }
 
 TEST_F(Eval, AnswersForFilesWithoutLabels) {

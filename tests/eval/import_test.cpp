@@ -33,7 +33,7 @@ class Import : public ::testing::Test {
 
   std::vector<Prediction> read(const std::string& text, std::optional<double> threshold = std::nullopt) const {
     std::ofstream(folder_ / "verdicts", std::ios::binary) << text;
-    return import_predictions(folder_ / "verdicts", dataset_, threshold);
+    return import_predictions(folder_ / "verdicts", dataset_, {.threshold = threshold, .partial = true});
   }
 
   std::string error_of(const std::string& text) const {
@@ -91,6 +91,17 @@ TEST_F(Import, ReadsJsonLinesSuchAsItsOwn) {
   EXPECT_EQ(rows[0].text, own.text);
   EXPECT_EQ(rows[0].score, own.score);
   EXPECT_EQ(rows[0].label, Verdict::kDefect);
+}
+
+TEST_F(Import, RefusesToLeaveImagesOutUnlessAsked) {
+  read("image,verdict\nnut/test/good/0.png,normal\n");
+  try {
+    import_predictions(folder_ / "verdicts", dataset_);
+    FAIL() << "accepted";
+  } catch (const Error& error) {
+    EXPECT_THAT(error.what(), HasSubstr("covers 1 of 3 images, the first without a line is nut/test/bent/0.png"));
+    EXPECT_THAT(error.what(), HasSubstr("--partial"));
+  }
 }
 
 TEST_F(Import, NamesFileAndLineOfWhatIsWrong) {

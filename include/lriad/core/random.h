@@ -18,6 +18,8 @@ enum class RandomUse : uint32_t {
   kResponse = 6,
   kModelInit = 7,
   kMakeData = 8,
+  kBootstrap = 9,
+  kLimit = 10,
 };
 
 /// Four 32-bit random words of Philox4x32-10 (Salmon et al., SC 2011; the generator of Random123 and cuRAND).

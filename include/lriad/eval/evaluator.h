@@ -31,15 +31,11 @@ struct EvaluateOptions {
   int64_t batch_size = 0;        ///< prompts at once; 0: as many as fit a token budget, at most 64
   int64_t max_new_tokens = 256;  ///< counts towards the budget
   BadImage bad_image = BadImage::kSkip;
-  bool keep_token_ids = false;  ///< fill prompt_ids and completion_ids
-  bool keep_logprobs = false;   ///< fill logprobs
-  bool show_progress = true;    ///< status line on a terminal, else a log line now and then
-  int64_t num_threads = 2;      ///< that decode images ahead of the model
-};
-
-struct Evaluation {
-  std::vector<Prediction> predictions;  ///< in the order asked for, skipped ones left out
-  std::vector<std::string> skipped;     ///< `image` of samples whose image was bad (bad_image: skip)
+  std::optional<double> threshold;  ///< a valid answer is a defect if its score is at least this; null: what it says
+  bool keep_token_ids = false;      ///< fill prompt_ids and completion_ids
+  bool keep_logprobs = false;       ///< fill logprobs
+  bool show_progress = true;        ///< status line on a terminal, else a log line now and then
+  int64_t num_threads = 2;          ///< that decode images ahead of the model
 };
 
 /// How many prompts of `prompt_tokens` tokens evaluate() asks about at once.
@@ -48,10 +44,11 @@ int64_t prompts_at_once(int64_t batch_size, int64_t prompt_tokens, int64_t max_n
 /// Called with each prediction as soon as it is there, in order.
 using PredictionSink = std::function<void(const Prediction&)>;
 
-/// Answers for dataset.samples[i] of all i in `indices`. A bad image is logged by name and skipped, or throws Error
-/// (bad_image: fail).
-Evaluation evaluate(const Dataset& dataset, const std::vector<int64_t>& indices, const SamplePreparer& preparer,
-                    const Tokenizer& tokenizer, const AnswerFunction& answer, const EvaluateOptions& options,
-                    const PredictionSink& sink = {});
+/// Answers for dataset.samples[i] of all i in `indices`, in their order. A bad image is logged by name and has the
+/// reason as `error`, or throws Error (bad_image: fail).
+std::vector<Prediction> evaluate(const Dataset& dataset, const std::vector<int64_t>& indices,
+                                 const SamplePreparer& preparer, const Tokenizer& tokenizer,
+                                 const AnswerFunction& answer, const EvaluateOptions& options,
+                                 const PredictionSink& sink = {});
 
 }  // namespace lriad

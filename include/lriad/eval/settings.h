@@ -35,7 +35,7 @@ class Settings {
   std::map<std::string, std::string> values_;  ///< name -> JSON text
 };
 
-/// Writes metrics.json atomically: the metrics, how many answers there were of each kind
+/// Writes metrics.json atomically: coverage, metrics, recall by defect type, how many answers there were of each kind
 /// (images without a label included) and the settings. Undefined figures are null.
 void write_metrics(const std::filesystem::path& path, const MetricsReport& report,
                    const std::vector<Prediction>& predictions, const Settings& settings);

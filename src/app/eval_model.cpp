@@ -1,0 +1,149 @@
+#include "eval_model.h"
+
+#include <algorithm>
+#include <chrono>
+#include <filesystem>
+#include <map>
+#include <set>
+#include <thread>
+
+#include "eval_settings.h"
+#include "lriad/core/error.h"
+#include "lriad/core/log.h"
+#include "lriad/dist/gpus.h"
+#include "lriad/dist/launcher.h"
+#include "lriad/eval/model_answers.h"
+#include "lriad/model/image_features.h"
+#include "lriad/model/load_model.h"
+#include "lriad/run/stop_signal.h"
+#include "lriad/text/chat_prompt.h"
+
+namespace lriad {
+namespace {
+
+namespace fs = std::filesystem;
+
+void check_folder(const char* option, const std::string& path) {
+  if (!fs::is_directory(path)) fail("app", option, " ", path, " is not a folder");
+}
+
+std::vector<int64_t> open_samples(const Dataset& dataset, const std::vector<Prediction>& predictions) {
+  std::set<std::string> answered;
+  for (const Prediction& prediction : predictions) answered.insert(prediction.sample_id);
+  if (!answered.empty()) log_info(concat(answered.size(), " of ", dataset.samples.size(), " answers are there"));
+  std::vector<int64_t> open;
+  for (size_t i = 0; i < dataset.samples.size(); ++i) {
+    if (!answered.contains(dataset.samples[i].id)) open.push_back(static_cast<int64_t>(i));
+  }
+  return open;
+}
+
+AnswerFunction until_signal(const AnswerFunction& ask) {
+  return [&ask](std::span<const PreparedSample> samples) {
+    if (StopSignal::number() != 0) throw Stopped{StopSignal::number()};
+    return ask(samples);
+  };
+}
+
+AnswerOptions answer_options(const Config& config) {
+  return {.max_new_tokens = config.eval.max_new_tokens,
+          .temperature = config.eval.temperature,
+          .ban_vision_tokens = config.rollout.ban_vision_tokens,
+          .seed = config.seed};
+}
+
+/// In the order of the data set, whichever run answered.
+void sort_predictions(std::vector<Prediction>& predictions, const Dataset& dataset) {
+  std::map<std::string, size_t> order;
+  for (size_t i = 0; i < dataset.samples.size(); ++i) order.emplace(dataset.samples[i].id, i);
+  std::ranges::sort(predictions, {}, [&](const Prediction& p) { return order.at(p.sample_id); });
+}
+
+void say_what_came(const std::vector<Prediction>& answered, std::chrono::steady_clock::duration time) {
+  const auto bad = std::ranges::count_if(answered, &Prediction::unreadable);
+  const double seconds = std::chrono::duration<double>(time).count();
+  log_info(concat(std::ssize(answered) - bad, " answers in ", seconds, " s"));
+  if (bad > 0) log_warning(concat(bad, " images are unreadable and not in the metrics"));
+}
+
+Qwen2Vl ready_model(const Config& config, const at::Device& device) {
+  std::optional<Adapter> adapter;
+  if (config.model.adapter) adapter = read_adapter(*config.model.adapter);
+  Qwen2Vl model = load_model(config.model.path, scalar_type(config.model.dtype), device);
+  limit_threads(model->config().text);
+  if (adapter) add_adapter(model, *adapter, /*dropout=*/0);
+  return model;
+}
+
+}  // namespace
+
+EvalModel::EvalModel(const EvalCommandLine& line, const Config& config)
+    : line_(line), config_(config), device_(choose_devices(config.distributed.devices).front()) {
+  check_folder("--model", config.model.path);
+  if (config.model.adapter) check_folder("--adapter", *config.model.adapter);
+  use_device(device_);
+}
+
+std::vector<Prediction> EvalModel::ask(const Dataset& dataset, EvalOutput& output,
+                                       const std::optional<double>& threshold) {
+  std::vector<Prediction> predictions;
+  if (line_.resume) predictions = output.answers_so_far(settings(threshold), dataset);
+  const std::vector<int64_t> open = open_samples(dataset, predictions);
+  if (open.empty()) return predictions;
+  load(dataset, open);
+  output.start(settings(threshold));
+  const auto start = std::chrono::steady_clock::now();
+  const std::vector<Prediction> answered =
+      evaluate(dataset, open, *preparer_, *tokenizer_, until_signal(ask_), evaluate_options(threshold),
+               [&](const Prediction& prediction) { output.add(prediction); });
+  say_what_came(answered, std::chrono::steady_clock::now() - start);
+  std::ranges::copy(answered, std::back_inserter(predictions));
+  sort_predictions(predictions, dataset);
+  if (std::ranges::all_of(predictions, &Prediction::unreadable)) {
+    fail("app", "no image could be read, ", predictions.size(), " are bad, the first of them ",
+         predictions.front().image);
+  }
+  return predictions;
+}
+
+/// The prompts are checked before the weights are read.
+void EvalModel::load(const Dataset& dataset, const std::vector<int64_t>& open) {
+  if (!preparer_) {
+    tokenizer_ = Tokenizer::load(config_.model.path);
+    check_chat_template(config_.model.path);
+    preparer_.emplace(*tokenizer_, config_.prompt, read_model_image_settings(config_.model.path, config_.image));
+  }
+  for (const int64_t index : open) preparer_->check_prompt(dataset.samples[static_cast<size_t>(index)]);
+  if (model_) return;
+  log_info(concat("model ", title(), " on ", device_.str()));
+  model_ = ready_model(config_, device_);
+  ask_ = model_answers(*model_, *tokenizer_, answer_options(config_));
+}
+
+Settings EvalModel::settings(const std::optional<double>& threshold) const {
+  Settings settings = answer_settings(line_, config_, device_);
+  settings.set("threshold", threshold);
+  return settings;
+}
+
+std::string EvalModel::title() const {
+  const auto name = [](const std::string& path) {
+    return (fs::absolute(path).lexically_normal() / "").parent_path().filename().string();
+  };
+  const std::string model = name(config_.model.path);
+  return config_.model.adapter ? concat(model, " with ", name(*config_.model.adapter)) : model;
+}
+
+EvaluateOptions EvalModel::evaluate_options(const std::optional<double>& threshold) const {
+  EvaluateOptions options;
+  options.batch_size = config_.eval.batch_size;
+  options.max_new_tokens = config_.eval.max_new_tokens;
+  options.bad_image = config_.data.bad_image;
+  options.threshold = threshold;
+  options.keep_token_ids = line_.token_ids;
+  options.keep_logprobs = line_.logprobs;
+  options.num_threads = std::clamp<int64_t>(std::thread::hardware_concurrency() / 2, 1, 8);
+  return options;
+}
+
+}  // namespace lriad

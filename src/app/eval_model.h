@@ -1,0 +1,52 @@
+#pragma once
+
+#include <ATen/core/Tensor.h>
+
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "eval_options.h"
+#include "eval_output.h"
+#include "lriad/data/dataset.h"
+#include "lriad/data/prepare.h"
+#include "lriad/eval/evaluator.h"
+#include "lriad/model/qwen2_vl.h"
+#include "lriad/text/tokenizer.h"
+
+namespace lriad {
+
+/// Thrown between two batches when a signal has come.
+struct Stopped {
+  int signal;
+};
+
+/// The model and adapter of a config, loaded when the first image needs them.
+class EvalModel {
+ public:
+  /// Throws Error for a folder that is not there. Takes the device.
+  EvalModel(const EvalCommandLine& line, const Config& config);
+  EvalModel(const EvalModel&) = delete;
+  EvalModel& operator=(const EvalModel&) = delete;
+
+  /// Predictions for all of `dataset`, in its order, written to `output` as they come; with --resume those that are there
+  /// are kept. With a threshold, the score decides the verdict. Throws Stopped when a signal comes.
+  std::vector<Prediction> ask(const Dataset& dataset, EvalOutput& output, const std::optional<double>& threshold);
+
+  Settings settings(const std::optional<double>& threshold) const;  ///< what the answers depend on
+  std::string title() const;
+
+ private:
+  void load(const Dataset& dataset, const std::vector<int64_t>& open);
+  EvaluateOptions evaluate_options(const std::optional<double>& threshold) const;
+
+  const EvalCommandLine& line_;
+  const Config& config_;
+  at::Device device_;
+  std::optional<Tokenizer> tokenizer_;
+  std::optional<SamplePreparer> preparer_;
+  std::optional<Qwen2Vl> model_;
+  AnswerFunction ask_;
+};
+
+}  // namespace lriad

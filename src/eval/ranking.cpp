@@ -1,0 +1,59 @@
+#include "ranking.h"
+
+#include <algorithm>
+#include <functional>
+#include <limits>
+
+namespace lriad {
+
+std::optional<double> rank_of(const Prediction& prediction) {
+  constexpr double kInfinity = std::numeric_limits<double>::infinity();
+  if (prediction.verdict == Verdict::kInvalid) return prediction.label == Verdict::kDefect ? -kInfinity : kInfinity;
+  return prediction.score;
+}
+
+Ranking::Ranking(const std::vector<const Prediction*>& rows) : step_of(rows.size(), -1) {
+  for (const Prediction* row : rows) {
+    if (const auto rank = rank_of(*row)) scores.push_back(*rank);
+  }
+  std::sort(scores.begin(), scores.end(), std::greater<>());
+  scores.erase(std::unique(scores.begin(), scores.end()), scores.end());
+  steps.resize(scores.size());
+  for (size_t i = 0; i < rows.size(); ++i) {
+    const auto rank = rank_of(*rows[i]);
+    if (!rank) continue;
+    step_of[i] = std::lower_bound(scores.begin(), scores.end(), *rank, std::greater<>()) - scores.begin();
+    RankStep& step = steps[static_cast<size_t>(step_of[i])];
+    (rows[i]->label == Verdict::kDefect ? step.defects : step.normals) += 1;
+  }
+}
+
+RankStep total(const std::vector<RankStep>& steps) {
+  RankStep sum;
+  for (const RankStep& step : steps) {
+    sum.defects += step.defects;
+    sum.normals += step.normals;
+  }
+  return sum;
+}
+
+size_t steps_within(const std::vector<RankStep>& steps, double share) {
+  const auto normals = static_cast<double>(total(steps).normals);
+  int64_t above = 0;
+  for (size_t i = 0; i < steps.size(); ++i) {
+    above += steps[i].normals;
+    if (static_cast<double>(above) / normals > share) return i;
+  }
+  return steps.size();
+}
+
+std::optional<double> recall_at(const std::vector<RankStep>& steps, double share) {
+  const RankStep all = total(steps);
+  if (all.defects == 0 || all.normals == 0) return std::nullopt;
+  int64_t found = 0;
+  const size_t allowed = steps_within(steps, share);
+  for (size_t i = 0; i < allowed; ++i) found += steps[i].defects;
+  return static_cast<double>(found) / static_cast<double>(all.defects);
+}
+
+}  // namespace lriad
