@@ -55,7 +55,7 @@ void limit_samples(Dataset& dataset, int64_t count, uint64_t seed) {
 }
 
 Dataset read_eval_data(const EvalCommandLine& line, const Config& config) {
-  Dataset dataset = line.images.empty() ? read_dataset(config.data) : read_images(line.images, line.object);
+  Dataset dataset = line.images.empty() ? read_dataset(config.data) : read_images(line.images, line.object, config.data.follow_links);
   if (line.limit) limit_samples(dataset, *line.limit, config.seed);
   log_info(concat("data\n", describe(dataset)));
   return dataset;

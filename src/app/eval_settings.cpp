@@ -30,16 +30,10 @@ void set_data(Settings& settings, const EvalCommandLine& line, const Config& con
     return;
   }
   settings.set("data", absolute(config.data.root));
-  settings.set("data_format", format_name(config.data.format));
+  settings.set("data_format", config.data.format);
 }
 
 }  // namespace
-
-const char* format_name(DataFormat format) {
-  if (format == DataFormat::kVisa) return "visa";
-  if (format == DataFormat::kFolder) return "folder";
-  return format == DataFormat::kJsonl ? "jsonl" : "mvtec";
-}
 
 Settings answer_settings(const EvalCommandLine& line, const Config& config, const at::Device& device) {
   Settings settings;

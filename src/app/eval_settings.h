@@ -19,6 +19,4 @@ Settings import_settings(const EvalCommandLine& line, const Config& config);
 /// Adds the settings that affect metrics, and the program's versions.
 Settings with_scoring(Settings settings, const Config& config);
 
-const char* format_name(DataFormat format);  ///< as the key data.format spells it
-
 }  // namespace lriad

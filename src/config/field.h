@@ -62,20 +62,19 @@ FieldPointer responses_field(std::map<std::string, std::vector<std::string>>& va
 /// auto, cpu, a number of processes or a list of GPUs, as text or as a YAML list.
 FieldPointer devices_field(std::string& value);
 
-/// One of several words. `get` gives and `set` takes the index into `words`; `later` are words that a later version may
-/// take, refused with that said.
+/// One of several words. `get` gives and `set` takes the index into `words`.
 struct Choice {
   std::vector<std::string> words;
   std::function<std::size_t()> get;
   std::function<void(std::size_t)> set;
-  std::vector<std::string> later;
 };
 FieldPointer choice_field(Choice choice);
+/// A choice kept as its word.
+FieldPointer word_field(std::string& value, std::vector<std::string> words);
 
 /// A choice that sets an enum: the words in the order of `values`.
 template <class Enum>
-FieldPointer choice_field(Enum& value, const std::vector<std::pair<std::string, Enum>>& table,
-                          std::vector<std::string> later = {}) {
+FieldPointer choice_field(Enum& value, const std::vector<std::pair<std::string, Enum>>& table) {
   Choice choice;
   for (const auto& row : table) choice.words.push_back(row.first);
   choice.get = [&value, table] {
@@ -84,7 +83,6 @@ FieldPointer choice_field(Enum& value, const std::vector<std::pair<std::string, 
     return at;
   };
   choice.set = [&value, table](std::size_t at) { value = table[at].second; };
-  choice.later = std::move(later);
   return choice_field(std::move(choice));
 }
 

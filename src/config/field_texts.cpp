@@ -168,8 +168,6 @@ class ChoiceField : public Field {
     for (std::size_t i = 0; i < words.size(); ++i) {
       list += concat(i == 0 ? "" : i + 1 == words.size() ? " or " : ", ", words[i]);
     }
-    const bool later = std::count(choice_.later.begin(), choice_.later.end(), node.text) > 0;
-    if (later) return concat("is ", node.text, ", which this version does not support; supported: ", list);
     const std::string near = node.kind == Kind::kScalar ? nearest(node.text, words) : "";
     return expected(node, concat(list, near.empty() ? "" : concat("; did you mean ", near, "?")));
   }
@@ -233,5 +231,12 @@ FieldPointer responses_field(std::map<std::string, std::vector<std::string>>& va
 }
 FieldPointer devices_field(std::string& value) { return std::make_unique<DevicesField>(value); }
 FieldPointer choice_field(Choice choice) { return std::make_unique<ChoiceField>(std::move(choice)); }
+FieldPointer word_field(std::string& value, std::vector<std::string> words) {
+  Choice choice;
+  choice.get = [&value, words] { return static_cast<std::size_t>(std::ranges::find(words, value) - words.begin()); };
+  choice.set = [&value, words](std::size_t at) { value = words[at]; };
+  choice.words = std::move(words);
+  return choice_field(std::move(choice));
+}
 
 }  // namespace lriad

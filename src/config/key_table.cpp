@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "key_table_training.h"
+#include "lriad/config/data_formats.h"
 #include "presets.h"
 
 namespace lriad {
@@ -15,8 +16,8 @@ constexpr double kHuge = 1e12;
 class Section {
  public:
   Section(std::vector<Key>& keys, std::string prefix) : keys_(keys), prefix_(std::move(prefix)) {}
-  void add(const char* name, FieldPointer field, const char* comment) {
-    keys_.push_back({prefix_ + name, comment, std::move(field)});
+  void add(const char* name, FieldPointer field, std::string comment) {
+    keys_.push_back({prefix_ + name, std::move(comment), std::move(field)});
   }
 
  private:
@@ -65,15 +66,10 @@ void add_model(std::vector<Key>& keys, Config& c) {
 
 void add_data(std::vector<Key>& keys, DataSection& d, const std::string& prefix) {
   Section s(keys, prefix);
-  s.add("format",
-        choice_field<DataFormat>(d.format,
-                                 {{"mvtec", DataFormat::kMvtec},
-                                  {"visa", DataFormat::kVisa},
-                                  {"folder", DataFormat::kFolder},
-                                  {"jsonl", DataFormat::kJsonl}},
-                                 {"loco", "btad", "mpdd", "real_iad", "mmad", "meta_json"}),
-        "mvtec | visa | folder | jsonl");
-  s.add("root", text_field(d.root, not_empty), "folder of the data set; of jsonl the file");
+  std::vector<std::string> names;
+  for (const DataFormat& format : data_formats()) names.push_back(format.name);
+  s.add("format", word_field(d.format, names), data_format_names(" | "));
+  s.add("root", text_field(d.root, not_empty), "folder of the data set, or its file, as the format has it");
   s.add("split", text_field(d.split, not_empty), "all (train and test) | train | test | one that the format has");
   s.add("objects", list_field(d.objects), "list of objects; null = every one");
   s.add("object_names", names_field(d.object_names), "names for the prompt: {\"01\": \"circular mold\"}");
@@ -85,6 +81,8 @@ void add_data(std::vector<Key>& keys, DataSection& d, const std::string& prefix)
         "shuffle | class_balanced | object_balanced");
   s.add("bad_image", choice_field<BadImage>(d.bad_image, {{"skip", BadImage::kSkip}, {"fail", BadImage::kFail}}),
         "skip (named, counted, logged) | fail");
+  s.add("follow_links", flag_field(d.follow_links),
+        "read links out of root, absolute paths and .. too; false refuses them");
 }
 
 void add_prompt(std::vector<Key>& keys, Config& c) {

@@ -1,7 +1,5 @@
 #include "key_table_training.h"
 
-#include <array>
-
 #include "lriad/core/error.h"
 
 namespace lriad {
@@ -12,21 +10,9 @@ constexpr double kHuge = 1e12;
 
 /// The figures that metric_by_name() of eval/metrics.h knows; eval lies above config, so they are listed here again,
 /// without invalid_rate, of which less is better.
-constexpr std::array<const char*, 9> kMetrics = {"accuracy",    "f1_macro",          "f1_defect",
-                                                 "f1_normal",   "precision_defect",  "recall",
-                                                 "specificity", "balanced_accuracy", "auroc"};
-
-FieldPointer metric_field(std::string& value) {
-  Choice choice;
-  choice.words.assign(kMetrics.begin(), kMetrics.end());
-  choice.get = [&value] {
-    std::size_t at = 0;
-    while (at + 1 < kMetrics.size() && value != kMetrics[at]) ++at;
-    return at;
-  };
-  choice.set = [&value](std::size_t at) { value = kMetrics[at]; };
-  return choice_field(std::move(choice));
-}
+const std::vector<std::string> kMetrics = {"accuracy",    "f1_macro",          "f1_defect",
+                                           "f1_normal",   "precision_defect",  "recall",
+                                           "specificity", "balanced_accuracy", "auroc"};
 
 void add_optim(std::vector<Key>& keys, OptimSection& o) {
   const std::vector<std::pair<std::string, Schedule>> schedules = {
@@ -58,7 +44,7 @@ void add_train(std::vector<Key>& keys, TrainSection& t) {
   add("save_steps", integer_field(t.save_steps, {0, kMany}), "optimizer steps between checkpoints; 0 = none");
   add("save_total_limit", integer_field(t.save_total_limit, {1, kMany}), "checkpoints kept; null = all");
   add("eval_steps", integer_field(t.eval_steps, {0, kMany}), "optimizer steps between evaluations; 0 = none");
-  add("metric_for_best_model", metric_field(t.metric_for_best_model),
+  add("metric_for_best_model", word_field(t.metric_for_best_model, kMetrics),
       "figure of eval_data that marks the best checkpoint");
   add("shared_prefix", choice_field<Switch>(t.shared_prefix, {{"auto", Switch::kAuto}, {"off", Switch::kOff}}),
       "auto | off: pass the prompt once per group; with lora_dropout its rows meet one mask instead of one a "

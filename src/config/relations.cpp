@@ -1,5 +1,6 @@
 #include "relations.h"
 
+#include "lriad/config/data_formats.h"
 #include "lriad/core/error.h"
 
 namespace lriad {
@@ -13,11 +14,11 @@ void check_stage(const Config& c, const Complain& complain) {
     complain({"model.adapter", "trainable"},
              "model.adapter goes with trainable lora; merge it into the model to train all");
   }
-  if (c.stage != Stage::kSft || c.data.format == DataFormat::kJsonl) return;
+  if (c.stage != Stage::kSft || data_format(c.data.format).has_responses) return;
   for (const char* label : {"defect", "normal"}) {
     if (c.sft.responses.contains(label)) continue;
     complain({"sft.responses", "stage", "data.format"},
-             concat("sft.responses has no texts for ", label, ", which stage sft needs unless data.format is jsonl"));
+             concat("sft.responses has no texts for ", label, ", which stage sft needs with data.format ", c.data.format));
   }
 }
 

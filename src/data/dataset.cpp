@@ -1,11 +1,11 @@
 #include "lriad/data/dataset.h"
 
 #include <algorithm>
-#include <system_error>
 #include <unordered_map>
+#include <utility>
 
-#include "listing.h"
 #include "lriad/core/error.h"
+#include "lriad/core/log.h"
 #include "readers.h"
 
 namespace lriad {
@@ -18,26 +18,12 @@ std::string spaced(std::string name) {
   return name;
 }
 
-fs::path real_file(const std::string& path) {
-  std::error_code error;
-  const fs::path real = fs::canonical(path, error);
-  if (error) fail("data", "cannot open the data file ", path, ": ", error.message());
-  if (fs::is_directory(real, error)) fail("data", path, " is a folder, expected a file for format jsonl");
-  return real;
-}
-
-std::vector<Sample> read_format(const fs::path& root, const DataSection& section) {
-  switch (section.format) {
-    case DataFormat::kMvtec:
-      return read_mvtec(root, section);
-    case DataFormat::kVisa:
-      return read_visa(root, section);
-    case DataFormat::kFolder:
-      return read_folder(root, section);
-    case DataFormat::kJsonl:
-      return read_jsonl(root, section);
-  }
-  fail("data", "unknown format");
+Listing read_format(const DataSection& section) {
+#define LRIAD_READ_FORMAT(name, ...) \
+  if (section.format == #name) return read_##name(section);
+  LRIAD_DATA_FORMATS(LRIAD_READ_FORMAT)
+#undef LRIAD_READ_FORMAT
+  fail("data", "data.format is ", section.format, ", expected one of ", data_format_names(", "));
 }
 
 /// What every format shares; samples are sorted already.
@@ -87,14 +73,27 @@ std::set<std::string> wanted_objects(const DataSection& section, const std::set<
   return {section.objects->begin(), section.objects->end()};
 }
 
+void take_images(const Folder& folder, const std::string& object, std::optional<Verdict> label,
+                 const std::string& defect_type, std::vector<Sample>& samples) {
+  for (const std::string& image : folder.images()) {
+    Sample sample;
+    sample.image = folder.relative_of(image);
+    sample.object = object;
+    sample.label = label;
+    if (label == Verdict::kDefect) sample.defect_type = defect_type;
+    samples.push_back(std::move(sample));
+  }
+}
+
 Dataset read_dataset(const DataSection& section) {
-  const bool is_file = section.format == DataFormat::kJsonl;
-  const fs::path root = is_file ? real_file(section.root) : real_folder(section.root);
-  Dataset dataset;
-  dataset.root = is_file ? root.parent_path() : root;
-  dataset.samples = read_format(root, section);
+  Listing listing = read_format(section);
+  Dataset dataset{std::move(listing.root), std::move(listing.samples), std::move(listing.left_out)};
   if (dataset.samples.empty()) {
     fail("data", section.root, " has no images of split ", section.split, " for the wanted objects");
+  }
+  if (!dataset.left_out.empty()) {
+    log_warning(concat("[data] ", section.root, ": with data.split ", section.split, ", format ", section.format,
+                       " does not read ", listed({dataset.left_out.begin(), dataset.left_out.end()})));
   }
   sort_by_image(dataset.samples);
   fill_in(dataset, section);

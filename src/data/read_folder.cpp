@@ -1,4 +1,5 @@
-#include "listing.h"
+#include <algorithm>
+
 #include "lriad/core/error.h"
 #include "readers.h"
 
@@ -7,52 +8,57 @@ namespace {
 
 namespace fs = std::filesystem;
 
-bool is_normal_class(std::string name) {
-  for (char& c : name) {
-    if (c >= 'A' && c <= 'Z') c = static_cast<char>(c - 'A' + 'a');
-  }
-  return name == "good" || name == "ok" || name == "normal";
-}
+bool has_normal_class(const Folder& folder) { return std::ranges::any_of(folder.folders(), is_normal_name); }
 
-bool has_normal_class(const Folder& folder) {
+void refuse_splits(const Folder& folder, const char* expected) {
   for (const std::string& name : folder.folders()) {
-    if (is_normal_class(name)) return true;
+    if (!is_split_name(name) || !folder.folder(name).holds_images(2)) continue;
+    fail("data", (folder.path() / name).string(), " is named like a split, expected ", expected,
+         "; a layout with splits has another data.format, such as mvtec");
   }
-  return false;
 }
 
 void take_object(const Folder& folder, const std::string& object, std::vector<Sample>& samples) {
+  refuse_splits(folder, "a class: good, ok or normal, or a defect");
   for (const std::string& name : folder.folders()) {
-    const bool normal = is_normal_class(name);
     const Folder images = folder.folder(name);
-    for (const std::string& image : images.images()) {
-      Sample sample;
-      sample.image = images.relative_of(image);
-      sample.object = object;
-      sample.defect_type = normal ? "" : name;
-      sample.label = normal ? Verdict::kNormal : Verdict::kDefect;
-      samples.push_back(std::move(sample));
-    }
+    take_images(images, object, is_normal_name(name) ? Verdict::kNormal : Verdict::kDefect, name, samples);
   }
+}
+
+/// The name of the one object whose classes lie at the root: the root's own, unless that says nothing about an object.
+std::string single_object(const fs::path& root, const DataSection& section) {
+  const std::string name = root.filename().string();
+  const bool says_nothing = name.empty() || is_split_name(name) || name == "data" || name == "dataset" ||
+                            name == "images" || name == "all";
+  if (!says_nothing) {
+    wanted_objects(section, {name});
+    return name;
+  }
+  if (section.objects && section.objects->size() == 1) return section.objects->front();
+  fail("data", root.string(), " has the classes of one object, whose name the folder does not tell; ",
+       "give it as data.objects: [NAME], or rename the folder");
 }
 
 }  // namespace
 
-std::vector<Sample> read_folder(const fs::path& root, const DataSection& section) {
+Listing read_folder(const DataSection& section) {
   if (section.split != "all")
     fail("data", "data.split is ", section.split, ", expected all: format folder has no splits");
-  const Folder top(root);
-  std::vector<Sample> samples;
+  Listing found;
+  found.root = real_folder(section.root);
+  const Folder top(found.root, section.follow_links);
   if (has_normal_class(top)) {
-    const std::string object = root.filename().string();
-    wanted_objects(section, {object});
-    take_object(top, object, samples);
+    take_object(top, single_object(found.root, section), found.samples);
   } else {
+    refuse_splits(top, "an object");
     const std::set<std::string> known(top.folders().begin(), top.folders().end());
-    for (const std::string& object : wanted_objects(section, known)) take_object(top.folder(object), object, samples);
+    for (const std::string& object : wanted_objects(section, known)) {
+      take_object(top.folder(object), object, found.samples);
+    }
   }
-  if (!samples.empty()) return samples;
-  fail("data", root.string(),
+  if (!found.samples.empty()) return found;
+  fail("data", found.root.string(),
        " has no images at <object>/<class>/ nor at <class>/, expected a class good, ok or normal ",
        "and one folder per defect type");
 }

@@ -23,11 +23,14 @@ void walk(const Folder& folder, std::vector<fs::path>& above, std::set<std::stri
   }
   above.push_back(real);
   for (const std::string& name : folder.images()) found.insert((folder.path() / name).string());
-  for (const std::string& name : folder.folders()) walk(folder.folder(name), above, found);
+  const bool holds_evaluation = fs::exists(folder.path() / "predictions.jsonl", error);
+  for (const std::string& name : folder.folders()) {
+    if (!holds_evaluation || name != "report") walk(folder.folder(name), above, found);
+  }
   above.pop_back();
 }
 
-void take_path(const std::string& path, std::set<std::string>& found) {
+void take_path(const std::string& path, bool follow_links, std::set<std::string>& found) {
   std::error_code error;
   const fs::file_status status = fs::status(path, error);
   if (!fs::exists(status)) fail("data", "cannot open ", path, ": ", error ? error.message() : "it does not exist");
@@ -38,16 +41,16 @@ void take_path(const std::string& path, std::set<std::string>& found) {
   }
   const size_t before = found.size();
   std::vector<fs::path> above;
-  walk(Folder(real_folder(path)), above, found);
+  walk(Folder(real_folder(path), follow_links), above, found);
   if (found.size() == before) fail("data", path, " has no images (png, jpg, jpeg, bmp, tif, tiff)");
 }
 
 }  // namespace
 
-Dataset read_images(const std::vector<std::string>& paths, const std::string& object_name) {
+Dataset read_images(const std::vector<std::string>& paths, const std::string& object_name, bool follow_links) {
   if (paths.empty()) fail("data", "no images are given");
   std::set<std::string> found;
-  for (const std::string& path : paths) take_path(path, found);
+  for (const std::string& path : paths) take_path(path, follow_links, found);
   std::string spaced = object_name;
   std::replace(spaced.begin(), spaced.end(), '_', ' ');
   Dataset dataset;

@@ -59,15 +59,17 @@ class Row {
 };
 
 /// The path as it counts: without `.` and doubled slashes.
-std::string checked_image(const Row& row, const fs::path& folder) {
+std::string checked_image(const Row& row, const fs::path& folder, bool follow_links) {
   const std::string image = row.needed_text("image");
-  if (stays_inside(folder, image)) return fs::path(image).lexically_normal().generic_string();
-  row.refuse("image ", shown(image), " leaves the folder of the file; paths are relative to ", folder.string());
+  if (image.find('\0') != std::string::npos) row.refuse("image ", shown(image), " holds a zero byte");
+  if (follow_links || stays_inside(folder, image)) return fs::path(image).lexically_normal().generic_string();
+  row.refuse("image ", shown(image), " leaves the folder of the file, ", folder.string(),
+             "; set data.follow_links: true to read it");
 }
 
-Sample read_sample(const Row& row, const fs::path& folder) {
+Sample read_sample(const Row& row, const fs::path& folder, bool follow_links) {
   Sample sample;
-  sample.image = checked_image(row, folder);
+  sample.image = checked_image(row, folder, follow_links);
   sample.object = row.needed_text("object");
   sample.label = row.label();
   if (sample.label != Verdict::kNormal) sample.defect_type = row.text("defect_type");
@@ -88,25 +90,27 @@ void for_each_line(std::string_view text, const Take& take) {
 
 }  // namespace
 
-std::vector<Sample> read_jsonl(const fs::path& file, const DataSection& section) {
-  std::vector<Sample> samples;
+Listing read_jsonl(const DataSection& section) {
+  const fs::path file = real_file(section.root);
+  Listing found;
+  found.root = file.parent_path();
   std::set<std::string> known, splits = {"all"};
   const std::string bytes = read_file("data", file);
   for_each_line(bytes, [&](int64_t line, std::string_view text) {
     const Row row(file, line, text);
-    Sample sample = read_sample(row, file.parent_path());
+    Sample sample = read_sample(row, found.root, section.follow_links);
     known.insert(sample.object);
     const std::string split = row.text("split");
     if (!split.empty()) splits.insert(split);
-    if (section.split == "all" || section.split == split) samples.push_back(std::move(sample));
+    if (section.split == "all" || section.split == split) found.samples.push_back(std::move(sample));
   });
   if (known.empty()) fail("data", file.string(), " has no lines");
   if (!splits.contains(section.split)) {
     fail("data", "data.split is ", section.split, ", but ", file.string(), " has the splits ", listed(splits));
   }
   const std::set<std::string> objects = wanted_objects(section, known);
-  std::erase_if(samples, [&](const Sample& sample) { return !objects.contains(sample.object); });
-  return samples;
+  std::erase_if(found.samples, [&](const Sample& sample) { return !objects.contains(sample.object); });
+  return found;
 }
 
 }  // namespace lriad

@@ -4,7 +4,6 @@
 #include <unordered_map>
 #include <utility>
 
-#include "listing.h"
 #include "lriad/core/error.h"
 #include "lriad/core/files.h"
 #include "lriad/data/csv.h"
@@ -142,21 +141,23 @@ bool is_object(const Folder& folder) {
 
 }  // namespace
 
-std::vector<Sample> read_visa(const fs::path& root, const DataSection& section) {
+Listing read_visa(const DataSection& section) {
   const std::optional<Split> split = section.split == "all" ? std::nullopt : std::optional(parse_split(section.split));
-  const Folder top(root);
+  Listing found;
+  found.root = real_folder(section.root);
+  const Folder top(found.root, section.follow_links);
   std::set<std::string> known;
   for (const std::string& name : top.folders()) {
     if (is_object(top.folder(name))) known.insert(name);
   }
   if (known.empty()) {
-    fail("data", root.string(), " has no folders <object>/", kImages,
+    fail("data", found.root.string(), " has no folders <object>/", kImages,
          ", expected the layout of VisA; a copy in the layout of ", "MVTec-AD is read by format mvtec");
   }
   const std::set<std::string> objects = wanted_objects(section, known);
-  std::vector<Sample> samples;
-  for (const std::string& object : objects) take_object(top.folder(object), samples);
-  return split ? of_split(root, *split, objects, std::move(samples)) : samples;
+  for (const std::string& object : objects) take_object(top.folder(object), found.samples);
+  if (split) found.samples = of_split(found.root, *split, objects, std::move(found.samples));
+  return found;
 }
 
 }  // namespace lriad

@@ -1,20 +1,33 @@
 #pragma once
 
 #include <filesystem>
+#include <optional>
 #include <set>
 #include <string>
 #include <vector>
 
+#include "listing.h"
+#include "lriad/config/data_formats.h"
 #include "lriad/data/dataset.h"
 
 namespace lriad {
 
-/// The samples of one format below `root`, of the wanted objects and split, in any order; `id`, `path` and
-/// `object_name` are filled in by read_dataset(). All throw Error as it does.
-std::vector<Sample> read_mvtec(const std::filesystem::path& root, const DataSection& section);
-std::vector<Sample> read_visa(const std::filesystem::path& root, const DataSection& section);
-std::vector<Sample> read_folder(const std::filesystem::path& root, const DataSection& section);
-std::vector<Sample> read_jsonl(const std::filesystem::path& file, const DataSection& section);
+/// What a reader finds at data.root: samples of the wanted objects and split, in any order, with image, object,
+/// defect_type, label and response; read_dataset() fills in the rest.
+struct Listing {
+  std::filesystem::path root;  ///< absolute; the samples' `image` is relative to it, or absolute
+  std::vector<Sample> samples;
+  std::vector<std::string> left_out;  ///< folders with images below the root that the format does not read
+};
+
+/// The reader of each format; all throw Error as read_dataset() does.
+#define LRIAD_DECLARE_READER(name, ...) Listing read_##name(const DataSection& section);
+LRIAD_DATA_FORMATS(LRIAD_DECLARE_READER)
+#undef LRIAD_DECLARE_READER
+
+/// Adds a folder's images to `samples`, all with this object and label; `defect_type` counts for defects only.
+void take_images(const Folder& folder, const std::string& object, std::optional<Verdict> label,
+                 const std::string& defect_type, std::vector<Sample>& samples);
 
 /// The objects to take: all known ones, or those of data.objects. Throws Error listing the known ones if one is not
 /// known.

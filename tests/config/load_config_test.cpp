@@ -83,9 +83,9 @@ TEST(LoadConfig, TakesNullForTheDefaultOrForOff) {
 TEST(LoadConfig, ReadsSectionsOfEvalDataOnlyWhenGiven) {
   const Config config = load_sets({"eval_data={format: visa, root: data/visa}", "eval_data.split=test"}).config;
   ASSERT_TRUE(config.eval_data.has_value());
-  EXPECT_EQ(config.eval_data->format, DataFormat::kVisa);
+  EXPECT_EQ(config.eval_data->format, "visa");
   EXPECT_EQ(config.eval_data->split, "test");
-  EXPECT_EQ(config.data.format, DataFormat::kMvtec);
+  EXPECT_EQ(config.data.format, "mvtec");
   EXPECT_FALSE(load_sets({"eval_data={root: d}", "eval_data=null"}).config.eval_data.has_value());
 }
 

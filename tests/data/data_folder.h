@@ -28,7 +28,7 @@ class DataFolder {
     file(relative, encode_png({height, width, std::vector<uint8_t>(static_cast<size_t>(height * width * 3), 90)}));
   }
 
-  DataSection section(DataFormat format) const {
+  DataSection section(const std::string& format) const {
     DataSection section;
     section.format = format;
     section.root = path().string();

@@ -15,7 +15,7 @@ using ::testing::ThrowsMessage;
 
 class Mvtec : public ::testing::Test {
  protected:
-  Mvtec() : section_(data_.section(DataFormat::kMvtec)) {
+  Mvtec() : section_(data_.section("mvtec")) {
     data_.files({"metal_nut/train/good/001.png", "metal_nut/train/good/000.PNG", "metal_nut/test/good/000.jpg",
                  "metal_nut/test/bent/000.bmp", "metal_nut/test/bent/.hidden.png", "metal_nut/test/bent/notes.txt",
                  "metal_nut/ground_truth/bent/000_mask.png", "metal_nut/test/ground_truth/bent/000.png",
@@ -53,7 +53,7 @@ TEST_F(Mvtec, ReadsTrainAndTestSortedByPath) {
 TEST_F(Mvtec, ComparesPathComponentsOnly) {
   DataFolder data;
   data.files({"test_good/train/good/0.png", "test_good/test/not_good/0.png", "good/test/goodies/0.png"});
-  for (const Sample& sample : read_dataset(data.section(DataFormat::kMvtec)).samples) {
+  for (const Sample& sample : read_dataset(data.section("mvtec")).samples) {
     EXPECT_EQ(sample.label == Verdict::kNormal, sample.image == "test_good/train/good/0.png") << sample.image;
   }
 }
@@ -66,7 +66,7 @@ TEST_F(Mvtec, TakesOneSplit) {
   section_.split = "validation";
   EXPECT_THAT(images_of(read()), ElementsAre("01/validation/ok/1.tiff"));
   section_.split = "tset";
-  EXPECT_THAT([&] { read(); }, refuses("data.split is tset", "expected all, test, train, validation"));
+  EXPECT_THAT([&] { read(); }, refuses("data.split is tset", "expected one of all, test, train, validation"));
 }
 
 TEST_F(Mvtec, TakesWantedObjectsAndTheirAliases) {
@@ -93,28 +93,78 @@ TEST_F(Mvtec, RefusesRootsThatHoldNothing) {
   section_.root = (data_.path() / "license.txt").string();
   EXPECT_THAT([&] { read(); }, refuses("license.txt is a file", "expected a folder"));
   section_.root = (data_.path() / "extra").string();
-  EXPECT_THAT([&] { read(); }, refuses("extra", "expected the layout of MVTec-AD"));
+  EXPECT_THAT([&] { read(); }, refuses("extra", "expected the layout of format mvtec"));
   section_.root = (data_.path() / "metal_nut").string();
   EXPECT_THAT([&] { read(); }, refuses("metal_nut", "give the folder above it"));
   fs::create_directories(data_.path() / "empty/bottle/train");
   section_.root = (data_.path() / "empty").string();
   EXPECT_THAT([&] { read(); }, refuses("empty", "has no images of split all"));
-  fs::create_symlink(data_.path() / "loop", data_.path() / "loop");
-  section_.root = (data_.path() / "loop").string();
+  const TempFolder elsewhere;
+  fs::create_symlink("loop", elsewhere.path() / "loop");
+  section_.root = (elsewhere.path() / "loop").string();
   EXPECT_THAT([&] { read(); }, refuses("loop", "symbolic links"));
 }
 
-TEST_F(Mvtec, FollowsLinksInsideTheRootOnly) {
-  fs::create_symlink(data_.path(), data_.path() / "01/test/turning");
+TEST_F(Mvtec, FollowsLinksOutOfTheRootUnlessToldNotTo) {
   fs::create_symlink("../bent/000.bmp", data_.path() / "metal_nut/test/good/link.bmp");
   EXPECT_EQ(read().samples.size(), 7u);
-  const TempFolder outside;
-  write_file_atomic("test", outside.path() / "0.png", "");
-  fs::create_symlink(outside.path() / "0.png", data_.path() / "01/test/ko/out.png");
-  EXPECT_THAT([&] { read(); }, refuses("01/test/ko/out.png", "is a link that leaves"));
-  fs::remove(data_.path() / "01/test/ko/out.png");
-  fs::create_directory_symlink(outside.path(), data_.path() / "02");
-  EXPECT_THAT([&] { read(); }, refuses("/02", "is a link that leaves"));
+  const TempFolder blobs;
+  write_file_atomic("test", blobs.path() / "4f2a", "");
+  fs::create_symlink(blobs.path() / "4f2a", data_.path() / "01/test/ko/out.png");
+  fs::create_directories(blobs.path() / "bolt/test/good");
+  write_file_atomic("test", blobs.path() / "bolt/test/good/0.png", "");
+  fs::create_directory_symlink(blobs.path() / "bolt", data_.path() / "bolt");
+  const Dataset dataset = read();
+  EXPECT_EQ(dataset.samples.size(), 9u);
+  EXPECT_EQ(dataset.count(Verdict::kNormal, "bolt"), 1);
+  section_.follow_links = false;
+  EXPECT_THAT([&] { read(); }, refuses("is a link that leaves", "data.follow_links: true"));
+  fs::remove(data_.path() / "bolt");
+  EXPECT_THAT([&] { read(); }, refuses("01/test/ko/out.png is a link that leaves", "data.follow_links: true"));
+}
+
+TEST_F(Mvtec, RefusesLinksThatTurnBack) {
+  fs::create_directory_symlink(data_.path(), data_.path() / "01/test/turning");
+  EXPECT_THAT([&] { read(); }, refuses("01/test/turning is a link back to", "which holds it"));
+  fs::remove(data_.path() / "01/test/turning");
+  fs::create_symlink("turning", data_.path() / "01/test/turning");
+  EXPECT_THAT([&] { read(); }, refuses("01/test/turning", "leads back to itself"));
+}
+
+TEST(MvtecNames, NormalFoldersHaveAnyUsualName) {
+  const DataFolder data;
+  const std::vector<std::string> names = {"good", "Good", "GOOD", "ok", "OK", "normal", "NORMAL", "defect-free"};
+  for (const std::string& name : names) data.files({"o_" + name + "/train/" + name + "/0.png"});
+  EXPECT_EQ(read_dataset(data.section("mvtec")).count(Verdict::kNormal), std::ssize(names));
+  const DataFolder classes;
+  for (const std::string& name : names) classes.files({"o_" + name + "/" + name + "/0.png"});
+  EXPECT_EQ(read_dataset(classes.section("folder")).count(Verdict::kNormal), std::ssize(names));
+}
+
+TEST(MvtecNames, TrainingImagesWithoutANormalFolderAreRefused) {
+  const DataFolder data;
+  data.files({"nut/train/fine/0.png", "nut/test/good/0.png", "nut/test/bent/0.png"});
+  DataSection section = data.section("mvtec");
+  EXPECT_THAT([&] { read_dataset(section); },
+              ThrowsMessage<Error>(AllOf(HasSubstr("nut/train has images of fine only"), HasSubstr("good, ok, normal"))));
+  section.split = "test";
+  EXPECT_EQ(read_dataset(section).samples.size(), 2u);
+}
+
+TEST(MvtecNames, ImagesThatWouldBeLeftOutAreNamedOrRefused) {
+  const auto refused = [](const std::vector<std::string>& files, const std::string& words) {
+    const DataFolder data;
+    data.files({"nut/train/good/0.png", "nut/test/good/0.png"});
+    data.files(files);
+    EXPECT_THAT([&] { read_dataset(data.section("mvtec")); }, ThrowsMessage<Error>(HasSubstr(words)));
+  };
+  refused({"nut/test_public/bad/0.png"}, "nut/test_public has images that format mvtec does not read");
+  refused({"nut/test/000.png"}, "nut/test has images itself, such as 000.png");
+  refused({"nut/test/good/view/0.png", "nut/test/bent/view/0.png"}, "nut/test/bent has its images in folders below it");
+  refused({"nut/test/train/0.png"}, "nut/test/train is named like a split");
+  const DataFolder data;
+  data.files({"nut/train/good/0.png", "nut/validation/good/0.png", "extra/0.png", "docs/notes.txt"});
+  EXPECT_THAT(read_dataset(data.section("mvtec")).left_out, ElementsAre("extra", "nut/validation"));
 }
 
 TEST_F(Mvtec, ReadsThroughALinkToTheRoot) {

@@ -22,7 +22,7 @@ class Prepare : public ::testing::Test {
       data_.image("metal_nut/test/good/" + std::to_string(i) + ".png", 56, 28 * (i + 2));
     }
     data_.file("metal_nut/test/good/bad.png", "no image");
-    dataset_ = read_dataset(data_.section(DataFormat::kMvtec));
+    dataset_ = read_dataset(data_.section("mvtec"));
   }
   SamplePreparer preparer() const { return {tokenizer_, prompt_, {}}; }
 

@@ -14,7 +14,7 @@ using ::testing::ThrowsMessage;
 
 class Visa : public ::testing::Test {
  protected:
-  Visa() : section_(data_.section(DataFormat::kVisa)) {
+  Visa() : section_(data_.section("visa")) {
     data_.files({"candle/Data/Images/Normal/0000.JPG", "candle/Data/Images/Normal/0001.JPG",
                  "candle/Data/Images/Anomaly/000.JPG", "candle/Data/Images/Anomaly/001.JPG",
                  "candle/Data/Masks/Anomaly/000.png", "pcb1/Data/Images/Normal/000.JPG",

@@ -53,8 +53,9 @@ void image_path(const std::string& input) {
 void jsonl(const std::string& input) {
   static const FuzzFile file("data.jsonl"), image("a.png");
   DataSection section;
-  section.format = DataFormat::kJsonl;
+  section.format = "jsonl";
   section.root = file.set(input).string();
+  section.follow_links = false;
   fuzz_refusable([&] {
     for (const Sample& sample : read_dataset(section).samples) fuzz_check(lies_in_folder(sample.path));
   });
@@ -65,7 +66,7 @@ void visa(const std::string& input) {
   static const FuzzFile table("split_csv/1cls.csv"), notes("nut/image_anno.csv");
   static const FuzzFile normal("nut/Data/Images/Normal/0.JPG"), defect("nut/Data/Images/Anomaly/1.JPG");
   DataSection section;
-  section.format = DataFormat::kVisa;
+  section.format = "visa";
   section.root = fuzz_folder().string();
   table.set(input);
   notes.set(input);

@@ -17,7 +17,6 @@ enum class Stage { kGrpo, kSft };
 enum class Trainable { kLora, kAll };
 enum class Dtype { kBfloat16, kFloat32, kFloat64 };
 enum class Switch { kAuto, kOn, kOff };
-enum class DataFormat { kMvtec, kVisa, kFolder, kJsonl };
 enum class SamplerKind { kShuffle, kClassBalanced, kObjectBalanced };
 enum class BadImage { kSkip, kFail };
 enum class ResizeBackend { kPil, kTorchvision };
@@ -60,14 +59,15 @@ struct LoraSection {
 };
 
 struct DataSection {
-  DataFormat format = DataFormat::kMvtec;           ///< layout of `root`
-  std::string root;                                 ///< folder, or the file of format jsonl
+  std::string format = "mvtec";                     ///< layout of `root`, a word of config/data_formats.h
+  std::string root;                                 ///< folder, or the file of such formats as jsonl
   std::string split = "all";                        ///< all | train | test | one that the format has
   std::optional<std::vector<std::string>> objects;  ///< null: every object
   std::map<std::string, std::string> object_names;  ///< object -> its name in the prompt
   std::optional<int64_t> max_samples;               ///< >= 1, spread evenly over the sorted list; null: all
   SamplerKind sampler = SamplerKind::kShuffle;      ///< order of an epoch
   BadImage bad_image = BadImage::kSkip;             ///< what happens to an image that cannot be read
+  bool follow_links = true;                         ///< read links out of `root`, absolute paths and `..` too
 };
 
 /// The prompt. Default: the paper, section III-D.

@@ -28,36 +28,38 @@ struct Sample {
 struct Dataset {
   std::filesystem::path root;
   std::vector<Sample> samples;
+  std::vector<std::string> left_out;  ///< folders with images below the root that the format does not read
   int64_t count(Verdict label) const;
   int64_t count(Verdict label, const std::string& object) const;
 };
 
 /// Reads the data set that `section` describes. Images are files that end in png, jpg, jpeg, bmp, tif or tiff in any
-/// case; other files, hidden ones and folders named ground_truth are passed over.
+/// case; other files, hidden ones and folders named ground_truth are passed over. A folder of normal images is named
+/// good, ok, normal or the like in any case; names of splits are no types of defects.
 ///
-/// mvtec   <root>/<object>/{train,test}/<type>/<image>; type `good` (or `ok`, as BTAD writes) is normal, any other is
-///         the defect type. split: all (train + test) | train | test | validation.
+/// mvtec   <root>/<object>/{train,test}/<type>/<image>. split: all (train + test) | train | test | validation.
 /// visa    <root>/<object>/Data/Images/{Normal,Anomaly}/<image>; the defect type comes from <object>/image_anno.csv
-/// where
-///         it has columns image and label, else it is `anomaly`. split: all (both folders) | train | test of
+///         where it has columns image and label, else it is `anomaly`. split: all (both folders) | train | test of
 ///         split_csv/1cls.csv | <table>/train | <table>/test of another file of split_csv, such as 2cls_highshot/train.
-/// folder  <root>/<object>/<class>/<image>, or <root>/<class>/<image> for one object named as the root folder if
-/// the
-///         root has a class folder for normal images itself. Classes `good`, `ok` and `normal` in any case are
-///         normal, any other is the defect type. split: all.
+/// folder  <root>/<object>/<class>/<image>, or <root>/<class>/<image> if the root has a class folder for normal images
+///         itself: then of one object named as the root, or as data.objects where the root's name says nothing, such
+///         as test. split: all.
 /// jsonl   `root` is a file with a JSON object per line: image (relative to the file's folder), object, label (defect |
 ///         normal, 1 | 0, null or, beside a response, absent: unlabelled), optional defect_type, response and split.
 ///         split: all | a value of the key `split`.
 ///
+/// Links, absolute paths and `..` are followed wherever they lead, unless section.follow_links is false.
 /// `max_samples` takes that many, spread evenly over the sorted list. Compares path components, never substrings.
-/// Throws Error naming the folder, file or line when the layout does not fit, an object or a split is not there, a path
-/// or a symbolic link leaves the root, or nothing is found. The images themselves are not opened.
+/// Throws Error naming the folder, file or line when the layout does not fit, an object or a split is not there, a
+/// link leads back to a folder that holds it, labelled test images would be left out, or nothing is found. The images
+/// themselves are not opened.
 Dataset read_dataset(const DataSection& section);
 
 /// Images without labels for `lriad-eval --images`: files as they are given, folders searched recursively; sorted,
-/// each once. Throws Error for a missing path, a folder without images, or links that leave a folder or lead back
-/// into it.
-Dataset read_images(const std::vector<std::string>& paths, const std::string& object_name);
+/// each once; what an evaluation has written below one (beside a predictions.jsonl) is passed over. Throws Error for a
+/// missing path, a folder without images, links that lead back to a folder that holds them, or, unless `follow_links`,
+/// leave a folder.
+Dataset read_images(const std::vector<std::string>& paths, const std::string& object_name, bool follow_links = true);
 
 /// Table of objects, defect types and counts with the share of defects, printed at start; lines end in \n.
 std::string describe(const Dataset& dataset);
