@@ -16,13 +16,14 @@ int main(int argc, char** argv) {
   lriad::add_tokenize_command(app);
   lriad::add_preprocess_command(app);
   lriad::add_inspect_command(app);
+  lriad::add_describe_data_command(app);
   lriad::add_audit_rewards_command(app);
   app.require_subcommand(0, 1);
   return lriad::run_program(app, argc, argv, common, [&app] {
     if (app.get_subcommands().empty()) {
       lriad::fail("app",
-                  "no command given, expected make-data, make-model, merge, tokenize, preprocess, inspect or "
-                  "audit-rewards");
+                  "no command given, expected make-data, make-model, merge, tokenize, preprocess, inspect, "
+                  "describe-data or audit-rewards");
     }
     return 0;
   });

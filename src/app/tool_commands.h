@@ -13,6 +13,7 @@ void add_merge_command(CLI::App& app);
 void add_tokenize_command(CLI::App& app);
 void add_preprocess_command(CLI::App& app);
 void add_inspect_command(CLI::App& app);
+void add_describe_data_command(CLI::App& app);
 void add_audit_rewards_command(CLI::App& app);
 
 }  // namespace lriad

@@ -3,50 +3,36 @@
 #include <map>
 #include <sstream>
 
-#include "lriad/data/dataset.h"
+#include "lriad/data/published_counts.h"
 
 namespace lriad {
 namespace {
 
-struct Counts {
-  int64_t normal = 0, defect = 0, unlabelled = 0;
-  std::map<std::string, int64_t> types;
+std::string share(const ObjectCounts& counts) {
+  const int64_t total = counts.normal + counts.defect;
+  if (total == 0) return "-";
+  std::ostringstream text;
+  text << std::fixed << std::setprecision(1) << 100.0 * static_cast<double>(counts.defect) / static_cast<double>(total)
+       << "%";
+  return text.str();
+}
 
-  void add(const Sample& sample) {
-    if (!sample.label) {
-      ++unlabelled;
-    } else if (*sample.label == Verdict::kNormal) {
-      ++normal;
-    } else {
-      ++defect;
-      if (!sample.defect_type.empty()) ++types[sample.defect_type];
-    }
+std::string type_list(const ObjectCounts& counts) {
+  std::string text;
+  for (const auto& [name, count] : counts.defect_types) {
+    text += (text.empty() ? "" : ", ") + name + " " + std::to_string(count);
   }
-
-  std::string share() const {
-    const int64_t total = normal + defect;
-    if (total == 0) return "-";
-    std::ostringstream text;
-    text << std::fixed << std::setprecision(1) << 100.0 * static_cast<double>(defect) / static_cast<double>(total)
-         << "%";
-    return text.str();
-  }
-
-  std::string type_list() const {
-    std::string text;
-    for (const auto& [name, count] : types) text += (text.empty() ? "" : ", ") + name + " " + std::to_string(count);
-    return text;
-  }
-};
+  return text;
+}
 
 class TableWriter {
  public:
   TableWriter(size_t width, bool unlabelled) : width_(static_cast<int>(width)), unlabelled_(unlabelled) {}
 
   void header() { sequence("normal", "defect", "unlabelled", "share", "object", "defect types"); }
-  void row(const std::string& name, const Counts& counts, const std::string& types) {
+  void row(const std::string& name, const ObjectCounts& counts, const std::string& types) {
     sequence(std::to_string(counts.normal), std::to_string(counts.defect), std::to_string(counts.unlabelled),
-             counts.share(), name, types);
+             share(counts), name, types);
   }
   std::string text() const { return out_.str(); }
 
@@ -66,17 +52,18 @@ class TableWriter {
 }  // namespace
 
 std::string describe(const Dataset& dataset) {
-  std::map<std::string, Counts> objects;
-  Counts all;
+  const std::map<std::string, ObjectCounts> objects = count_objects(dataset);
+  ObjectCounts all;
   size_t width = 6;
-  for (const Sample& sample : dataset.samples) {
-    objects[sample.object].add(sample);
-    all.add(sample);
-    width = std::max(width, sample.object.size());
+  for (const auto& [name, counts] : objects) {
+    all.normal += counts.normal;
+    all.defect += counts.defect;
+    all.unlabelled += counts.unlabelled;
+    width = std::max(width, name.size());
   }
   TableWriter table(width, all.unlabelled > 0);
   table.header();
-  for (const auto& [name, counts] : objects) table.row(name, counts, counts.type_list());
+  for (const auto& [name, counts] : objects) table.row(name, counts, type_list(counts));
   if (objects.size() > 1) table.row("all", all, "");
   return table.text();
 }
