@@ -17,7 +17,7 @@ foreach(name IN ITEMS core config text vision dist model data generation grpo ev
     target_include_directories(${name}_test PRIVATE "${CMAKE_SOURCE_DIR}" tests src)
     target_compile_definitions(${name}_test PRIVATE
       LRIAD_GOLDEN_DIR="${CMAKE_SOURCE_DIR}/tests/golden" LRIAD_BALL_SCREW="${CMAKE_SOURCE_DIR}/../shared/data/ball_screw"
-      LRIAD_BIN_DIR="${CMAKE_BINARY_DIR}/bin")
+      LRIAD_BIN_DIR="${CMAKE_BINARY_DIR}/bin" LRIAD_READS_GIF=$<BOOL:${GIF_FOUND}>)
     target_link_libraries(${name}_test PRIVATE lriad_${name} GTest::gmock_main lriad_warnings)
     if(NOT name MATCHES "^(core|config|text|vision|data)$")
       lriad_use_test_pch(${name}_test)

@@ -11,6 +11,7 @@ DOORS = {
     r"yaml-cpp/": {"config"},
     r"CLI/": {"app"},
     r"opencv2/": {"vision"},
+    r"(jpeglib|gif_lib)\.h|webp/": {"vision"},
     r"nccl\.h": {"dist"},
     r"spdlog/": {"core"},
     r"unicode/": {"text"},

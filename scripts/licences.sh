@@ -12,6 +12,7 @@ while read -r name package; do
 done <<END
 cli11 libcli11-dev
 fmt libfmt9
+gif libgif7
 icu libicu72
 nlohmann-json nlohmann-json3-dev
 opencv libopencv-core406

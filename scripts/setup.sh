@@ -5,7 +5,8 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 deps="${LRIAD_DEPS:-${XDG_CACHE_HOME:-$HOME/.cache}/lriad}"
 packages=(g++ cmake ninja-build ccache mold pkg-config git python3 python3-venv nlohmann-json3-dev libspdlog-dev libcli11-dev
-          libyaml-cpp-dev libopencv-dev libsentencepiece-dev libicu-dev libssl-dev libgtest-dev libgmock-dev libbenchmark-dev)
+          libyaml-cpp-dev libopencv-dev libjpeg-dev libwebp-dev libgif-dev libsentencepiece-dev libicu-dev libssl-dev libgtest-dev
+          libgmock-dev libbenchmark-dev)
 
 missing=()
 for package in "${packages[@]}"; do

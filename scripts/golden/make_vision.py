@@ -1,7 +1,8 @@
 #!/usr/bin/env python3
-"""Images of many modes with what Pillow and torchvision make of them (pillow 13.0.0, torchvision 0.26.0, seed 3).
+"""Images of many modes with what Pillow and torchvision make of them (pillow 13.0.0, torchvision 0.26.0, transformers
+5.23.0, seed 3).
 
-Usage: make_vision.py FOLDER     writes FOLDER/*.png|jpg|bmp|tif, FOLDER/expected.json and FOLDER/shapes.json
+Usage: make_vision.py FOLDER     writes FOLDER/*.png|jpg|bmp|tif|webp|gif, FOLDER/expected.json and FOLDER/shapes.json
 Pixels are kept as SHA-256 of the RGB bytes: of the decoded image and of it resized by each backend.
 """
 import hashlib
@@ -13,9 +14,10 @@ from pathlib import Path
 
 import numpy
 import torch
-from PIL import Image
+from PIL import Image, ImageOps
 from torchvision.transforms.v2 import functional
 from torchvision.transforms import InterpolationMode
+from transformers.image_transforms import convert_to_rgb
 
 
 def sha(array):
@@ -56,6 +58,38 @@ def images(rng):
         yield f"turned{orientation}.{'png' if orientation % 2 else 'tif'}", rgb.crop((0, 0, 30, 20)), {"exif": exif}
 
 
+def more_images(rng):
+    """Formats that came later; their own generator keeps the files above as they are."""
+    rgb = Image.fromarray(noise(rng, (31, 45, 3)))
+    cmyk = Image.fromarray(noise(rng, (23, 37, 4)), mode="CMYK")
+    yield "cmyk.jpg", cmyk, {"quality": 90}
+    yield "cmyk_progressive.jpg", cmyk, {"quality": 75, "progressive": True, "subsampling": 0}
+    yield "lossless.webp", rgb, {"lossless": True}
+    yield "lossy.webp", rgb, {"quality": 80}
+    rgba = Image.fromarray(noise(rng, (29, 33, 4)))
+    yield "rgba.webp", rgba, {"lossless": True, "exact": True}
+    yield "rgba_lossy.webp", rgba, {"quality": 70, "exact": True}
+    yield "animated.webp", rgb, {"lossless": True, "save_all": True, "append_images": [rgb.rotate(180)]}
+    exif = Image.Exif()
+    exif[0x0112] = 8
+    yield "turned.webp", rgb, {"lossless": True, "exif": exif}
+    palette = rgb.quantize(40)
+    yield "palette.gif", palette, {"interlace": 0}
+    yield "interlaced.gif", palette, {"interlace": 1}
+    yield "gray.gif", rgb.convert("L"), {}
+    yield "animated.gif", palette, {"save_all": True, "append_images": [palette.rotate(180)]}
+    yield "transparent.gif", palette, {"transparency": 5}
+
+
+def shifted_gif(data, left, top, screen):
+    """The first image of a GIF file moved on a larger screen."""
+    at = data.index(b"\x2c", 13 + 3 * 2 ** ((data[10] & 7) + 1))
+    data = bytearray(data)
+    data[6:10] = struct.pack("<HH", *screen)
+    data[at + 1 : at + 5] = struct.pack("<HH", left, top)
+    return bytes(data)
+
+
 def png_chunk(kind, data):
     return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
 
@@ -91,9 +125,9 @@ def shape_cases():
 
 
 def expected(path, size):
-    from PIL import ImageOps
-
+    """What transformers' load_image and convert_to_rgb make of a file; a file of one transparent colour ends on white."""
     image = ImageOps.exif_transpose(Image.open(path)).convert("RGB")
+    image = Image.fromarray(convert_to_rgb(image, return_numpy=True))
     return {"size": [image.height, image.width], "rgb": sha(numpy.array(image)), "resize_to": size, **resized(image, size)}
 
 
@@ -108,6 +142,14 @@ def main():
         result[name] = expected(folder / name, sizes[i % len(sizes)])
     write_deep_png(folder / "rgb16.png", rng)
     result["rgb16.png"] = expected(folder / "rgb16.png", sizes[0])
+    for name, image, options in more_images(numpy.random.default_rng(4)):
+        image.save(folder / name, **options)
+        result[name] = expected(folder / name, [84, 56])
+    for name, source in (("shifted.gif", "palette.gif"), ("shifted_transparent.gif", "transparent.gif")):
+        (folder / name).write_bytes(shifted_gif((folder / source).read_bytes(), 7, 4, (60, 50)))
+        result[name] = expected(folder / name, [84, 56])
+    (folder / "enlarged.gif").write_bytes(shifted_gif((folder / "palette.gif").read_bytes(), 7, 4, (45, 31)))
+    result["enlarged.gif"] = expected(folder / "enlarged.gif", [84, 56])
     (folder / "shapes.json").write_text(json.dumps(list(shape_cases()), indent=1) + "\n")
     (folder / "expected.json").write_text(json.dumps(result, indent=1) + "\n")
 

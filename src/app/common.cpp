@@ -153,7 +153,10 @@ void add_common_options(CLI::App& app, CommonOptions& common) {
 int run_program(CLI::App& app, int argc, char** argv, CommonOptions& common, const std::function<int()>& body) {
   secure_streams();
   // Commands of lriad-tool run during parsing; this callback comes before them.
-  app.parse_complete_callback([&common] { start_log(common); });
+  app.parse_complete_callback([&] {
+    start_log(common);
+    refuse_empty_values(app);
+  });
   return check_output(parse_and_run(app, argc, argv, body));
 }
 

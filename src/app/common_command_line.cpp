@@ -79,6 +79,17 @@ std::string bad_count(const CLI::App& app, const std::string& message) {
 
 }  // namespace
 
+void refuse_empty_values(const CLI::App& app) {
+  for (const CLI::App* part : apps_in_use(app)) {
+    for (const CLI::Option* option : part->get_options()) {
+      for (const std::string& value : option->results()) {
+        if (!value.empty() || option->get_items_expected_max() == 0) continue;
+        fail("app", option->get_name(), " is empty, expected a value; is a variable of the shell not set?");
+      }
+    }
+  }
+}
+
 std::string command_line_problem(const CLI::App& app, const CLI::ParseError& error) {
   const std::string message = error.what();
   const std::vector<std::string> extras = app.remaining(/*recurse=*/true);

@@ -18,4 +18,7 @@ std::string command_line_problem(const CLI::App& app, const CLI::ParseError& err
 /// The style of --help: options and their types on the left, descriptions with defaults on the right, wrapped.
 std::shared_ptr<CLI::FormatterBase> help_formatter();
 
+/// Throws Error naming an option that was given an empty value, as `--adapter "$UNSET"` gives it.
+void refuse_empty_values(const CLI::App& app);
+
 }  // namespace lriad

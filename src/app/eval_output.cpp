@@ -48,6 +48,7 @@ std::vector<Prediction> EvalOutput::answers_so_far(const Settings& settings, con
 
 void EvalOutput::start(const Settings& settings) {
   make_folder("app", folder_);
+  lock_.emplace(folder_);
   remove_metrics();
   if (keep_bytes_) {
     std::error_code error;
@@ -65,6 +66,7 @@ void EvalOutput::add(const Prediction& prediction) { file_->write_line(predictio
 
 void EvalOutput::write_predictions(const std::vector<Prediction>& predictions, const Settings& settings) {
   make_folder("app", folder_);
+  lock_.emplace(folder_);
   remove_metrics();
   write_file_atomic("app", settings_path(), settings.json(1) + "\n");
   write_file_atomic("app", predictions_path(), [&](const ByteSink& put) {

@@ -9,6 +9,7 @@
 #include "lriad/data/dataset.h"
 #include "lriad/eval/metrics.h"
 #include "lriad/eval/settings.h"
+#include "lriad/run/run_folder.h"
 
 namespace lriad {
 
@@ -45,7 +46,8 @@ class EvalOutput {
   std::filesystem::path settings_path() const { return folder_ / "settings.json"; }
 
   std::filesystem::path folder_;
-  std::optional<uint64_t> keep_bytes_;  ///< of predictions.jsonl; null: nothing
+  std::optional<RunLock> lock_;
+  std::optional<uint64_t> keep_bytes_;  ///< bytes of predictions.jsonl to keep; null: none
   std::optional<LineFile> file_;
 };
 

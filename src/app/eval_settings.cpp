@@ -46,6 +46,7 @@ Settings answer_settings(const EvalCommandLine& line, const Config& config, cons
   settings.set("image_min_pixels", config.image.min_pixels);
   settings.set("image_max_pixels", config.image.max_pixels);
   settings.set("image_backend", config.image.backend == ResizeBackend::kPil ? "pil" : "torchvision");
+  settings.set("image_sixteen_bit", config.image.sixteen_bit == SixteenBit::kSaturate ? "saturate" : "scale");
   settings.set("max_new_tokens", config.eval.max_new_tokens);
   settings.set("temperature", config.eval.temperature);
   settings.set("ban_vision_tokens", config.rollout.ban_vision_tokens);

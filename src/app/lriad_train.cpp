@@ -114,6 +114,7 @@ int run(TrainCommandLine line, const std::vector<std::string>& arguments) {
   const std::optional<World> world = world_from_environment();
   if (line.plan && world) return print_plan(loaded, device_of_rank(devices, *world), world->size);
   if (world) line.resume = resume_of(line.resume, *world, config.output_dir);
+  check_output_place(config);
   check_run_folder(config.output_dir, line.resume);
   if (world) return train(loaded, line, *world, device_of_rank(devices, *world));
   const std::vector<at::Device> chosen = choose_devices(devices);

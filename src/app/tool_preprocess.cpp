@@ -75,7 +75,7 @@ void add_preprocess_command(CLI::App& app) {
   command->add_option("--max-pixels", options->image.max_pixels, "larger images are shrunk")->capture_default_str();
   command->add_option("--backend", options->backend, "whose resize to follow: pil or torchvision")
       ->capture_default_str();
-  command->add_option("images", options->images, "PNG, JPEG, BMP or TIFF files")->required();
+  command->add_option("images", options->images, "PNG, JPEG, BMP, TIFF, WebP or GIF files")->required();
   command->callback([options] { preprocess(*options); });
 }
 

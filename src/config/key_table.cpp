@@ -99,6 +99,10 @@ void add_prompt(std::vector<Key>& keys, Config& c) {
             choice_field<ResizeBackend>(c.image.backend,
                                         {{"pil", ResizeBackend::kPil}, {"torchvision", ResizeBackend::kTorchvision}}),
             "pil | torchvision: whose resizing is followed");
+  image.add("sixteen_bit",
+            choice_field<SixteenBit>(c.image.sixteen_bit,
+                                     {{"saturate", SixteenBit::kSaturate}, {"scale", SixteenBit::kScale}}),
+            "saturate (as Pillow: above 255 is white) | scale (the high byte), of gray with 16 bits");
   Section(keys, "sft.")
       .add("responses", responses_field(c.sft.responses),
            "stage sft: target texts {defect: [...], normal: [...]} with {object}, {defect_type}");

@@ -4,6 +4,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstring>
 
@@ -129,6 +130,16 @@ void LineFile::write_line(std::string_view line) {
 
 void LineFile::sync() {
   if (::fsync(file_.get()) != 0 && errno != EINVAL) fail(where_, "cannot flush ", path_.string(), ": ", reason());
+}
+
+bool lies_in(const fs::path& path, const fs::path& folder) {
+  const auto resolved = [](const fs::path& given) {
+    std::error_code error;
+    const fs::path real = fs::weakly_canonical(fs::absolute(given), error) / "";
+    return real.parent_path();
+  };
+  const fs::path inner = resolved(path), outer = resolved(folder);
+  return std::mismatch(outer.begin(), outer.end(), inner.begin(), inner.end()).first == outer.end();
 }
 
 bool stays_inside(const fs::path& folder, const fs::path& relative) {

@@ -65,12 +65,27 @@ std::string listed(const std::set<std::string>& names) {
 }
 
 std::set<std::string> wanted_objects(const DataSection& section, const std::set<std::string>& known) {
+  for (const auto& [name, alias] : section.object_names) {
+    if (known.contains(name)) continue;
+    fail("data", "data.object_names: ", name, " is not in ", section.root, ", expected some of ", listed(known));
+  }
   if (!section.objects) return known;
   for (const std::string& name : *section.objects) {
     if (known.contains(name)) continue;
     fail("data", "data.objects: ", name, " is not in ", section.root, ", expected some of ", listed(known));
   }
   return {section.objects->begin(), section.objects->end()};
+}
+
+void keep_wanted(const DataSection& section, const std::set<std::string>& known, std::vector<Sample>& samples) {
+  const std::set<std::string> objects = wanted_objects(section, known);
+  std::erase_if(samples, [&](const Sample& sample) { return !objects.contains(sample.object); });
+}
+
+void check_split(const DataSection& section, const std::set<std::string>& known) {
+  if (known.contains(section.split)) return;
+  fail("data", "data.split is ", section.split, ", expected one of ", listed(known), " for ", section.root,
+       " read as format ", section.format);
 }
 
 void take_images(const Folder& folder, const std::string& object, std::optional<Verdict> label,

@@ -14,7 +14,8 @@ namespace {
 
 namespace fs = std::filesystem;
 
-constexpr std::array<std::string_view, 6> kImageExtensions = {".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff"};
+constexpr std::array<std::string_view, 8> kImageExtensions = {".png", ".jpg",  ".jpeg", ".bmp",
+                                                             ".tif", ".tiff", ".webp", ".gif"};
 constexpr std::array<std::string_view, 12> kNormalNames = {
     "good",        "ok",        "okay",          "normal",       "normals",      "defect_free",
     "defectfree", "no_defect", "non_defective", "nondefective", "anomaly_free", "flawless"};
@@ -34,10 +35,6 @@ std::string plain(std::string text) {
 template <class Names>
 bool contains(const Names& names, const std::string& name) {
   return std::ranges::find(names, name) != names.end();
-}
-
-bool lies_in(const fs::path& path, const fs::path& folder) {
-  return std::ranges::mismatch(folder, path).in1 == folder.end();
 }
 
 }  // namespace
@@ -81,8 +78,8 @@ void Folder::check_link(const fs::directory_entry& entry, bool is_folder) const 
   }
   if (!is_folder) return;
   std::error_code error;
-  const fs::path target = fs::canonical(entry.path(), error), here = fs::canonical(path(), error);
-  if (!error && lies_in(here, target)) {
+  const fs::path target = fs::canonical(entry.path(), error);
+  if (!error && lies_in(path(), target)) {
     fail("data", entry.path().string(), " is a link back to ", target.string(), ", which holds it; remove it");
   }
 }

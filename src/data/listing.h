@@ -6,7 +6,7 @@
 
 namespace lriad {
 
-/// True for names that end in png, jpg, jpeg, bmp, tif or tiff in any case.
+/// True for names that end in png, jpg, jpeg, bmp, tif, tiff, webp or gif in any case.
 bool is_image_name(const std::string& name);
 
 /// True for the usual names of folders of normal images: good, ok, normal, defect_free and the like, in any case.

@@ -1,14 +1,47 @@
 #include "lriad/data/prepare.h"
 
+#include <algorithm>
 #include <array>
+#include <regex>
 #include <utility>
 
 #include "lriad/core/error.h"
+#include "lriad/core/log.h"
 
 namespace lriad {
+namespace {
+
+void warn_of_template(const std::string& text) {
+  if (text.find("{object}") == std::string::npos) {
+    log_warning("[data] prompt.template has no {object}: every prompt is the same, whatever part is shown");
+  }
+  static const std::regex word(R"(\{([A-Za-z_]+)\})");
+  for (std::sregex_iterator found(text.begin(), text.end(), word), end; found != end; ++found) {
+    if ((*found)[1] == "object") continue;
+    log_warning(concat("[data] prompt.template holds ", found->str(), ", which stays as it is; only {object} is replaced"));
+  }
+}
+
+}  // namespace
+
+std::vector<int64_t> target_ids(const Tokenizer& tokenizer, const std::string& text,
+                                const std::vector<int64_t>& end_ids) {
+  std::vector<int64_t> ids = tokenizer.encode(text);
+  const auto is_end = [&](int64_t id) { return std::ranges::find(end_ids, id) != end_ids.end(); };
+  const auto last = std::find_if(ids.rbegin(), ids.rend(), is_end);
+  const std::string behind = tokenizer.decode({last.base(), ids.end()}, /*skip_special=*/false);
+  if (last != ids.rend() && behind.find_first_not_of(" \t\r\n") == std::string::npos) {
+    ids.erase(last.base(), ids.end());
+  } else {
+    ids.push_back(end_ids.front());
+  }
+  return ids;
+}
 
 SamplePreparer::SamplePreparer(const Tokenizer& tokenizer, PromptSection prompt, ImageSettings image)
-    : tokenizer_(tokenizer), prompt_(std::move(prompt)), image_(std::move(image)) {}
+    : tokenizer_(tokenizer), prompt_(std::move(prompt)), image_(std::move(image)) {
+  warn_of_template(prompt_.template_text);
+}
 
 PreparedSample SamplePreparer::prepare(const Sample& sample, int64_t index) const {
   PreparedSample prepared;

@@ -35,7 +35,7 @@ std::string single_object(const fs::path& root, const DataSection& section) {
     wanted_objects(section, {name});
     return name;
   }
-  if (section.objects && section.objects->size() == 1) return section.objects->front();
+  if (section.objects && section.objects->size() == 1) return *wanted_objects(section, {section.objects->front()}).begin();
   fail("data", root.string(), " has the classes of one object, whose name the folder does not tell; ",
        "give it as data.objects: [NAME], or rename the folder");
 }
@@ -43,8 +43,7 @@ std::string single_object(const fs::path& root, const DataSection& section) {
 }  // namespace
 
 Listing read_folder(const DataSection& section) {
-  if (section.split != "all")
-    fail("data", "data.split is ", section.split, ", expected all: format folder has no splits");
+  check_split(section, {"all"});
   Listing found;
   found.root = real_folder(section.root);
   const Folder top(found.root, section.follow_links);

@@ -42,7 +42,7 @@ void take_path(const std::string& path, bool follow_links, std::set<std::string>
   const size_t before = found.size();
   std::vector<fs::path> above;
   walk(Folder(real_folder(path), follow_links), above, found);
-  if (found.size() == before) fail("data", path, " has no images (png, jpg, jpeg, bmp, tif, tiff)");
+  if (found.size() == before) fail("data", path, " has no images (png, jpg, jpeg, bmp, tif, tiff, webp, gif)");
 }
 
 }  // namespace

@@ -45,8 +45,8 @@ class TreeReader {
       names.insert(split.name);
       if (section_.split == split.name || (section_.split == "all" && split.in_all)) wanted.push_back(split);
     }
-    if (!wanted.empty()) return wanted;
-    fail("data", "data.split is ", section_.split, ", expected one of ", listed(names), " for format ", layout_.format);
+    check_split(section_, names);
+    return wanted;
   }
 
   std::map<std::string, Folder> find_objects() {

@@ -7,7 +7,7 @@
 #include "lriad/core/error.h"
 #include "lriad/core/files.h"
 #include "lriad/data/csv.h"
-#include "readers.h"
+#include "read_tree.h"
 
 namespace lriad {
 namespace {
@@ -134,6 +134,19 @@ std::vector<Sample> of_split(const fs::path& root, const Split& split, const std
   return taken;
 }
 
+/// The copies that VisA's own script makes (prepare_data.py: 1cls, 2cls_fewshot, 2cls_highshot) hold
+/// <object>/{train,test}/{good,bad}.
+bool is_pytorch_copy(const DataSection& section, const TreeLayout& layout) {
+  const Folder top(real_folder(section.root), section.follow_links);
+  if (has_tree(top, layout)) return true;
+  for (const std::string& name : top.folders()) {
+    if (name.find("cls") == std::string::npos || !has_tree(top.folder(name), layout)) continue;
+    fail("data", section.root, " holds copies of VisA by split; give one of them as data.root, such as ",
+         (top.path() / name).string());
+  }
+  return false;
+}
+
 bool is_object(const Folder& folder) {
   std::error_code error;
   return folder.has_folder("Data") && fs::is_directory(folder.path() / kImages, error);
@@ -142,6 +155,8 @@ bool is_object(const Folder& folder) {
 }  // namespace
 
 Listing read_visa(const DataSection& section) {
+  const TreeLayout pytorch{"visa", {{"train", "train"}, {"test", "test"}}};
+  if (is_pytorch_copy(section, pytorch)) return read_tree(section, pytorch);
   const std::optional<Split> split = section.split == "all" ? std::nullopt : std::optional(parse_split(section.split));
   Listing found;
   found.root = real_folder(section.root);
@@ -151,8 +166,8 @@ Listing read_visa(const DataSection& section) {
     if (is_object(top.folder(name))) known.insert(name);
   }
   if (known.empty()) {
-    fail("data", found.root.string(), " has no folders <object>/", kImages,
-         ", expected the layout of VisA; a copy in the layout of ", "MVTec-AD is read by format mvtec");
+    fail("data", found.root.string(), " has no folders <object>/", kImages, " nor <object>/train or <object>/test, ",
+         "expected the layout of VisA or one of its copies 1cls, 2cls_fewshot and 2cls_highshot");
   }
   const std::set<std::string> objects = wanted_objects(section, known);
   for (const std::string& object : objects) take_object(top.folder(object), found.samples);

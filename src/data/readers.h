@@ -29,9 +29,15 @@ LRIAD_DATA_FORMATS(LRIAD_DECLARE_READER)
 void take_images(const Folder& folder, const std::string& object, std::optional<Verdict> label,
                  const std::string& defect_type, std::vector<Sample>& samples);
 
-/// The objects to take: all known ones, or those of data.objects. Throws Error listing the known ones if one is not
-/// known.
+/// The objects to take: all known ones, or those of data.objects. Throws Error listing the known ones if one of
+/// data.objects or data.object_names is not known.
 std::set<std::string> wanted_objects(const DataSection& section, const std::set<std::string>& known);
+
+/// Removes samples of other than the wanted objects; throws Error as wanted_objects().
+void keep_wanted(const DataSection& section, const std::set<std::string>& known, std::vector<Sample>& samples);
+
+/// Throws Error naming the known splits if section.split is none of them.
+void check_split(const DataSection& section, const std::set<std::string>& known);
 
 /// Names joined by commas, the first 40 of them.
 std::string listed(const std::set<std::string>& names);

@@ -9,6 +9,7 @@
 #include <functional>
 #include <numeric>
 
+#include "data_checks.h"
 #include "lriad/config/load_config.h"
 #include "lriad/core/error.h"
 #include "lriad/core/files.h"
@@ -87,13 +88,6 @@ AdapterConfig give_adapter(Qwen2Vl& model, const Config& config, const std::opti
   return fresh;
 }
 
-void check_labels(const Config& config, const Dataset& data) {
-  if (config.stage != Stage::kGrpo) return;
-  for (const Sample& sample : data.samples) {
-    if (!sample.label) fail("data", sample.image, " has no label, which stage grpo needs (label: defect | normal)");
-  }
-}
-
 void warn_of_a_large_model_on_the_cpu(const PlanInput& plan, const at::Device& device) {
   constexpr int64_t kLarge = 1'500'000'000;
   int64_t parameters = 0;
@@ -106,15 +100,12 @@ void warn_of_a_large_model_on_the_cpu(const PlanInput& plan, const at::Device& d
                      "which takes hours a step; is distributed.devices right?"));
 }
 
-/// Checks all prompts and targets, puts the longest prompt and the largest image into the plan, and returns the lengths
+/// Checks all prompts, puts the longest prompt and the largest image into the plan, and returns the lengths
 /// of the prompts. An unreadable image gets length 0; data.bad_image decides what happens when its turn comes.
 std::vector<int64_t> check_samples(const Dataset& data, const SamplePreparer& preparer, PlanInput& plan) {
-  const Config& config = plan.config;
   std::vector<int64_t> lengths(data.samples.size(), 0);
   const int64_t merged = plan.model.vision.spatial_merge_size * plan.model.vision.spatial_merge_size;
   for (std::size_t i = 0; i < data.samples.size(); ++i) {
-    if (config.stage == Stage::kSft)
-      target_response(data.samples[i], config.sft, config.seed, 0, static_cast<int64_t>(i));
     int64_t image = 0;
     try {
       image = preparer.image_tokens(data.samples[i]);
@@ -208,6 +199,8 @@ RunInputs load_run_inputs(const Config& config, const at::Device& device, int64_
     const AdapterConfig& given = adapter->config;
     plan.config.lora = {given.r, given.lora_alpha, config.lora.lora_dropout, given.target_modules};
   }
+  if (config.stage == Stage::kSft) check_targets(config, data);
+  check_one_image_is_readable(data, preparer);
   std::vector<int64_t> prompt_tokens = check_samples(data, preparer, plan);
   return {config,
           std::move(tokenizer),

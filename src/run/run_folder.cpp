@@ -90,6 +90,23 @@ void check_run_folder(const fs::path& run_dir, const std::string& resume) {
   }
 }
 
+void check_output_place(const Config& config) {
+  const auto refuse = [&](const char* key, const std::string& folder) {
+    fail("run", "output_dir ", config.output_dir, " is or lies in ", folder, " of ", key,
+         ", whose files the run would write over; choose a folder outside");
+  };
+  std::error_code error;
+  if (lies_in(config.output_dir, config.model.path)) refuse("model.path", config.model.path);
+  if (config.model.adapter && fs::equivalent(config.output_dir, *config.model.adapter, error)) {
+    refuse("model.adapter", *config.model.adapter);
+  }
+  const auto check_data = [&](const char* key, const std::string& root) {
+    if (fs::is_directory(root, error) && lies_in(config.output_dir, root)) refuse(key, root);
+  };
+  check_data("data.root", config.data.root);
+  if (config.eval_data) check_data("eval_data.root", config.eval_data->root);
+}
+
 RunLock::RunLock(const fs::path& run_dir) : run_dir_(run_dir) {
   const fs::path path = run_dir / ".lock";
   file_ = Descriptor(open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0644));

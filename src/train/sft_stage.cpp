@@ -30,8 +30,8 @@ Group SftStage::target_group(BatchPrompt& prompt, int64_t step) const {
   group.grids = {prompt.sample.patches.grid};
   group.patches = std::move(prompt.sample.patches.values);
   GroupCompletion& target = group.completions.emplace_back();
-  target.ids = context_.tokenizer.encode(target_response(sample, config_.sft, config_.seed, prompt.epoch, index));
-  target.ids.push_back(context_.model->config().eos_token_ids.front());
+  target.ids = target_ids(context_.tokenizer, target_response(sample, config_.sft, config_.seed, prompt.epoch, index),
+                          context_.model->config().eos_token_ids);
   target.advantage = 1;  // makes the loss that of stage grpo with policy_loss logp and no KL term
   const auto words = CounterRandom(config_.seed, RandomUse::kDropout)
                          .words(static_cast<uint32_t>(step), static_cast<uint32_t>(prompt.prompt_index));

@@ -4,13 +4,17 @@
 #include <opencv2/core.hpp>
 #include <opencv2/core/utils/logger.hpp>
 #include <opencv2/imgcodecs.hpp>
+#include <optional>
 #include <string_view>
+#include <utility>
 
+#include "decode_formats.h"
 #include "image_header.h"
 #include "lriad/core/error.h"
 #include "lriad/core/files.h"
 #include "lriad/vision/image_processor.h"
 #include "png_transparency.h"
+#include "warn_once.h"
 
 namespace lriad {
 namespace {
@@ -22,7 +26,6 @@ constexpr uint64_t kMaxFile = 1ull << 30;
 void check_kind(const std::string& name, std::string_view bytes, const ImageHeader& header) {
   if (header.format == ImageFormat::kJpeg) {
     if (bytes.rfind("\xFF\xD9") == std::string_view::npos) fail("vision", name, ": the file is cut off");
-    if (header.components == 4) fail("vision", name, ": a CMYK JPEG, expected gray or RGB: convert it first");
   }
   if (header.format != ImageFormat::kTiff) return;
   constexpr int kYcc = 6, kJpegCompression = 7;
@@ -44,11 +47,29 @@ void neutralise_tags(std::string& bytes, const ImageHeader& header) {
   }
 }
 
-/// One sample as Pillow's convert("RGB") takes it: gray of 16 bits saturates, colour of 16 bits keeps its high byte.
+/// Gray of 16 bits in 8. Pillow lets it saturate, which turns nearly every picture of an industrial camera white.
+cv::Mat eight_bits(const std::string& name, const cv::Mat& gray, SixteenBit sixteen_bit) {
+  cv::Mat result(gray.rows, gray.cols, CV_8UC1);
+  int64_t saturated = 0;
+  for (int y = 0; y < gray.rows; ++y) {
+    for (int x = 0; x < gray.cols; ++x) {
+      const uint16_t value = gray.ptr<uint16_t>(y)[x];
+      if (value > 255) ++saturated;
+      const int kept = sixteen_bit == SixteenBit::kScale ? value >> 8 : std::min<int>(value, 255);
+      result.ptr<uint8_t>(y)[x] = static_cast<uint8_t>(kept);
+    }
+  }
+  if (sixteen_bit == SixteenBit::kSaturate && saturated > 0) {
+    warn_once(name, concat("holds gray of 16 bits; ", saturated, " of its ", gray.total(),
+                           " pixels are above 255 and become white; image.sixteen_bit: scale keeps their high byte"));
+  }
+  return result;
+}
+
+/// One sample as Pillow's convert("RGB") takes it: colour of 16 bits keeps its high byte.
 uint8_t sample(const cv::Mat& mat, int y, int x, int channel) {
   if (mat.depth() == CV_8U) return mat.ptr<uint8_t>(y)[x * mat.channels() + channel];
-  const uint16_t value = mat.ptr<uint16_t>(y)[x * mat.channels() + channel];
-  return static_cast<uint8_t>(mat.channels() == 1 ? std::min<int>(value, 255) : value >> 8);
+  return static_cast<uint8_t>(mat.ptr<uint16_t>(y)[x * mat.channels() + channel] >> 8);
 }
 
 Image to_rgb(const cv::Mat& mat) {
@@ -124,28 +145,53 @@ Image turned(const Image& image, int orientation) {
   return out;
 }
 
-}  // namespace
-
-Image decode_image(const std::filesystem::path& path, ResizeBackend backend) {
+/// PNG, BMP and TIFF.
+std::optional<Image> decode_by_opencv(const std::string& name, std::string& bytes, const ImageHeader& header,
+                                      bool whiten, SixteenBit sixteen_bit) {
   static const bool quiet = [] {
     cv::utils::logging::setLogLevel(cv::utils::logging::LOG_LEVEL_SILENT);
     cv::setNumThreads(1);
     return true;
   }();
-  const ImageHeader header = read_image_header(path);
-  const std::string name = path.string();
-  std::string bytes = read_file("vision", path, kMaxFile);
-  if (quiet) check_kind(name, bytes, header);
   neutralise_tags(bytes, header);
   cv::Mat mat = decode(bytes);
   const bool known = mat.depth() == CV_8U || mat.depth() == CV_16U;
-  if (mat.empty() || !known || mat.channels() == 2)
-    fail("vision", name, ": the image is damaged or of a kind that cannot be read");
+  if (!quiet || mat.empty() || !known || mat.channels() == 2) return std::nullopt;
   if (header.alpha == 1 && mat.type() == CV_8UC4) divide_by_alpha(mat);
+  if (mat.type() == CV_16UC1) mat = eight_bits(name, mat, sixteen_bit);
   Image image = to_rgb(mat);
-  if (backend == ResizeBackend::kPil) whiten_transparent_colour(bytes, image);
-  const bool turns = header.orientation != 1 && backend == ResizeBackend::kPil;
-  return turns ? turned(image, header.orientation) : image;
+  if (whiten) whiten_transparent_colour(bytes, image);
+  return image;
+}
+
+std::optional<Image> decode_pixels(const std::string& name, std::string& bytes, const ImageHeader& header, bool whiten,
+                                   SixteenBit sixteen_bit) {
+  switch (header.format) {
+    case ImageFormat::kJpeg:
+      return decode_jpeg(name, bytes);
+    case ImageFormat::kWebp:
+      return decode_webp(bytes);
+    case ImageFormat::kGif:
+      return decode_gif(name, bytes, header, whiten);
+    case ImageFormat::kPng:
+    case ImageFormat::kBmp:
+    case ImageFormat::kTiff:
+      return decode_by_opencv(name, bytes, header, whiten, sixteen_bit);
+  }
+  return std::nullopt;
+}
+
+}  // namespace
+
+Image decode_image(const std::filesystem::path& path, ResizeBackend backend, SixteenBit sixteen_bit) {
+  const ImageHeader header = read_image_header(path);
+  const std::string name = path.string();
+  std::string bytes = read_file("vision", path, kMaxFile);
+  check_kind(name, bytes, header);
+  const bool as_pillow = backend == ResizeBackend::kPil;
+  std::optional<Image> image = decode_pixels(name, bytes, header, as_pillow, sixteen_bit);
+  if (!image) fail("vision", name, ": the image is damaged or of a kind that cannot be read");
+  return header.orientation != 1 && as_pillow ? turned(*image, header.orientation) : std::move(*image);
 }
 
 std::array<int64_t, 2> image_size(const std::filesystem::path& path, ResizeBackend backend) {

@@ -2,10 +2,13 @@
 
 #include <cstdint>
 #include <filesystem>
+#include <optional>
+
+#include "image_source.h"
 
 namespace lriad {
 
-enum class ImageFormat { kPng, kJpeg, kBmp, kTiff };
+enum class ImageFormat { kPng, kJpeg, kBmp, kTiff, kWebp, kGif };
 
 /// What an image file says about itself before any pixel is decoded.
 struct ImageHeader {
@@ -28,5 +31,9 @@ struct ImageHeader {
 /// data, as Pillow's getexif() finds them. Throws Error naming the file if it is missing, of another format, cut off,
 /// or says a size of 0 or of more than 178,956,970 pixels (Pillow's limit against decompression bombs).
 ImageHeader read_image_header(const std::filesystem::path& path);
+
+/// Of files that begin as WebP or GIF files do; null if they are cut off or damaged.
+std::optional<ImageHeader> webp_header(const ImageSource& source);
+std::optional<ImageHeader> gif_header(const ImageSource& source);
 
 }  // namespace lriad

@@ -89,6 +89,7 @@ ImageSettings read_image_settings(const std::filesystem::path& model_dir, const 
   settings.min_pixels = section.min_pixels;
   settings.max_pixels = section.max_pixels;
   settings.backend = section.backend;
+  settings.sixteen_bit = section.sixteen_bit;
   const auto [file, root] = find_settings(model_dir);
   check_steps(root, file);
   read_size(root, "patch_size", 1024, file, settings.patch_size);
@@ -155,7 +156,7 @@ Patches make_patches(const Image& image, const ImageSettings& settings) {
 }
 
 Patches process_image(const std::filesystem::path& path, const ImageSettings& settings) {
-  const Image image = decode_image(path, settings.backend);
+  const Image image = decode_image(path, settings.backend, settings.sixteen_bit);
   const int64_t longer = std::max(image.height, image.width), shorter = std::min(image.height, image.width);
   if (longer > kMaxAspect * shorter) {
     fail("vision", path.string(), " is ", image.height, " x ", image.width, ", an aspect ratio over ", kMaxAspect);

@@ -70,11 +70,13 @@ std::optional<Colour> transparent_colour(std::string_view file) {
 
 void whiten_transparent_colour(std::string_view bytes, Image& image) {
   if (!bytes.starts_with(kMagic)) return;
-  const std::optional<Colour> colour = transparent_colour(bytes);
-  if (!colour) return;
+  if (const std::optional<Colour> colour = transparent_colour(bytes)) whiten_colour(*colour, image);
+}
+
+void whiten_colour(const std::array<uint8_t, 3>& colour, Image& image) {
   for (std::size_t at = 0; at + 3 <= image.rgb.size(); at += 3) {
     uint8_t* pixel = image.rgb.data() + at;
-    if (pixel[0] == (*colour)[0] && pixel[1] == (*colour)[1] && pixel[2] == (*colour)[2]) {
+    if (pixel[0] == colour[0] && pixel[1] == colour[1] && pixel[2] == colour[2]) {
       pixel[0] = pixel[1] = pixel[2] = 255;
     }
   }

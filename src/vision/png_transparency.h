@@ -1,5 +1,7 @@
 #pragma once
 
+#include <array>
+#include <cstdint>
 #include <string_view>
 
 #include "lriad/vision/image_processor.h"
@@ -10,5 +12,8 @@ namespace lriad {
 /// over white (image_transforms.py, convert_to_rgb), while it takes the colours below an alpha channel, or below a
 /// palette of partly transparent colours, as they stand. `bytes`: the whole file; other formats are left alone.
 void whiten_transparent_colour(std::string_view bytes, Image& image);
+
+/// Turns all pixels of this colour white.
+void whiten_colour(const std::array<uint8_t, 3>& colour, Image& image);
 
 }  // namespace lriad

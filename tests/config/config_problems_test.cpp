@@ -97,7 +97,7 @@ TEST(ConfigProblems, SaysWhichChoicesThereAre) {
   EXPECT_EQ(files.problems(kNeeded + "grpo: {loss_type: gprpo}\n"),
             "[config] a.yaml:4: grpo.loss_type is gprpo, expected grpo, bnpo, dr_grpo or dapo; did you mean grpo?");
   const std::string formats = files.problems(kNeeded, {"data.format=mvtek"});
-  EXPECT_THAT(formats, HasSubstr("--set data.format=mvtek: data.format is mvtek, expected mvtec, visa, "));
+  EXPECT_THAT(formats, HasSubstr("--set data.format=mvtek: data.format is mvtek, expected mvtec, loco, "));
   EXPECT_THAT(formats, HasSubstr("; did you mean mvtec?"));
 }
 

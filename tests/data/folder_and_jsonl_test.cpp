@@ -68,7 +68,7 @@ TEST(FolderFormat, RefusesSplitsAndEmptyFolders) {
   DataSection section = data.section("folder");
   EXPECT_THAT([&] { read_dataset(section); }, refuses("set", "expected a class good, ok or normal"));
   section.split = "test";
-  EXPECT_THAT([&] { read_dataset(section); }, refuses("data.split is test", "has no splits"));
+  EXPECT_THAT([&] { read_dataset(section); }, refuses("data.split is test", "expected one of all for"));
 }
 
 class Jsonl : public ::testing::Test {
@@ -109,7 +109,7 @@ TEST_F(Jsonl, TakesASplitThatTheRowsName) {
       "{\"image\": \"b.png\", \"object\": \"nut\", \"label\": 1}\n";
   EXPECT_THAT(images_of(read(rows, "train")), ElementsAre("a.png"));
   EXPECT_EQ(read(rows).samples.size(), 2u);
-  EXPECT_THAT([&] { read(rows, "test"); }, refuses("data.split is test", "has the splits all, train"));
+  EXPECT_THAT([&] { read(rows, "test"); }, refuses("data.split is test", "expected one of all, train for"));
 }
 
 TEST_F(Jsonl, NamesTheLineOfABadRow) {

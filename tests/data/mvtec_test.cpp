@@ -75,6 +75,9 @@ TEST_F(Mvtec, TakesWantedObjectsAndTheirAliases) {
   const Dataset dataset = read();
   ASSERT_EQ(dataset.samples.size(), 2u);
   EXPECT_EQ(dataset.samples[0].object_name, "circular mold");
+  section_.object_names = {{"O1", "circular mold"}};
+  EXPECT_THAT([&] { read(); }, refuses("data.object_names: O1 is not in", "01, metal_nut"));
+  section_.object_names.clear();
   section_.objects = {{"01", "nosuch"}};
   EXPECT_THAT([&] { read(); }, refuses("nosuch", "01, metal_nut"));
 }

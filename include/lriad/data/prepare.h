@@ -21,9 +21,15 @@ struct PreparedSample {
   Patches patches;
 };
 
+/// Ids of a target text with one end token behind it: the first of `end_ids`, unless the text ends with one of them
+/// already, as texts of a chat template do; white space behind that one is dropped.
+std::vector<int64_t> target_ids(const Tokenizer& tokenizer, const std::string& text,
+                                const std::vector<int64_t>& end_ids);
+
 /// Turns samples into prompts and patches. It is immutable, so threads may share it.
 class SamplePreparer {
  public:
+  /// Warns if the template names no {object}, or another word in braces, which stays as it is.
   SamplePreparer(const Tokenizer& tokenizer, PromptSection prompt, ImageSettings image);
 
   /// Calls image() and prompt().

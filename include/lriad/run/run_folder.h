@@ -4,6 +4,7 @@
 #include <filesystem>
 #include <string>
 
+#include "lriad/config/config.h"
 #include "lriad/core/descriptor.h"
 
 namespace lriad {
@@ -11,6 +12,10 @@ namespace lriad {
 /// Throws Error if a run cannot use the folder: it is a file, it holds checkpoints although `resume` is never, or
 /// `resume` names no whole checkpoint. Writes nothing.
 void check_run_folder(const std::filesystem::path& run_dir, const std::string& resume);
+
+/// Throws Error if config.output_dir is the folder of the model or the data or lies in one, or is that of the adapter:
+/// a run would write over its own input.
+void check_output_place(const Config& config);
 
 /// Keeps a second run out of a run folder by a lock on `<run_dir>/.lock`. The system releases it when the process ends,
 /// even by a crash. Throws Error naming process and host of the run that holds it. One process of a run takes it.

@@ -27,6 +27,7 @@ struct ImageSettings {
   std::array<double, 3> mean = {0.48145466, 0.4578275, 0.40821073};
   std::array<double, 3> std = {0.26862954, 0.26130258, 0.27577711};
   ResizeBackend backend = ResizeBackend::kPil;
+  SixteenBit sixteen_bit = SixteenBit::kSaturate;
 };
 /// Reads processor_config.json's image_processor, else preprocessor_config.json. Throws Error naming file and key for
 /// values out of range or steps that are computed otherwise here, and for a folder without either.
@@ -42,7 +43,8 @@ struct Patches {
 /// Decodes PNG, JPEG, BMP or TIFF of any mode as Pillow's convert("RGB") does; EXIF rotation is applied for the pil
 /// backend only. Refuses images of more than 178,956,970 pixels (Pillow's bomb limit) before decoding. Throws Error
 /// naming the file if it is missing, damaged, truncated or of another format.
-Image decode_image(const std::filesystem::path& path, ResizeBackend backend);
+Image decode_image(const std::filesystem::path& path, ResizeBackend backend,
+                   SixteenBit sixteen_bit = SixteenBit::kSaturate);
 
 /// Height and width of the image that decode_image() would return, read from the file's header alone. Throws Error for
 /// files that are missing, of another format, or cut off within their headers.
