@@ -26,7 +26,7 @@ at::Tensor length_mask(const std::vector<int64_t>& lengths, int64_t longest, con
 
 KvCache::KvCache(const TextConfig& config, std::vector<int64_t> prompt_lengths, int64_t rows_per_prompt,
                  int64_t max_new_tokens, const at::TensorOptions& options)
-    : rows_per_prompt_(rows_per_prompt) {
+    : num_attention_heads_(config.num_attention_heads), rows_per_prompt_(rows_per_prompt) {
   const auto prompts = static_cast<int64_t>(prompt_lengths.size());
   const int64_t longest = *std::max_element(prompt_lengths.begin(), prompt_lengths.end());
   const int64_t heads = config.num_key_value_heads;
@@ -43,9 +43,10 @@ KvCache::KvCache(const TextConfig& config, std::vector<int64_t> prompt_lengths, 
 }
 
 Attend KvCache::prefill(const std::vector<RowSpan>& spans) {
-  return [this, spans](int64_t layer, const at::Tensor& q, const at::Tensor& k, const at::Tensor& v) {
+  const auto layout = attention_layout(spans, num_attention_heads_, own_keys_.front().device());
+  return [this, spans, layout](int64_t layer, const at::Tensor& q, const at::Tensor& k, const at::Tensor& v) {
     store_prompts(layer, spans, k, v);
-    return packed_attention(q, k, v, spans);
+    return packed_attention(q, k, v, layout);
   };
 }
 

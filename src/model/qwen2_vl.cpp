@@ -61,9 +61,9 @@ at::Tensor Qwen2VlImpl::image_rows(const PackedTokens& tokens) const {
 }
 
 at::Tensor Qwen2VlImpl::hidden(const PackedTokens& tokens) {
-  // A copy of the spans: the backward pass may compute layers again when `tokens` is gone.
-  return hidden(tokens, [spans = tokens.spans](int64_t, const at::Tensor& q, const at::Tensor& k, const at::Tensor& v) {
-    return packed_attention(q, k, v, spans);
+  const auto layout = attention_layout(tokens.spans, config_.text.num_attention_heads, tokens.ids_T.device());
+  return hidden(tokens, [layout](int64_t, const at::Tensor& q, const at::Tensor& k, const at::Tensor& v) {
+    return packed_attention(q, k, v, layout);
   });
 }
 

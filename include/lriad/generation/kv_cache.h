@@ -34,7 +34,7 @@ class KvCache {
   at::Tensor attend(int64_t layer, int64_t token_index, const at::Tensor& q_CHD, const at::Tensor& k_CKD,
                     const at::Tensor& v_CKD);
 
-  int64_t rows_per_prompt_;
+  int64_t num_attention_heads_, rows_per_prompt_;
   std::vector<at::Tensor> prompt_keys_, prompt_values_;  ///< per layer: [J, K, longest prompt, D]
   std::vector<at::Tensor> own_keys_, own_values_;        ///< per layer: [J G, K, max_new_tokens, D]
   at::Tensor prompt_mask_;  ///< [J, 1, 1, longest prompt]: -inf after the end of shorter prompts; undefined if all

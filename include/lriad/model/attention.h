@@ -3,6 +3,7 @@
 #include <ATen/core/Tensor.h>
 
 #include <cstdint>
+#include <memory>
 #include <vector>
 
 namespace lriad {
@@ -19,13 +20,19 @@ struct RowSpan {
   int64_t size() const { return end - begin; }
 };
 
+/// Which rows of a pass see which, as index tables on the device of its tensors: made once a pass, and used by every
+/// layer, forward and backward.
+struct AttentionLayout;
+std::shared_ptr<const AttentionLayout> attention_layout(const std::vector<RowSpan>& spans, int64_t num_heads,
+                                                        const at::Device& device);
+
 /// Causal attention of every span over its prefix (all rows) and itself (up to each row), without padding in the rows:
 /// completions of one prompt see its keys and values, which were computed once. q [T, heads, D], k and v [T, kv heads,
 /// D]; query head n uses key head n / (heads / kv heads); scale D^-0.5; result [T, heads, D]. A prefix has no prefix
 /// itself. Source of the attention: transformers, Qwen2VLAttention; the sharing is exact because equal rows give equal
 /// keys.
 at::Tensor packed_attention(const at::Tensor& q_THD, const at::Tensor& k_TKD, const at::Tensor& v_TKD,
-                            const std::vector<RowSpan>& spans);
+                            const std::shared_ptr<const AttentionLayout>& layout);
 
 /// Unmasked attention within each of consecutive segments of the given lengths (images of the vision tower); q, k and
 /// v [T, heads, D].
