@@ -14,19 +14,16 @@ namespace lriad {
 namespace {
 
 constexpr double kShrinkAt = 0.75;  // shrink to at most this share of the batch; the copy costs about one token's pass
+constexpr int64_t kEndTestEvery = 16;  // tokens; on a GPU, where the host has to wait for the answer
 
 /// Everything generated so far: rows in the order [prompt][generation], one column per token.
 struct GeneratedTokens {
   explicit GeneratedTokens(int64_t rows, int64_t tokens, const at::Device& device)
-      : ids_BN(at::zeros({rows, tokens}, at::TensorOptions().dtype(at::kLong).device(device))) {
-    const auto numbers = at::TensorOptions().dtype(at::kDouble).device(device);
-    for (at::Tensor* field : {&sampling_logp_BN, &logp_BN, &answer_logit_a_BN, &answer_logit_b_BN, &log_sum_BN}) {
-      *field = at::zeros({rows, tokens}, numbers);
-    }
-  }
-  at::Tensor ids_BN;                                                                       ///< int64
-  at::Tensor sampling_logp_BN, logp_BN, answer_logit_a_BN, answer_logit_b_BN, log_sum_BN;  ///< float64, as TokenTrace
-  std::vector<at::Tensor> allowed_BV;  ///< bool on the CPU, one tensor per token; with keep_allowed only
+      : ids_BN(at::zeros({rows, tokens}, at::TensorOptions().dtype(at::kLong).device(device))),
+        trace_BN5(at::zeros({rows, tokens, 5}, at::TensorOptions().dtype(at::kDouble).device(device))) {}
+  at::Tensor ids_BN;                   ///< int64
+  at::Tensor trace_BN5;                ///< float64: the fields of TokenTrace
+  std::vector<at::Tensor> allowed_BV;  ///< bool, one tensor per token; with keep_allowed only
 };
 
 class Generator {
@@ -36,22 +33,28 @@ class Generator {
         weight_(model->parameters().front()),
         prompts_(prompts),
         settings_(settings),
-        eos_(model->config().eos_token_ids),
-        generated_(num_rows(), settings.max_new_tokens, weight_.device()) {
-    const int64_t rows = num_rows();
-    row_C_ = at::arange(rows, at::kLong).to(device());
-    ended_C_ = at::zeros({rows}, at::kBool).to(device());
-    uniforms_BN_ = uniforms().to(device());
-  }
+        sampler_(settings.sampler, model->config().text.vocab_size, weight_.device()),
+        generated_(num_rows(), settings.max_new_tokens, weight_.device()),
+        eos_(at::tensor(model->config().eos_token_ids, at::kLong).to(device())),
+        row_C_(at::arange(num_rows(), at::TensorOptions().dtype(at::kLong).device(device()))),
+        ended_C_(at::zeros({num_rows()}, at::TensorOptions().dtype(at::kBool).device(device()))),
+        uniforms_NC_(uniforms().to(device())),
+        num_prompts_(std::ssize(prompts)) {}
 
   GeneratedTokens run() {
     at::Tensor logits_CV = prefill();
+    const int64_t every = device().is_cpu() ? 1 : kEndTestEvery;
     for (int64_t token_index = 0;; ++token_index) {
       if (settings_.each_token) settings_.each_token();
-      const at::Tensor ids_C = take(logits_CV, token_index);
-      if (token_index + 1 == settings_.max_new_tokens || !shrink()) break;
-      logits_CV = next_logits(generated_.ids_BN.index_select(0, row_C_).select(1, token_index), token_index);
+      take(logits_CV, token_index);
+      if (token_index + 1 == settings_.max_new_tokens) break;
+      if ((token_index + 1) % every == 0) {
+        fetch_allowed();
+        if (!shrink()) break;
+      }
+      logits_CV = next_logits(token_index);
     }
+    fetch_allowed();
     return std::move(generated_);
   }
 
@@ -59,15 +62,16 @@ class Generator {
   at::Device device() const { return weight_.device(); }
   int64_t num_rows() const { return static_cast<int64_t>(prompts_.size()) * settings_.num_generations; }
 
+  /// A number for each token and row.
   at::Tensor uniforms() const {
     const CounterRandom random(settings_.seed, RandomUse::kToken);
-    at::Tensor result = at::empty({num_rows(), settings_.max_new_tokens}, at::kDouble);
+    at::Tensor result = at::empty({settings_.max_new_tokens, num_rows()}, at::kDouble);
     auto value = result.accessor<double, 2>();
     for (int64_t row = 0; row < num_rows(); ++row) {
       const GenerationPrompt& prompt = prompts_[static_cast<std::size_t>(row / settings_.num_generations)];
       const auto generation = prompt.first_generation + static_cast<uint32_t>(row % settings_.num_generations);
       for (int64_t token_index = 0; token_index < settings_.max_new_tokens; ++token_index) {
-        value[row][token_index] =
+        value[token_index][row] =
             random.uniform(prompt.step, prompt.prompt, generation, static_cast<uint32_t>(token_index));
       }
     }
@@ -78,7 +82,7 @@ class Generator {
   at::Tensor prefill() {
     PackedTokens packed;
     std::vector<at::Tensor> ids, positions, features, last, next;
-    std::vector<int64_t> lengths;
+    std::vector<int64_t> lengths, image_rows;
     int64_t row = 0;
     for (const GenerationPrompt& prompt : prompts_) {
       const auto length = static_cast<int64_t>(prompt.ids.size());
@@ -87,6 +91,9 @@ class Generator {
                                           model_->config().vision.spatial_merge_size));
       if (prompt.features_MD.defined()) features.push_back(prompt.features_MD);
       next.push_back(positions.back().max() + 1);
+      for (std::size_t i = 0; i < prompt.ids.size(); ++i) {
+        if (prompt.ids[i] == model_->config().image_token_id) image_rows.push_back(row + static_cast<int64_t>(i));
+      }
       packed.spans.push_back({row, row + length, -1});
       lengths.push_back(length);
       row += length;
@@ -94,8 +101,11 @@ class Generator {
     }
     packed.ids_T = at::cat(ids).to(device());
     packed.positions_3T = at::cat(positions, 1).to(device());
-    if (!features.empty()) packed.features_MD = at::cat(features);
-    next_J_ = at::stack(next).to(device());
+    if (!features.empty()) {
+      packed.features_MD = at::cat(features);
+      packed.feature_rows_M = at::tensor(image_rows, at::kLong).to(device());
+    }
+    prepare_rotary(at::stack(next));
     const at::TensorOptions options = weight_.options().requires_grad(false);
     cache_ = std::make_unique<KvCache>(model_->config().text, lengths, settings_.num_generations,
                                        settings_.max_new_tokens, options);
@@ -104,47 +114,61 @@ class Generator {
     return model_->logits(hidden).repeat_interleave(settings_.num_generations, 0);
   }
 
+  /// Rotary tables of all tokens that can follow the prompts, whose next positions are given: [N, C, head size].
+  void prepare_rotary(const at::Tensor& next_J) {
+    const at::Tensor next_C = next_J.repeat_interleave(settings_.num_generations);
+    const at::Tensor positions_NC = at::arange(settings_.max_new_tokens, at::kLong).unsqueeze(1) + next_C;
+    const at::Tensor positions_3T = positions_NC.flatten().expand({3, -1}).to(device());
+    const Rotary all = mrope(positions_3T, model_->config().text, weight_.scalar_type());
+    const auto by_token = [&](const at::Tensor& x_TD) { return x_TD.unflatten(0, positions_NC.sizes()); };
+    rotary_NCD_ = {by_token(all.cos_TD), by_token(all.sin_TD)};
+  }
+
   /// Logits after token `token_index` of every sequence.
-  at::Tensor next_logits(const at::Tensor& ids_C, int64_t token_index) {
+  at::Tensor next_logits(int64_t token_index) {
     PackedTokens packed;
-    packed.ids_T = ids_C;
-    packed.positions_3T = (next_J_.repeat_interleave(ids_C.size(0) / next_J_.size(0)) + token_index).expand({3, -1});
+    packed.ids_T = ids_C_;
+    packed.rotary = {rotary_NCD_.cos_TD[token_index], rotary_NCD_.sin_TD[token_index]};
     return model_->logits(model_->hidden(packed, cache_->decode(token_index)));
   }
 
   /// Samples token `token_index` of every sequence and records its trace.
-  at::Tensor take(const at::Tensor& logits_CV, int64_t token_index) {
+  void take(const at::Tensor& logits_CV, int64_t token_index) {
     const at::Tensor raw = logits_CV.scalar_type() == at::kDouble ? logits_CV : logits_CV.to(at::kFloat);
-    const at::Tensor scores = sampler_scores(raw, settings_.sampler);
-    const at::Tensor ids_C = settings_.sampler.temperature == 0
-                                 ? scores.argmax(1)
-                                 : sample_tokens(scores, uniforms_BN_.index_select(0, row_C_).select(1, token_index));
+    const at::Tensor scores = sampler_.scores(raw);
+    ids_C_ = sampler_.sample(scores, uniforms_NC_[token_index]);
     const at::Tensor log_sum = raw.to(at::kDouble).logsumexp(1);
-    const auto of_chosen = [chosen = ids_C.unsqueeze(1)](const at::Tensor& x_CV) {
+    const auto of_chosen = [chosen = ids_C_.unsqueeze(1)](const at::Tensor& x_CV) {
       return x_CV.gather(1, chosen).squeeze(1).to(at::kDouble);
     };
-    const auto note = [&](at::Tensor& field_BN, const at::Tensor& values_C) {
-      field_BN.select(1, token_index).index_copy_(0, row_C_, values_C);
+    const auto of_answer = [&](std::size_t answer) {
+      return raw.select(1, settings_.answer_tokens[answer]).to(at::kDouble);
     };
-    note(generated_.ids_BN, ids_C);
-    note(generated_.sampling_logp_BN, of_chosen(scores) - scores.to(at::kDouble).logsumexp(1));
-    note(generated_.logp_BN, of_chosen(raw) - log_sum);
-    note(generated_.answer_logit_a_BN, raw.select(1, settings_.answer_tokens[0]).to(at::kDouble));
-    note(generated_.answer_logit_b_BN, raw.select(1, settings_.answer_tokens[1]).to(at::kDouble));
-    note(generated_.log_sum_BN, log_sum);
+    const at::Tensor trace_C5 = at::stack({of_chosen(scores) - scores.to(at::kDouble).logsumexp(1),
+                                           of_chosen(raw) - log_sum, of_answer(0), of_answer(1), log_sum},
+                                          1);
+    generated_.ids_BN.select(1, token_index).index_copy_(0, row_C_, ids_C_);
+    generated_.trace_BN5.select(1, token_index).index_copy_(0, row_C_, trace_C5);
     if (settings_.keep_allowed) {
-      const at::Tensor allowed = at::isfinite(scores).cpu();
-      generated_.allowed_BV.push_back(
-          at::zeros({num_rows(), allowed.size(1)}, at::kBool).index_copy_(0, row_C_.cpu(), allowed));
+      const at::Tensor none = at::zeros({num_rows(), scores.size(1)}, ended_C_.options());
+      generated_.allowed_BV.push_back(none.index_copy_(0, row_C_, at::isfinite(scores)));
     }
-    ended_C_ = ended_C_.logical_or(at::isin(ids_C, at::tensor(eos_, at::kLong).to(device())));
-    return ids_C;
+    ended_C_ = ended_C_.logical_or(at::isin(ids_C_, eos_));
+  }
+
+  /// Brings the allowed tokens that are still on the device to the CPU, in one copy.
+  void fetch_allowed() {
+    std::vector<at::Tensor>& all = generated_.allowed_BV;
+    const auto fresh = all.begin() + num_fetched_;
+    if (fresh == all.end()) return;
+    std::ranges::copy(at::stack(std::vector<at::Tensor>(fresh, all.end())).cpu().unbind(), fresh);
+    num_fetched_ = std::ssize(all);
   }
 
   /// Drops ended sequences if that makes the batch small enough to be worth copying the cache; false if none is left.
   bool shrink() {
     const at::Tensor ended = ended_C_.cpu();
-    const int64_t prompts = next_J_.size(0), rows = ended.size(0) / prompts;
+    const int64_t prompts = num_prompts_, rows = ended.size(0) / prompts;
     const auto over = ended.accessor<bool, 1>();
     std::vector<int64_t> kept_prompts;
     std::vector<std::vector<int64_t>> kept_sequences;
@@ -179,34 +203,36 @@ class Generator {
     const at::Tensor prompts_J = at::tensor(prompts, at::kLong).to(device()),
                      sequences_C = at::tensor(all, at::kLong).to(device());
     cache_->keep(prompts_J, sequences_C, widest);
-    next_J_ = next_J_.index_select(0, prompts_J);
-    row_C_ = row_C_.index_select(0, sequences_C);
-    ended_C_ = ended_C_.index_select(0, sequences_C);
+    num_prompts_ = std::ssize(prompts);
+    for (at::Tensor* x : {&row_C_, &ended_C_, &ids_C_}) *x = x->index_select(0, sequences_C);
+    for (at::Tensor* x : {&uniforms_NC_, &rotary_NCD_.cos_TD, &rotary_NCD_.sin_TD})
+      *x = x->index_select(1, sequences_C);
   }
 
   Qwen2Vl& model_;
   at::Tensor weight_;  ///< a weight of the model, for its device and dtype
   const std::vector<GenerationPrompt>& prompts_;
   const GenerationSettings& settings_;
-  std::vector<int64_t> eos_;
-  std::unique_ptr<KvCache> cache_;
+  Sampler sampler_;
   GeneratedTokens generated_;
-  at::Tensor next_J_, row_C_, ended_C_, uniforms_BN_;
+  std::unique_ptr<KvCache> cache_;
+  at::Tensor eos_, row_C_, ended_C_, uniforms_NC_;
+  at::Tensor ids_C_;     ///< tokens sampled last
+  Rotary rotary_NCD_;    ///< of every token and sequence
+  int64_t num_prompts_;  ///< that have living sequences
+  std::ptrdiff_t num_fetched_ = 0;
 };
 
 /// The completion of a row, up to and including its first end token. The tensors must be on the CPU.
 Completion completion_of(const GeneratedTokens& generated, int64_t row, const std::vector<int64_t>& eos) {
-  const auto numbers = [row](const at::Tensor& field_BN) { return field_BN.accessor<double, 2>()[row]; };
-  const auto sampling = numbers(generated.sampling_logp_BN), logp = numbers(generated.logp_BN);
-  const auto a = numbers(generated.answer_logit_a_BN), b = numbers(generated.answer_logit_b_BN);
-  const auto log_sum = numbers(generated.log_sum_BN);
+  const auto trace = generated.trace_BN5.accessor<double, 3>()[row];
   const auto ids = generated.ids_BN.accessor<int64_t, 2>()[row];
   Completion completion;
   completion.truncated = true;
   std::vector<at::Tensor> allowed;
   for (int64_t t = 0; t < generated.ids_BN.size(1) && completion.truncated; ++t) {
     completion.ids.push_back(ids[t]);
-    completion.trace.push_back({sampling[t], logp[t], a[t], b[t], log_sum[t]});
+    completion.trace.push_back({trace[t][0], trace[t][1], trace[t][2], trace[t][3], trace[t][4]});
     if (!generated.allowed_BV.empty()) allowed.push_back(generated.allowed_BV.at(static_cast<std::size_t>(t))[row]);
     completion.truncated = std::find(eos.begin(), eos.end(), ids[t]) == eos.end();
   }
@@ -224,10 +250,7 @@ std::vector<std::vector<Completion>> generate(Qwen2Vl& model, const std::vector<
   model->eval();
   GeneratedTokens generated = Generator(model, prompts, settings).run();
   model->train(was_training);
-  for (at::Tensor* field : {&generated.ids_BN, &generated.sampling_logp_BN, &generated.logp_BN,
-                            &generated.answer_logit_a_BN, &generated.answer_logit_b_BN, &generated.log_sum_BN}) {
-    *field = field->cpu();
-  }
+  for (at::Tensor* field : {&generated.ids_BN, &generated.trace_BN5}) *field = field->cpu();
   std::vector<std::vector<Completion>> result(prompts.size());
   for (int64_t row = 0; row < generated.ids_BN.size(0); ++row) {
     result[static_cast<std::size_t>(row / settings.num_generations)].push_back(

@@ -77,7 +77,8 @@ at::Tensor Qwen2VlImpl::hidden(const PackedTokens& tokens, const Attend& attend)
     return tokens.features_MD.narrow(1, k * width, width).to(x_TD.scalar_type());
   };
   if (rows_M.defined()) x_TD = x_TD.index_copy(0, rows_M, features(0));
-  const Rotary rotary = mrope(tokens.positions_3T, config_.text, x_TD.scalar_type());
+  const Rotary rotary =
+      tokens.rotary.cos_TD.defined() ? tokens.rotary : mrope(tokens.positions_3T, config_.text, x_TD.scalar_type());
   const bool again = checkpoint_ && at::GradMode::is_enabled();
   int64_t done = 0;
   for (DecoderLayer& layer : layers_) {

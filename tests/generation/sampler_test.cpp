@@ -21,6 +21,10 @@ int64_t sampled(const at::Tensor& scores_V, double uniform) {
   return sample_tokens(scores_V.unsqueeze(0), at::full({1}, uniform, at::kDouble)).item<int64_t>();
 }
 
+at::Tensor scores_of(const at::Tensor& logits_NV, const SamplerSettings& settings) {
+  return Sampler(settings, logits_NV.size(1), at::kCPU).scores(logits_NV);
+}
+
 // Golden: scripts/golden/make_sampler.py, seed 11; 15 settings over 12 rows of 40 logits, half of them full of ties.
 TEST(Sampler, ScoresAreThoseOfTransformersWarpers) {
   const SafetensorsFile golden(kGolden / "sampler.safetensors");
@@ -29,7 +33,7 @@ TEST(Sampler, ScoresAreThoseOfTransformersWarpers) {
   for (std::size_t k = 0; k < cases.size(); ++k) {
     const auto& one = cases[k];
     const SamplerSettings settings{one["temperature"], one["top_k"], one["top_p"], one["min_p"], one["banned"]};
-    const at::Tensor scores = sampler_scores(golden.tensor("logits"), settings);
+    const at::Tensor scores = scores_of(golden.tensor("logits"), settings);
     const at::Tensor expected = golden.tensor("scores." + std::to_string(k));
     EXPECT_TRUE(at::equal(at::isfinite(scores), at::isfinite(expected))) << one;
     EXPECT_TRUE(at::allclose(scores, expected, /*rtol=*/1e-6, /*atol=*/1e-6)) << one;
@@ -39,9 +43,9 @@ TEST(Sampler, ScoresAreThoseOfTransformersWarpers) {
 TEST(Sampler, HalfPrecisionLogitsAreScoredInFloat32AndBansBeyondTheVocabularyPass) {
   const at::Tensor logits = at::tensor({1.0, 2.0, 3.0}, at::kFloat).unsqueeze(0);
   const SamplerSettings settings{0.7, 0, 1, 0, {1, 999}};
-  const at::Tensor scores = sampler_scores(logits.to(at::kBFloat16), settings);
+  const at::Tensor scores = scores_of(logits.to(at::kBFloat16), settings);
   EXPECT_EQ(scores.scalar_type(), at::kFloat);
-  EXPECT_TRUE(at::equal(scores, sampler_scores(logits, settings)));
+  EXPECT_TRUE(at::equal(scores, scores_of(logits, settings)));
 }
 
 TEST(SampleTokens, TheEdgesOfTheUniformNumberGiveTheFirstAndTheLastTokenThatCanBeSampled) {
@@ -88,8 +92,29 @@ TEST(SampleTokens, CountsFollowTheDistribution) {
   EXPECT_LT(chi_square, 20.5);  // 5 degrees of freedom: exceeded once in 1000 seeds
 }
 
+// As large as Qwen2-VL's, where the sums run over blocks first; the tail has one part in 10^9 of the probability.
+TEST(SampleTokens, ALargeVocabularyKeepsTheOrderOfItsTokensToTheLastOfTheTail) {
+  constexpr int64_t kVocabulary = 152064;
+  at::Generator generator = at::detail::createCPUGenerator(4);
+  at::Tensor scores = at::empty({4, kVocabulary}, at::kDouble).normal_(0, 3, generator);
+  scores.slice(1, kVocabulary / 2).fill_(-16.2);
+  scores.slice(1, 0, 5000).fill_(kNever);
+  const at::Tensor sums = at::softmax(scores, 1).cumsum(1);
+  for (const double uniform : {0.0, 1e-12, 0.3, 0.7, 1 - 3e-10, 1 - 1e-11, 1 - 0x1p-53}) {
+    const at::Tensor ids = sample_tokens(scores, at::full({4}, uniform, at::kDouble));
+    for (int64_t row = 0; row < 4; ++row) {
+      const auto id = ids[row].item<int64_t>();
+      EXPECT_GE(id, 5000);
+      EXPECT_GE(sums[row][id].item<double>(), uniform - 1e-14);
+      EXPECT_LE(sums[row][id - 1].item<double>(), uniform + 1e-14);
+      if (uniform == 1 - 0x1p-53) EXPECT_GE(id, kVocabulary - 2);
+      if (uniform == 1 - 3e-10) EXPECT_GT(id, kVocabulary / 2);
+    }
+  }
+}
+
 TEST(SampleTokens, ARowOfNaNsGivesAnIdOfTheVocabulary) {
-  const int64_t id = sampled(at::full({7}, std::numeric_limits<double>::quiet_NaN(), at::kDouble), 0.5);
+  const int64_t id = drawn(at::full({7}, std::numeric_limits<double>::quiet_NaN(), at::kDouble), 0.5);
   EXPECT_GE(id, 0);
   EXPECT_LT(id, 7);
 }

@@ -16,11 +16,24 @@ struct SamplerSettings {
   std::vector<int64_t> banned;  ///< ids that are never sampled; those beyond the vocabulary are ignored
 };
 
-/// Scores whose softmax is the sampler's distribution; removed tokens are at -inf. Applies bans, temperature (none if
-/// it is 0), top-k, top-p and min-p in this order. logits [N, V] of any float dtype -> [N, V] float32 (float64 for
-/// float64). Ties as in transformers: all tokens equal to the k-th score stay; at the limit of top-p those with higher
-/// ids stay. Source: transformers, generation/logits_process.py.
-at::Tensor sampler_scores(const at::Tensor& logits_NV, const SamplerSettings& settings);
+/// Samples tokens of one vocabulary. What it needs on the device of the logits is copied there once.
+class Sampler {
+ public:
+  Sampler(const SamplerSettings& settings, int64_t vocab_size, const at::Device& device);
+
+  /// Scores whose softmax is the sampler's distribution; removed tokens are at -inf. Applies bans, temperature (none if
+  /// it is 0), top-k, top-p and min-p in this order. logits [N, V] of any float dtype -> [N, V] float32 (float64 for
+  /// float64). Ties as in transformers: all tokens equal to the k-th score stay; at the limit of top-p those with
+  /// higher ids stay. Source: transformers, generation/logits_process.py.
+  at::Tensor scores(const at::Tensor& logits_NV) const;
+
+  /// One id per row, int64 [N]: at temperature 0 that of the highest score, else that of sample_tokens().
+  at::Tensor sample(const at::Tensor& scores_NV, const at::Tensor& uniforms_N) const;
+
+ private:
+  SamplerSettings settings_;
+  at::Tensor banned_;  ///< ids of the vocabulary; undefined: none
+};
 
 /// Samples one id per row by inverting the cumulative distribution (in float64) at uniforms [N] in [0, 1). Returns
 /// int64 [N]; never an id whose score is -inf.

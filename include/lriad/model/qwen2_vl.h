@@ -19,6 +19,7 @@ struct PackedTokens {
   std::vector<RowSpan> spans;
   at::Tensor features_MD;     ///< of the prompts' images, in order, as image_features() gives; may be undefined
   at::Tensor feature_rows_M;  ///< rows that get them; undefined: all rows of image_token_id
+  Rotary rotary;              ///< where it is at hand: that of the positions, which are not needed then
 };
 
 /// What has passed through a model so far.
