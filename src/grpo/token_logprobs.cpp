@@ -4,6 +4,7 @@
 #include <ATen/core/grad_mode.h>
 
 #include "head_logprobs.h"
+#include "lriad/model/dropout.h"
 #include "lriad/model/rope.h"
 
 // Shape letters: T packed rows, M completion tokens, D hidden size, V vocabulary.
@@ -29,7 +30,8 @@ class Packer {
       if (prefix_ == Prefix::kOwn) add_prompt(group, prompt_at, seed);
       const Completion& completion = group.completions[i];
       predict(completion.ids, prefix_ == Prefix::kShared ? prompt_end : out_.num_rows);
-      add_completion(completion.ids, next, prompt_span, seed);
+      const int64_t first = prefix_ == Prefix::kOwn ? std::ssize(group.prompt_ids) : 0;
+      add_completion(completion.ids, next, prompt_span, seed, first);
       if (completion.allowed_TV.defined()) allowed_.push_back(completion.allowed_TV);
     }
   }
@@ -41,6 +43,7 @@ class Packer {
       out_.tokens.features_MD = at::cat(features_);
       out_.tokens.feature_rows_M = at::tensor(feature_rows_, at::kLong).to(device);
     }
+    out_.dropout_keys_T = at::tensor(dropout_keys_, at::kLong).to(device);
     out_.rows_M = at::tensor(rows_, at::kLong).to(device);
     out_.targets_M = at::tensor(targets_, at::kLong).to(device);
     if (!allowed_.empty()) out_.allowed_MV = at::cat(allowed_).to(device);
@@ -48,15 +51,18 @@ class Packer {
   }
 
  private:
-  void add_rows(const std::vector<int64_t>& ids, int64_t count, const at::Tensor& positions) {
+  /// Adds the rows from `first` on of the sequence whose dropout seed is `seed`.
+  void add_rows(const std::vector<int64_t>& ids, int64_t count, const at::Tensor& positions, uint64_t seed,
+                int64_t first) {
     ids_.push_back(at::tensor(at::ArrayRef<int64_t>(ids.data(), static_cast<std::size_t>(count)), at::kLong));
     positions_.push_back(positions);
+    for (int64_t k = 0; k < count; ++k) dropout_keys_.push_back(dropout_key(seed, first + k));
     out_.num_rows += count;
   }
 
   void add_prompt(const Group& group, const at::Tensor& positions, uint64_t seed) {
     const int64_t begin = out_.num_rows;
-    add_rows(group.prompt_ids, std::ssize(group.prompt_ids), positions);
+    add_rows(group.prompt_ids, std::ssize(group.prompt_ids), positions, seed, /*first=*/0);
     if (group.features_ID.defined()) {
       features_.push_back(group.features_ID);
       // Only image tokens of the prompt take features; one in a completion is an ordinary token.
@@ -65,7 +71,6 @@ class Packer {
       }
     }
     out_.tokens.spans.push_back({begin, out_.num_rows, -1});
-    out_.dropout.push_back({begin, out_.num_rows, seed});
   }
 
   /// The last row of the prompt predicts the completion's first token, each row of the completion the next one.
@@ -76,17 +81,16 @@ class Packer {
   }
 
   /// Adds the completion's rows; its last token gets none, since no token follows it.
-  void add_completion(const std::vector<int64_t>& completion, int64_t next, int64_t prompt_span, uint64_t seed) {
+  void add_completion(const std::vector<int64_t>& completion, int64_t next, int64_t prompt_span, uint64_t seed,
+                      int64_t first) {
     const auto count = static_cast<int64_t>(completion.size()) - 1;
     if (count == 0) return;
     const int64_t begin = out_.num_rows;
-    add_rows(completion, count, (at::arange(count, at::kLong) + next).expand({3, count}));
+    add_rows(completion, count, (at::arange(count, at::kLong) + next).expand({3, count}), seed, first);
     if (prefix_ == Prefix::kShared) {
       out_.tokens.spans.push_back({begin, out_.num_rows, prompt_span});
-      out_.dropout.push_back({begin, out_.num_rows, seed});
     } else {
       out_.tokens.spans.back().end = out_.num_rows;
-      out_.dropout.back().end = out_.num_rows;
     }
   }
 
@@ -94,7 +98,7 @@ class Packer {
   Prefix prefix_;
   PackedGroups out_;
   std::vector<at::Tensor> ids_, positions_, features_, allowed_;
-  std::vector<int64_t> rows_, targets_, feature_rows_;
+  std::vector<int64_t> rows_, targets_, feature_rows_, dropout_keys_;
 };
 
 }  // namespace
@@ -114,7 +118,7 @@ int64_t packed_rows(const Group& group, Prefix prefix) {
 TokenLogprobs token_logprobs(Qwen2Vl& model, const PackedGroups& packed, double temperature,
                              const LogprobGradient& logprob_gradient, int64_t logits_at_once) {
   const at::AutoGradMode with_gradient(static_cast<bool>(logprob_gradient));
-  model->set_dropout(packed.dropout);
+  model->set_dropout(packed.dropout_keys_T);
   const at::Tensor hidden_MD = model->hidden(packed.tokens).index_select(0, packed.rows_M);
   const HeadLogprobs head = head_logprobs(hidden_MD, model->head(), packed.targets_M, packed.allowed_MV, temperature,
                                           logprob_gradient, logits_at_once);

@@ -1,8 +1,8 @@
 #include "lriad/model/layers.h"
 
 #include <ATen/ATen.h>
-#include <ATen/Context.h>
 
+#include "lriad/model/dropout.h"
 #include "memory_saving.h"
 #include "module_tree.h"
 
@@ -19,23 +19,15 @@ at::Tensor LinearImpl::forward(const at::Tensor& x) const {
   return (y + lora_branch(x, lora_A, lora_B, scaling_, dropout_mask(x))).to(x.scalar_type());
 }
 
-void LinearImpl::set_dropout(std::shared_ptr<const std::vector<DropoutRange>> ranges, uint64_t stream) {
-  dropout_ranges_ = std::move(ranges);
+void LinearImpl::set_dropout(const at::Tensor& keys_T, uint64_t stream) {
+  dropout_keys_T_ = keys_T;
   dropout_stream_ = stream;
 }
 
 DropoutMask LinearImpl::dropout_mask(const at::Tensor& x) const {
-  if (!is_training() || dropout_ == 0 || !dropout_ranges_) return {};
-  const at::TensorOptions options = x.options().dtype(lora_A.scalar_type()).requires_grad(false);
-  return [ranges = dropout_ranges_, stream = dropout_stream_, keep = 1 - dropout_, width = x.size(-1), options] {
-    std::vector<at::Tensor> masks;
-    at::Generator generator = at::globalContext().defaultGenerator(options.device()).clone();
-    for (const DropoutRange& range : *ranges) {
-      generator.set_current_seed(range.seed * 0x9E3779B97F4A7C15ull + stream);
-      masks.push_back(at::empty({range.end - range.begin, width}, options).bernoulli_(keep, generator));
-    }
-    return at::cat(masks).div_(keep);
-  };
+  if (!is_training() || dropout_ == 0 || !dropout_keys_T_.defined()) return {};
+  return [keys_T = dropout_keys_T_, stream = dropout_stream_, keep = 1 - dropout_, width = x.size(-1),
+          dtype = lora_A.scalar_type()] { return lriad::dropout_mask(keys_T, stream, width, keep, dtype); };
 }
 
 void LinearImpl::add_lora(int64_t r, double scaling, double dropout, at::ScalarType dtype) {

@@ -109,10 +109,9 @@ void Qwen2VlImpl::enable_lora(bool on) {
   for_each_linear(*this, [on](const std::string&, LinearImpl& linear) { linear.enable_lora(on); });
 }
 
-void Qwen2VlImpl::set_dropout(std::vector<DropoutRange> ranges) {
-  const auto shared = ranges.empty() ? nullptr : std::make_shared<const std::vector<DropoutRange>>(std::move(ranges));
+void Qwen2VlImpl::set_dropout(const at::Tensor& keys_T) {
   uint64_t stream = 0;
-  for_each_linear(*this, [&](const std::string&, LinearImpl& linear) { linear.set_dropout(shared, ++stream); });
+  for_each_linear(*this, [&](const std::string&, LinearImpl& linear) { linear.set_dropout(keys_T, ++stream); });
 }
 
 std::map<std::string, at::Tensor> Qwen2VlImpl::lora_parameters() const {

@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include "lriad/grpo/loss.h"
+#include "lriad/model/dropout.h"
 #include "support/fake_device.h"
 #include "support/tiny_model.h"
 
@@ -62,6 +63,16 @@ std::vector<Group> on_device(std::vector<Group> groups) {
     if (group.features_ID.defined()) group.features_ID = group.features_ID.to(fake_device());
   }
   return groups;
+}
+
+TEST(FakeDeviceDropout, MasksAreThoseOfTheCpuToTheBit) {
+  std::vector<int64_t> keys;
+  for (int64_t row = 0; row < 100; ++row) keys.push_back(dropout_key(9, row));
+  const at::Tensor keys_T = at::tensor(keys, at::kLong);
+  for (const uint64_t stream : {1, 2, 150}) {
+    EXPECT_TRUE(at::equal(dropout_mask(keys_T, stream, 70, 0.9, at::kFloat),
+                          dropout_mask(keys_T.to(fake_device()), stream, 70, 0.9, at::kFloat).cpu()));
+  }
 }
 
 class FakeDevicePasses : public ::testing::TestWithParam<Precision> {};
@@ -144,7 +155,7 @@ std::pair<at::Tensor, std::map<std::string, at::Tensor>> learn(Qwen2Vl& model, s
 TEST_P(FakeDevicePasses, TheLossAndItsGradientAreThoseOfTheCpu) {
   for (const Prefix prefix : {Prefix::kShared, Prefix::kOwn}) {
     for (const bool recomputed : {false, true}) {
-      Twins twins(GetParam().dtype);
+      Twins twins(GetParam().dtype, /*dropout=*/recomputed ? 0.3 : 0);
       twins.host->set_gradient_checkpointing(recomputed);
       twins.device->set_gradient_checkpointing(recomputed);
       const auto groups = groups_of(twins.host);

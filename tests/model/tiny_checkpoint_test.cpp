@@ -52,6 +52,7 @@ class TinyCheckpoint : public ::testing::Test {
             at::cat({positions(a, grids_), positions(b, {})}, 1),
             {{0, split, -1}, {split, total, -1}},
             model->image_features(expected("pixel_values"), grids_),
+            {},
             {}};
   }
 
@@ -126,7 +127,7 @@ TEST_F(TinyCheckpoint, SharedPrefixEqualsSeparateSequencesInFloat64) {
   const int64_t length = prompt.size(0), next = prompt_at.max().item<int64_t>() + 1;
   const std::vector<int64_t> sizes = {1, 7, 4};
   const at::Tensor text = at::arange(12, at::kLong) * 17 % 290 + 3;
-  PackedTokens shared{prompt, prompt_at, {{0, length, -1}}, features, {}};
+  PackedTokens shared{prompt, prompt_at, {{0, length, -1}}, features, {}, {}};
   at::Tensor separate_sum = at::zeros({}, at::kDouble);
   std::vector<at::Tensor> separate;
   int64_t begin = 0;
@@ -138,7 +139,7 @@ TEST_F(TinyCheckpoint, SharedPrefixEqualsSeparateSequencesInFloat64) {
     shared.positions_3T = at::cat({shared.positions_3T, tail_at}, 1);
     shared.spans.push_back({row, row + size, 0});
     const PackedTokens whole{
-        at::cat({prompt, tail}), at::cat({prompt_at, tail_at}, 1), {{0, length + size, -1}}, features, {}};
+        at::cat({prompt, tail}), at::cat({prompt_at, tail_at}, 1), {{0, length + size, -1}}, features, {}, {}};
     separate.push_back(model->hidden(whole).slice(0, length));
     separate_sum = separate_sum + separate.back().square().sum();
     begin += size;

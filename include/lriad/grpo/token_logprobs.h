@@ -20,11 +20,11 @@ enum class Prefix { kShared, kOwn };
 /// [group][completion][token].
 struct PackedGroups {
   PackedTokens tokens;
-  at::Tensor rows_M;                  ///< int64: the row that predicts each completion token
-  at::Tensor targets_M;               ///< int64: ids of the completion tokens
-  at::Tensor allowed_MV;              ///< bool: allowed tokens; undefined if all are allowed
-  std::vector<DropoutRange> dropout;  ///< rows that share a dropout seed
-  int64_t num_rows = 0;               ///< T
+  at::Tensor rows_M;          ///< int64: the row that predicts each completion token
+  at::Tensor targets_M;       ///< int64: ids of the completion tokens
+  at::Tensor allowed_MV;      ///< bool: allowed tokens; undefined if all are allowed
+  at::Tensor dropout_keys_T;  ///< int64: dropout_key() of each row
+  int64_t num_rows = 0;       ///< T
 };
 PackedGroups pack_groups(std::span<const Group* const> groups, const ModelConfig& config, Prefix prefix,
                          const at::Device& device);

@@ -14,15 +14,6 @@
 
 namespace lriad {
 
-/// Rows [begin, end) of a pass whose dropout masks are drawn from `seed`. Masks depend on the seed, the layer and the
-/// row within the range alone, so a sequence meets the same masks wherever it stands in a pass, on whatever rank, and
-/// when its activations are recomputed.
-struct DropoutRange {
-  int64_t begin = 0;
-  int64_t end = 0;
-  uint64_t seed = 0;
-};
-
 /// Frozen weights of a linear layer with an optional LoRA branch: y = x W^T + b + s B(A(dropout(x))), as PEFT computes
 /// it: the branch in float32 (the adapter's dtype), the sum rounded once to the dtype of x. Source: peft
 /// tuners/lora/layer.py.
@@ -33,8 +24,9 @@ class LinearImpl : public torch::nn::Module {
   /// Adds a branch with A = 0 and B = 0; weights are set by name afterwards.
   void add_lora(int64_t r, double scaling, double dropout, at::ScalarType dtype);
   void enable_lora(bool on) { lora_on_ = on; }
-  /// Dropout acts on the adapter branch in training mode while ranges are set; `stream` tells the layers apart.
-  void set_dropout(std::shared_ptr<const std::vector<DropoutRange>> ranges, uint64_t stream);
+  /// Dropout acts on the adapter branch in training mode while the rows' keys are set (model/dropout.h); `stream` tells
+  /// the layers apart.
+  void set_dropout(const at::Tensor& keys_T, uint64_t stream);
 
   at::Tensor weight, bias, lora_A, lora_B;
 
@@ -42,7 +34,7 @@ class LinearImpl : public torch::nn::Module {
   std::function<at::Tensor()> dropout_mask(const at::Tensor& x) const;
   double scaling_ = 0, dropout_ = 0;
   bool lora_on_ = true;
-  std::shared_ptr<const std::vector<DropoutRange>> dropout_ranges_;
+  at::Tensor dropout_keys_T_;
   uint64_t dropout_stream_ = 0;
 };
 TORCH_MODULE(Linear);

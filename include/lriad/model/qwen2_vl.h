@@ -52,8 +52,9 @@ class Qwen2VlImpl : public torch::nn::Module {
   /// none.
   void add_lora(const std::vector<std::string>& target_modules, int64_t r, double scaling, double dropout);
   void enable_lora(bool on);  ///< off: the base model, PEFT's disable_adapter
-  /// Masks of the adapter's dropout for the next training passes over rows that the ranges cover in order; empty: none.
-  void set_dropout(std::vector<DropoutRange> ranges);
+  /// Keys (model/dropout.h) of the rows of the next training passes, for the masks of the adapter's dropout; undefined:
+  /// no dropout.
+  void set_dropout(const at::Tensor& keys_T);
   /// Training passes keep only each decoder layer's input and compute the layer again in the backward pass.
   void set_gradient_checkpointing(bool on) { checkpoint_ = on; }
   /// Adapter tensors by PEFT's canonical name, `model.language_model.layers.0.self_attn.q_proj.lora_A.weight`.
