@@ -38,11 +38,12 @@ target_link_libraries(app_test PRIVATE lriad_train CLI11::CLI11 GTest::gmock_mai
 lriad_use_test_pch(app_test)
 gtest_discover_tests(app_test DISCOVERY_TIMEOUT 120 PROPERTIES TIMEOUT 300 LABELS slow)
 # Passes and whole runs on a stand-in for a GPU. It takes the place of libtorch_cuda, so it is a program of its own.
-file(GLOB sources CONFIGURE_DEPENDS tests/fake_device/*_test.cpp tests/support/fake_device*.cpp)
+file(GLOB sources CONFIGURE_DEPENDS tests/fake_device/*_test.cpp tests/support/fake_device*.cpp src/app/tool_make_*.cpp)
+list(APPEND sources src/app/tool_dtype.cpp src/app/tool_model_config.cpp src/app/tool_new_folder.cpp)
 add_executable(fake_device_test ${sources})
 target_include_directories(fake_device_test PRIVATE "${CMAKE_SOURCE_DIR}" tests src)
 target_compile_definitions(fake_device_test PRIVATE LRIAD_GOLDEN_DIR="${CMAKE_SOURCE_DIR}/tests/golden")
-target_link_libraries(fake_device_test PRIVATE lriad_grpo GTest::gmock_main lriad_warnings)
+target_link_libraries(fake_device_test PRIVATE lriad_train CLI11::CLI11 GTest::gmock_main lriad_warnings)
 lriad_use_test_pch(fake_device_test)
 gtest_discover_tests(fake_device_test DISCOVERY_TIMEOUT 120 PROPERTIES TIMEOUT 300 LABELS device)
 add_test(NAME RealRunQuick COMMAND "${CMAKE_COMMAND}" -E env QUICK=1 "BIN_DIR=${CMAKE_BINARY_DIR}/bin"

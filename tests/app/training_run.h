@@ -63,9 +63,10 @@ class TrainingRun : public ::testing::Test {
   }
 
   /// Runs training in this process and returns its exit code.
-  static int train(const std::string& name, const std::vector<std::string>& sets, const std::string& resume = "auto") {
+  static int train(const std::string& name, const std::vector<std::string>& sets, const std::string& resume = "auto",
+                   const at::Device& device = at::kCPU) {
     const auto communicator = make_communicator(World{}, at::kCPU, 60);
-    return Trainer(config(name, sets), {resume, /*dry_run=*/false}, *communicator, at::kCPU).run();
+    return Trainer(config(name, sets), {resume, /*dry_run=*/false}, *communicator, device).run();
   }
 
   static std::vector<Json> lines(const std::string& name, const std::string& file) {

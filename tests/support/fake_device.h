@@ -26,5 +26,6 @@ struct DeviceCounts {
 
 /// Counts since the start of the program.
 DeviceCounts device_counts();
+void count_synchronisation();
 
 }  // namespace lriad
