@@ -18,7 +18,7 @@ namespace fs = std::filesystem;
 using Json = nlohmann::ordered_json;
 
 constexpr const char* kTextKey = "lriad_batch";
-constexpr int64_t kVersion = 2;
+constexpr int64_t kVersion = 3;
 constexpr int64_t kMostTokens = 1 << 24;  // per completion
 
 template <class Value>
@@ -81,13 +81,6 @@ Json group_json(const Group& group, std::size_t pass) {
           {"dropout_seed", group.dropout_seed}};
 }
 
-Json adapter_json(const AdapterConfig& config) {
-  return {{"r", config.r},
-          {"lora_alpha", config.lora_alpha},
-          {"use_rslora", config.use_rslora},
-          {"target_modules", config.target_modules}};
-}
-
 Json batch_json(const RefusedBatch& batch) {
   return {{"version", kVersion},
           {"step", batch.step},
@@ -102,7 +95,7 @@ Json batch_json(const RefusedBatch& batch) {
           {"config", batch.config},
           {"config_sha256", sha256_hex(batch.config)},
           {"last_saved", batch.last_saved},
-          {"adapter", batch.adapter ? adapter_json(batch.adapter->config) : Json(nullptr)}};
+          {"adapter", batch.adapter ? adapter_config_json(batch.adapter->config) : Json(nullptr)}};
 }
 
 /// Reads tensors of a file as copies and checks their sizes.
@@ -181,10 +174,7 @@ Group read_group(const Json& json, const BatchTensors& tensors, const std::strin
 
 Adapter read_weights(const Json& json, const SafetensorsFile& file) {
   Adapter adapter;
-  adapter.config.r = whole_number(json.at("r"));
-  adapter.config.lora_alpha = json.at("lora_alpha").get<double>();
-  adapter.config.use_rslora = json.at("use_rslora").get<bool>();
-  adapter.config.target_modules = json.at("target_modules").get<std::vector<std::string>>();
+  adapter.config = adapter_config_from(json, concat(file.path().string(), ", adapter"));
   constexpr std::string_view kPrefix = "adapter.";
   for (const TensorEntry& entry : file.entries()) {
     if (!entry.name.starts_with(kPrefix)) continue;

@@ -4,6 +4,7 @@
 #include <ATen/Parallel.h>
 #include <c10/core/DefaultDtype.h>
 
+#include <algorithm>
 #include <cstdlib>
 
 #include "lriad/core/error.h"
@@ -25,6 +26,8 @@ class DefaultDtype {
  private:
   caffe2::TypeMeta before_;
 };
+
+bool is_in_decoder(const std::string& module) { return module.starts_with("model.language_model."); }
 
 }  // namespace
 
@@ -57,23 +60,37 @@ Qwen2Vl load_model(const std::filesystem::path& model_dir, at::ScalarType dtype,
   return model;
 }
 
-void add_adapter(Qwen2Vl& model, const Adapter& adapter, double dropout) {
-  const AdapterConfig& config = adapter.config;
-  model->add_lora(config.target_modules, config.r, config.scaling(), dropout);
-  const at::NoGradGuard no_grad;
-  std::map<std::string, at::Tensor> parameters = model->lora_parameters();
-  for (const auto& [name, tensor] : adapter.tensors) {
-    const auto parameter = parameters.find(name);
-    if (parameter == parameters.end()) fail("model", "the model does not have the adapter's ", name);
-    if (parameter->second.sizes() != tensor.sizes()) {
-      fail("model", "the adapter's ", name, " is ", tensor.sizes(), ", the model needs ", parameter->second.sizes(),
-           "; was it trained on another model?");
-    }
-    parameter->second.copy_(tensor);
-    parameters.erase(parameter);
+void add_lora(Qwen2Vl& model, const AdapterConfig& config, double dropout) {
+  std::vector<std::string> modules = model->linear_names();
+  std::erase_if(modules, [](const std::string& module) { return !is_in_decoder(module); });
+  for (const std::string& name : config.target_modules.names) {
+    const ModuleNames one{{name}, ""};
+    if (!std::ranges::any_of(modules, [&](const std::string& module) { return one.contains(module); }))
+      fail("model", "lora target ", name, " names no linear layer of the decoder, expected one such as q_proj");
   }
-  if (!parameters.empty())
-    fail("model", "the adapter lacks ", parameters.begin()->first, " (", parameters.size(), " missing in all)");
+  model->add_lora(
+      [&](const std::string& module) { return is_in_decoder(module) ? config.shape_of(module) : std::nullopt; },
+      dropout);
+}
+
+void add_adapter(Qwen2Vl& model, const Adapter& adapter, double dropout) {
+  check_adapter(adapter, model->config());
+  for (const std::string& module : model->linear_names()) {
+    // PEFT gives a target without tensors a branch without effect, which in the decoder tells of a damaged adapter.
+    if (is_in_decoder(module) && adapter.config.shape_of(module) && !adapter.has_branch(module)) {
+      fail("model", "the adapter has no tensors for ", module, ", though its target_modules (",
+           adapter.config.target_modules.text(), ") name it; was the file cut, or the adapter made for another model?");
+    }
+  }
+  model->add_lora(
+      [&](const std::string& module) {
+        return adapter.has_branch(module) ? adapter.config.shape_of(module) : std::nullopt;
+      },
+      dropout);
+  const at::NoGradGuard no_grad;
+  for (auto& [name, parameter] : model->lora_parameters()) at::Tensor(parameter).copy_(adapter.tensors.at(name));
+  auto weights = model->named_parameters();
+  for (const auto& [name, tensor] : adapter.saved) weights[name].set_data(tensor.to(weights[name].options()));
 }
 
 }  // namespace lriad

@@ -55,6 +55,15 @@ std::map<std::string, std::vector<int64_t>> expected_tensors(const ModelConfig& 
   return shapes;
 }
 
+void require_finite(const at::Tensor& tensor, const fs::path& file, const std::string& name) {
+  if (tensor.numel() == 0) return;
+  const auto [least, most] = at::aminmax(tensor);  // both are NaN if any value is; no copy of the tensor is made
+  if (at::isfinite(least).item<bool>() && at::isfinite(most).item<bool>()) return;
+  fail("model", file.string(), ": tensor ", name, " is not finite (it holds ",
+       least.isnan().item<bool>() ? "NaN" : "infinite values",
+       "); take an earlier checkpoint, or fetch the file again");
+}
+
 const char* dtype_name(at::ScalarType dtype) {
   switch (dtype) {
     case at::kBFloat16:
@@ -114,7 +123,10 @@ const TensorEntry* ModelFiles::find(const std::string& canonical) const {
 at::Tensor ModelFiles::tensor(const std::string& canonical) const {
   const auto found = stored_.find(canonical);
   if (found == stored_.end()) fail("model", "the model folder has no tensor ", canonical);
-  return files_[found->second.file]->tensor(found->second.stored_name);
+  const SafetensorsFile& file = *files_[found->second.file];
+  const at::Tensor tensor = file.tensor(found->second.stored_name);
+  if (tensor.is_floating_point()) require_finite(tensor, file.path(), found->second.stored_name);
+  return tensor;
 }
 
 std::string ModelFiles::stored_name(const std::string& canonical) const {

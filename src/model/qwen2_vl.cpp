@@ -13,16 +13,12 @@
 namespace lriad {
 namespace {
 
-/// Calls act(name, layer) for each linear layer of the decoder.
+/// Calls act(name, layer) for each linear layer.
 void for_each_linear(const torch::nn::Module& model, const std::function<void(const std::string&, LinearImpl&)>& act) {
   for (const auto& item : model.named_modules()) {
     auto* linear = dynamic_cast<LinearImpl*>(item.value().get());
-    if (linear != nullptr && item.key().starts_with("model.language_model.")) act(item.key(), *linear);
+    if (linear != nullptr) act(item.key(), *linear);
   }
-}
-
-bool names(const std::string& module, const std::string& target) {
-  return module == target || module.ends_with("." + target);
 }
 
 }  // namespace
@@ -91,18 +87,18 @@ at::Tensor Qwen2VlImpl::hidden(const PackedTokens& tokens, const Attend& attend)
 
 at::Tensor Qwen2VlImpl::logits(const at::Tensor& hidden_TD) const { return at::linear(hidden_TD, head()); }
 
-void Qwen2VlImpl::add_lora(const std::vector<std::string>& target_modules, int64_t r, double scaling, double dropout) {
+std::vector<std::string> Qwen2VlImpl::linear_names() const {
+  std::vector<std::string> names;
+  for_each_linear(*this, [&](const std::string& name, LinearImpl&) { names.push_back(name); });
+  return names;
+}
+
+void Qwen2VlImpl::add_lora(const std::function<std::optional<LoraShape>(const std::string&)>& shape_of,
+                           double dropout) {
   const at::ScalarType dtype = accumulate_dtype(embedding_.scalar_type());
-  for (const std::string& target : target_modules) {
-    int64_t found = 0;
-    for_each_linear(*this, [&](const std::string& name, LinearImpl& linear) {
-      if (!names(name, target) || linear.lora_A.defined()) return;
-      linear.add_lora(r, scaling, dropout, dtype);
-      ++found;
-    });
-    if (found == 0)
-      fail("model", "lora target ", target, " names no linear layer of the decoder, expected one such as q_proj");
-  }
+  for_each_linear(*this, [&](const std::string& name, LinearImpl& linear) {
+    if (const auto shape = shape_of(name)) linear.add_lora(shape->r, shape->scaling, dropout, dtype);
+  });
 }
 
 void Qwen2VlImpl::enable_lora(bool on) {
@@ -111,7 +107,9 @@ void Qwen2VlImpl::enable_lora(bool on) {
 
 void Qwen2VlImpl::set_dropout(const at::Tensor& keys_T) {
   uint64_t stream = 0;
-  for_each_linear(*this, [&](const std::string&, LinearImpl& linear) { linear.set_dropout(keys_T, ++stream); });
+  for_each_linear(*this, [&](const std::string& name, LinearImpl& linear) {
+    if (name.starts_with("model.language_model.")) linear.set_dropout(keys_T, ++stream);
+  });
 }
 
 std::map<std::string, at::Tensor> Qwen2VlImpl::lora_parameters() const {

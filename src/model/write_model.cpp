@@ -86,23 +86,6 @@ struct SourceModel {
   std::map<std::string, std::string> canonical;
 };
 
-/// Throws Error for adapter tensors that the model has no place for.
-void check_adapter(const Adapter& adapter, const fs::path& adapter_dir, const ModelConfig& config) {
-  const auto shapes = expected_tensors(config);
-  const std::string suffix = ".lora_A.weight";
-  for (const auto& [name, tensor] : adapter.tensors) {
-    const auto weight = shapes.find(name.substr(0, name.size() - suffix.size()) + ".weight");
-    const std::size_t axis = name.ends_with(suffix) ? 1 : 0;
-    if (weight == shapes.end() || weight->second.size() != 2) {
-      fail("model", adapter_dir.string(), ": ", name, " has no place in the model; is the adapter another model's?");
-    }
-    if (tensor.size(static_cast<int64_t>(axis)) != weight->second[axis]) {
-      fail("model", adapter_dir.string(), ": ", name, " is ", tensor.sizes(), ", but the model's weight is ",
-           at::IntArrayRef(weight->second), "; is the adapter another model's?");
-    }
-  }
-}
-
 }  // namespace
 
 void write_weights(const fs::path& folder, const std::vector<TensorSpec>& tensors, const TensorMaker& make) {
@@ -138,16 +121,18 @@ void merge_adapter(const fs::path& model_dir, const fs::path& adapter_dir, const
   const at::NoGradGuard no_grad;
   SourceModel source(model_dir);
   const Adapter adapter = read_adapter(adapter_dir);
-  check_adapter(adapter, adapter_dir, source.config);
+  check_adapter(adapter, source.config);
   const std::vector<TensorSpec> specs = source.specs(dtype);
   make_folder("model", output_dir);
   write_weights(output_dir, specs, [&](const TensorSpec& spec) {
     const std::string& name = source.canonical.at(spec.name);
     const at::Tensor weight = source.files.tensor(name).to(dtype);
-    const std::string module = name.substr(0, name.size() - std::string(".weight").size());
+    if (const auto saved = adapter.saved.find(name); saved != adapter.saved.end()) return saved->second.to(dtype);
+    const std::string module = name.substr(0, name.rfind('.'));
     const auto lora_a = adapter.tensors.find(module + ".lora_A.weight");
     if (!name.ends_with(".weight") || lora_a == adapter.tensors.end()) return weight;
-    return merge_lora(weight, lora_a->second, adapter.tensors.at(module + ".lora_B.weight"), adapter.config.scaling());
+    return merge_lora(weight, lora_a->second, adapter.tensors.at(module + ".lora_B.weight"),
+                      adapter.config.shape_of(module)->scaling);
   });
   copy_side_files(model_dir, output_dir, dtype);
 }

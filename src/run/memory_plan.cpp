@@ -35,6 +35,7 @@ class Sizes {
  public:
   explicit Sizes(const PlanInput& in)
       : config(in.config),
+        adapter(in.adapter),
         text(in.model.text),
         vision(in.model.vision),
         prompt(in.prompt_tokens),
@@ -62,7 +63,7 @@ class Sizes {
   /// attention, LoRA's input, gate and up; with `f` bytes the statistics of norms and attention and LoRA's A x. Norms
   /// of q and k also save their inputs.
   int64_t saved_per_row_and_layer() const {
-    const int64_t lora = all ? 0 : 2 * config.lora.r * f;
+    const int64_t lora = all ? 0 : 2 * adapter.r * f;
     const int64_t normed = text.qk_norm ? q + kv : 0, heads = text.num_attention_heads + text.num_key_value_heads;
     const int64_t frozen = b * (3 * text.hidden_size + 2 * q + 2 * kv + normed + 2 * text.intermediate_size);
     // Trained linear layers also save their inputs: silu(gate) * up, and the result of the second norm.
@@ -106,6 +107,7 @@ class Sizes {
   }
 
   const Config& config;
+  const AdapterConfig& adapter;
   const TextConfig& text;
   const VisionConfig& vision;
   int64_t prompt, patches;
@@ -129,11 +131,9 @@ class Sizes {
   }
   void count_parameter(const std::string& name, const std::vector<int64_t>& shape) {
     parameters += std::accumulate(shape.begin(), shape.end(), int64_t{1}, std::multiplies<>());
-    for (const std::string& target : config.lora.target_modules) {
-      if (name.starts_with("model.language_model.") && name.ends_with("." + target + ".weight")) {
-        lora_parameters += config.lora.r * (shape[0] + shape[1]);
-      }
-    }
+    if (!name.starts_with("model.language_model.") || shape.size() != 2) return;
+    const auto branch = adapter.shape_of(name.substr(0, name.rfind('.')));
+    if (branch) lora_parameters += branch->r * (shape[0] + shape[1]);
   }
 };
 

@@ -25,11 +25,20 @@ namespace {
 
 namespace fs = std::filesystem;
 
-std::string joined(std::vector<std::string> names) {
+std::vector<std::string> sorted(std::vector<std::string> names) {
   std::ranges::sort(names);
-  std::string text;
-  for (const std::string& name : names) text += concat(text.empty() ? "" : " ", name);
-  return text;
+  return names;
+}
+
+/// The adapter that the section `lora` asks for.
+AdapterConfig fresh_adapter(const Config& config) {
+  AdapterConfig fresh;
+  fresh.r = config.lora.r;
+  fresh.lora_alpha = config.lora.lora_alpha;
+  fresh.lora_dropout = config.lora.lora_dropout;
+  fresh.target_modules = {config.lora.target_modules, ""};
+  fresh.base_model = config.model.path;
+  return fresh;
 }
 
 /// Sets A to uniform numbers in ±1/sqrt(in), which is kaiming_uniform with a = sqrt(5) as in PEFT; B stays zero. The
@@ -63,7 +72,8 @@ void say_what_adapter_overrides(const Config& config, const AdapterConfig& adapt
   };
   compare("lora.r", lora.r, adapter.r);
   compare("lora.lora_alpha", lora.lora_alpha, adapter.lora_alpha);
-  compare("lora.target_modules", joined(lora.target_modules), joined(adapter.target_modules));
+  compare("lora.target_modules", ModuleNames{sorted(lora.target_modules), ""}.text(),
+          ModuleNames{sorted(adapter.target_modules.names), adapter.target_modules.expression}.text());
   if (!ignored.empty()) log_warning(concat("[run] model.adapter is given, so these keys are ignored: ", ignored));
 }
 
@@ -77,13 +87,8 @@ AdapterConfig give_adapter(Qwen2Vl& model, const Config& config, const std::opti
     result.base_model = config.model.path;
     return result;
   }
-  AdapterConfig fresh;
-  fresh.r = config.lora.r;
-  fresh.lora_alpha = config.lora.lora_alpha;
-  fresh.lora_dropout = config.lora.lora_dropout;
-  fresh.target_modules = config.lora.target_modules;
-  fresh.base_model = config.model.path;
-  model->add_lora(fresh.target_modules, fresh.r, fresh.scaling(), fresh.lora_dropout);
+  AdapterConfig fresh = fresh_adapter(config);
+  add_lora(model, fresh, fresh.lora_dropout);
   initialise_adapter(model, config.seed);
   return fresh;
 }
@@ -187,6 +192,7 @@ RunInputs load_run_inputs(const Config& config, const at::Device& device, int64_
   SamplePreparer preparer(tokenizer, config.prompt, read_model_image_settings(model_dir, config.image));
   PlanInput plan{config,
                  read_model_config(model_dir),
+                 fresh_adapter(config),
                  0,
                  0,
                  free_memory(device),
@@ -196,8 +202,19 @@ RunInputs load_run_inputs(const Config& config, const at::Device& device, int64_
   std::optional<Adapter> adapter;
   if (config.model.adapter && config.trainable == Trainable::kLora) {
     adapter = read_adapter(*config.model.adapter);
-    const AdapterConfig& given = adapter->config;
-    plan.config.lora = {given.r, given.lora_alpha, config.lora.lora_dropout, given.target_modules};
+    if (!adapter->saved.empty()) {
+      fail("run", "the adapter ", *config.model.adapter,
+           " has weights of whole modules (modules_to_save: ", ModuleNames{adapter->config.modules_to_save, ""}.text(),
+           "), which are not trained here; merge it into the ", "model first: lriad-tool merge");
+    }
+    check_adapter(*adapter, plan.model);
+    for (const auto& [name, tensor] : adapter->tensors) {
+      if (name.starts_with("model.language_model.")) continue;
+      fail("run", "the adapter ", *config.model.adapter, " has ", name,
+           ": adapters outside of the decoder are evaluated ",
+           "and merged, not trained further; merge it into the model first: lriad-tool merge");
+    }
+    plan.adapter = adapter->config;
   }
   if (config.stage == Stage::kSft) check_targets(config, data);
   check_one_image_is_readable(data, preparer);

@@ -70,7 +70,13 @@ void adapter_config(const std::string& input) {
   static const FuzzFile weights("adapter_model.safetensors",
                                 read_file("fuzz", LRIAD_GOLDEN_DIR "/cold_start/adapter_model.safetensors"));
   file.set(input);
-  fuzz_refusable([&] { fuzz_check(std::isfinite(read_adapter(fuzz_folder()).config.scaling())); });
+  fuzz_refusable([&] {
+    const Adapter adapter = read_adapter(fuzz_folder());
+    for (const auto& [name, tensor] : adapter.tensors) {
+      const auto shape = adapter.config.shape_of(name.substr(0, name.find(".lora_")));
+      fuzz_check(shape && shape->r == tensor.size(name.ends_with(".lora_A.weight") ? 0 : 1));
+    }
+  });
 }
 
 void import_file(const std::string& input) {

@@ -53,6 +53,7 @@ at::Tensor separate_logprobs(Qwen2Vl& model, const std::vector<Group>& groups) {
                                at::cat({prompt_at, after.expand({3, count})}, 1),
                                {{0, prompt + count, -1}},
                                group.features_ID,
+                               {},
                                {}};
       const at::Tensor logits = model->logits(model->hidden(whole)).slice(0, prompt - 1, prompt + count - 1);
       parts.push_back((logits / kTemperature).log_softmax(1).gather(1, targets.unsqueeze(1)).squeeze(1));

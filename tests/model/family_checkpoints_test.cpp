@@ -46,7 +46,8 @@ class FamilyCheckpoint : public ::testing::TestWithParam<const char*> {
   /// The prompt, and after it `more` as one sequence.
   PackedTokens packed(Qwen2Vl& model, const at::Tensor& more = at::empty({0}, at::kLong)) const {
     const at::Tensor ids = at::cat({expected("input_ids")[0], more});
-    return {ids, positions(ids), {{0, ids.size(0), -1}}, model->image_features(expected("pixel_values"), grids_), {}};
+    const at::Tensor features = model->image_features(expected("pixel_values"), grids_);
+    return {ids, positions(ids), {{0, ids.size(0), -1}}, features, {}, {}};
   }
 
   at::Tensor logits(Qwen2Vl& model) const { return model->logits(model->hidden(packed(model))); }

@@ -4,17 +4,20 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <cmath>
 #include <nlohmann/json.hpp>
 
 #include "lriad/core/error.h"
 #include "lriad/core/files.h"
 #include "lriad/model/adapter_files.h"
+#include "lriad/model/load_model.h"
 #include "support/temp_folder.h"
 
 namespace lriad {
 namespace {
 
 namespace fs = std::filesystem;
+using ::testing::AllOf;
 using ::testing::HasSubstr;
 using ::testing::ThrowsMessage;
 
@@ -84,11 +87,78 @@ TEST_F(WriteModel, AnAdapterOfAnotherModelIsRefusedByTheTensorsName) {
   write_adapter(adapter_, {adapter_config(),
                            {{kQ + ".lora_A.weight", at::randn({2, 9})}, {kQ + ".lora_B.weight", at::randn({8, 2})}}});
   const auto merge = [&] { merge_adapter(model_, adapter_, folder_.path() / "merged", at::kFloat); };
-  EXPECT_THAT(merge, ThrowsMessage<Error>(HasSubstr("q_proj.lora_A.weight is [2, 9]")));
+  EXPECT_THAT(merge, ThrowsMessage<Error>(AllOf(HasSubstr("q_proj.lora_A.weight is [2, 9], and the module needs 8"),
+                                                HasSubstr("has 1 layers of hidden size 8"))));
   const std::string far = "model.language_model.layers.7.self_attn.q_proj";
   write_adapter(adapter_, {adapter_config(),
                            {{far + ".lora_A.weight", at::randn({2, 8})}, {far + ".lora_B.weight", at::randn({8, 2})}}});
-  EXPECT_THAT(merge, ThrowsMessage<Error>(HasSubstr("layers.7.self_attn.q_proj.lora_A.weight has no place")));
+  EXPECT_THAT(merge,
+              ThrowsMessage<Error>(HasSubstr("layers.7.self_attn.q_proj.lora_A.weight is [2, 8], which the model "
+                                             "has no module for")));
+}
+
+TEST_F(WriteModel, MergesPatternsTowerAndWholeModules) {
+  const std::string tower = "model.visual.blocks.0.attn.qkv", norm = "model.language_model.norm";
+  AdapterConfig config = adapter_config();
+  config.target_modules = {{"q_proj", "qkv"}, ""};
+  config.rank_pattern = {{"blocks\\.0\\.attn\\.qkv", 3}};
+  config.alpha_pattern = {{"qkv", 12}};
+  config.modules_to_save = {"norm"};
+  const Adapter made{config,
+                     {{kQ + ".lora_A.weight", at::randn({2, 8})},
+                      {kQ + ".lora_B.weight", at::randn({8, 2})},
+                      {tower + ".lora_A.weight", at::randn({3, 8})},
+                      {tower + ".lora_B.weight", at::randn({24, 3})}},
+                     {{norm + ".weight", at::randn({8})}}};
+  write_adapter(adapter_, made);
+  const fs::path output = folder_.path() / "merged";
+  merge_adapter(model_, adapter_, output, at::kFloat);
+  const ModelFiles before(model_), after(output);
+  EXPECT_TRUE(at::equal(after.tensor(norm + ".weight"), made.saved.at(norm + ".weight")));
+  const auto product = [&](const std::string& module) {
+    return at::matmul(made.tensors.at(module + ".lora_B.weight"), made.tensors.at(module + ".lora_A.weight"));
+  };
+  EXPECT_TRUE(at::equal(after.tensor(tower + ".weight"), before.tensor(tower + ".weight") + product(tower) * 4));
+  EXPECT_TRUE(at::equal(after.tensor(kQ + ".weight"), before.tensor(kQ + ".weight") + product(kQ) * 3));
+
+  Qwen2Vl branches = load_model(model_, at::kFloat, at::kCPU), merged = load_model(output, at::kFloat, at::kCPU);
+  add_adapter(branches, made, /*dropout=*/0);
+  const at::Tensor patches = at::randn({4, read_model_config(model_).vision.patch_dim()});
+  const std::vector<Grid> grids = {{1, 2, 2}};
+  EXPECT_TRUE(
+      at::allclose(branches->image_features(patches, grids), merged->image_features(patches, grids), 1e-5, 1e-6));
+}
+
+TEST_F(WriteModel, ValuesThatAreNotFiniteAreRefusedByName) {
+  for (const double value : {std::nan(""), double{INFINITY}}) {
+    at::Tensor a = at::randn({2, 8});
+    a[1][3] = value;
+    write_adapter(adapter_,
+                  {adapter_config(), {{kQ + ".lora_A.weight", a}, {kQ + ".lora_B.weight", at::randn({8, 2})}}});
+    EXPECT_THAT([&] { read_adapter(adapter_); },
+                ThrowsMessage<Error>(AllOf(HasSubstr("q_proj.lora_A.weight"), HasSubstr("is not finite"))));
+    std::vector<TensorSpec> specs;
+    for (const auto& [name, shape] : expected_tensors(read_model_config(model_)))
+      specs.push_back({name, at::kBFloat16, shape});
+    write_weights(model_, specs, [&](const TensorSpec& spec) {
+      at::Tensor tensor = at::randn(spec.shape).to(at::kBFloat16);
+      if (spec.name == "model.language_model.norm.weight") tensor[2] = value;
+      return tensor;
+    });
+    EXPECT_THAT([&] { load_model(model_, at::kBFloat16, at::kCPU); },
+                ThrowsMessage<Error>(AllOf(HasSubstr("language_model.norm.weight"), HasSubstr("is not finite"))));
+  }
+}
+
+TEST_F(WriteModel, AnAdapterThatLacksATargetOrHasMoreIsRefused) {
+  AdapterConfig config = adapter_config();
+  const std::map<std::string, at::Tensor> tensors = {{kQ + ".lora_A.weight", at::randn({2, 8})},
+                                                     {kQ + ".lora_B.weight", at::randn({8, 2})}};
+  Qwen2Vl model = load_model(model_, at::kFloat, at::kCPU);
+  EXPECT_THAT([&] { add_adapter(model, {config, tensors}, 0); }, ThrowsMessage<Error>(HasSubstr("v_proj, though its")));
+  config.target_modules = {{"v_proj"}, ""};
+  write_adapter(adapter_, {config, tensors});
+  EXPECT_THAT([&] { read_adapter(adapter_); }, ThrowsMessage<Error>(HasSubstr("do not name its module")));
 }
 
 TEST_F(WriteModel, GivenTensorsComeBackFromTheFolder) {

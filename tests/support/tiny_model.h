@@ -10,6 +10,7 @@
 
 #include "lriad/generation/generate.h"
 #include "lriad/grpo/token_logprobs.h"
+#include "lriad/model/load_model.h"
 #include "lriad/model/qwen2_vl.h"
 
 namespace lriad {
@@ -71,7 +72,11 @@ inline Qwen2Vl tiny_model(const ModelConfig& config, uint64_t seed, at::ScalarTy
 inline void add_tiny_adapter(Qwen2Vl& model, uint64_t seed, double dropout = 0,
                              const std::vector<std::string>& targets = {"q_proj", "v_proj"}) {
   at::Generator generator = seeded(seed);
-  model->add_lora(targets, /*r=*/3, /*scaling=*/0.7, dropout);
+  AdapterConfig config;
+  config.r = 3;
+  config.lora_alpha = 3 * 0.7;
+  config.target_modules = {targets, ""};
+  add_lora(model, config, dropout);
   const at::NoGradGuard no_grad;
   for (auto& [name, parameter] : model->lora_parameters()) {
     parameter.copy_(normal(parameter.sizes(), generator) * 0.4);

@@ -2,35 +2,32 @@
 
 #include <ATen/core/Tensor.h>
 
-#include <cstdint>
 #include <filesystem>
 #include <map>
 #include <string>
-#include <vector>
+
+#include "lriad/model/adapter_config.h"
+#include "lriad/model/model_config.h"
 
 namespace lriad {
 
-/// The fields of PEFT's adapter_config.json that are used.
-struct AdapterConfig {
-  int64_t r = 4;
-  double lora_alpha = 16;
-  double lora_dropout = 0.0;
-  bool use_rslora = false;
-  std::vector<std::string> target_modules = {"q_proj", "v_proj"};
-  std::string base_model;  ///< base_model_name_or_path
-  double scaling() const;  ///< alpha / r, or alpha / sqrt(r)
-};
-
-/// An adapter: float32 tensors by canonical name, `model.language_model.layers.0.self_attn.q_proj.lora_A.weight`.
+/// An adapter's tensors, float32, by the names of transformers >= 4.52.
 struct Adapter {
   AdapterConfig config;
-  std::map<std::string, at::Tensor> tensors;
+  std::map<std::string, at::Tensor> tensors = {};  ///< `model.language_model.layers.0.self_attn.q_proj.lora_A.weight`
+  std::map<std::string, at::Tensor> saved = {};    ///< weights of modules_to_save, `lm_head.weight`
+  /// Whether the linear layer at a path has an A and B of its own.
+  bool has_branch(const std::string& module) const { return tensors.contains(module + ".lora_A.weight"); }
 };
 
 /// Reads a PEFT folder in both key styles, float32 or half precision on disk, safetensors. Throws Error, naming file
-/// and field, for DoRA, biases, modules_to_save, rank or alpha patterns, other PEFT types, unpaired or misshapen A/B,
-/// or missing files.
+/// and field, as read_adapter_config() does, for unpaired or misshapen A and B, for tensors that the config does not
+/// name or that are not finite, and for missing files.
 Adapter read_adapter(const std::filesystem::path& adapter_dir);
+
+/// Throws Error unless the model of this config has every module of the adapter, with the shapes that it expects. The
+/// message says how the models differ.
+void check_adapter(const Adapter& adapter, const ModelConfig& model);
 
 /// Writes adapter_model.safetensors (new key style, float32) and adapter_config.json as PEFT 0.21 does into an existing
 /// folder. Each file is written whole or not at all.

@@ -21,8 +21,12 @@ void limit_threads(const TextConfig& text);
 /// near the model's size. Throws Error as read_model_config() and load_weights() do.
 Qwen2Vl load_model(const std::filesystem::path& model_dir, at::ScalarType dtype, const at::Device& device);
 
-/// Gives the model the adapter's branches (dropout as given, not as in its file) and values. Throws Error naming
-/// tensors that the model does not have, that are missing, or whose shape differs.
+/// Gives linear layers of the decoder branches without effect (B is zero) where the config says. Throws Error for a
+/// target that names none of them.
+void add_lora(Qwen2Vl& model, const AdapterConfig& config, double dropout);
+
+/// Gives the model the adapter's branches (dropout as given, not as in its file), values and whole modules. Throws
+/// Error as check_adapter() does and naming tensors that are missing.
 void add_adapter(Qwen2Vl& model, const Adapter& adapter, double dropout);
 
 }  // namespace lriad

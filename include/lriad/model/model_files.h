@@ -22,7 +22,8 @@ class ModelFiles {
   explicit ModelFiles(const std::filesystem::path& model_dir);
   std::vector<std::string> names() const;
   const TensorEntry* find(const std::string& canonical) const;
-  at::Tensor tensor(const std::string& canonical) const;  ///< view of the map
+  /// View of the map. Throws Error naming file and tensor if a value is not finite.
+  at::Tensor tensor(const std::string& canonical) const;
   /// As spelled in the files, for merged export in the same style.
   std::string stored_name(const std::string& canonical) const;
 
@@ -41,6 +42,9 @@ std::vector<std::string> weight_files(const std::filesystem::path& model_dir);
 
 /// float32, bfloat16, float16 or float64, as config.json spells dtypes.
 const char* dtype_name(at::ScalarType dtype);
+
+/// Throws Error naming file and tensor if a value is NaN or infinite: a damaged file, or training that diverged.
+void require_finite(const at::Tensor& tensor, const std::filesystem::path& file, const std::string& name);
 
 /// Canonical (TF >= 4.52) form of a tensor or module name of either layout.
 std::string canonical_name(const std::string& name);

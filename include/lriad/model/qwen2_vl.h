@@ -1,11 +1,14 @@
 #pragma once
 
+#include <functional>
 #include <map>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <vector>
 
+#include "lriad/model/adapter_config.h"
 #include "lriad/model/attention.h"
 #include "lriad/model/layers.h"
 #include "lriad/model/vision_tower.h"
@@ -48,9 +51,10 @@ class Qwen2VlImpl : public torch::nn::Module {
   /// Weight of the head [vocab, hidden_size]; of a tied model the embedding.
   const at::Tensor& head() const { return head_.defined() ? head_ : embedding_; }
 
-  /// Adds LoRA branches (zero) to all decoder linears named in `target_modules`; throws Error for a name that fits
-  /// none.
-  void add_lora(const std::vector<std::string>& target_modules, int64_t r, double scaling, double dropout);
+  /// Paths of the linear layers that can have an adapter.
+  std::vector<std::string> linear_names() const;
+  /// Adds a branch whose B is zero to each linear layer that `shape_of` gives one, by its path.
+  void add_lora(const std::function<std::optional<LoraShape>(const std::string&)>& shape_of, double dropout);
   void enable_lora(bool on);  ///< off: the base model, PEFT's disable_adapter
   /// Keys (model/dropout.h) of the rows of the next training passes, for the masks of the adapter's dropout; undefined:
   /// no dropout.

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "lriad/config/config.h"
+#include "lriad/model/adapter_config.h"
 #include "lriad/model/model_config.h"
 
 namespace lriad {
@@ -17,6 +18,7 @@ namespace lriad {
 struct PlanInput {
   Config config;
   ModelConfig model;
+  AdapterConfig adapter;      ///< of the adapter that is trained, unless all weights are
   int64_t prompt_tokens = 0;  ///< tokens of the longest prompt, image tokens included
   int64_t image_patches = 0;  ///< patches of the largest image
   int64_t memory_bytes = 0;   ///< memory of the device that one process may use

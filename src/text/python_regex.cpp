@@ -1,0 +1,40 @@
+#include "lriad/text/python_regex.h"
+
+#include <unicode/regex.h>
+
+#include <memory>
+
+#include "lriad/core/error.h"
+
+namespace lriad {
+namespace {
+
+std::string replaced(std::string text, const std::string& from, const std::string& to) {
+  for (std::size_t at = text.find(from); at != std::string::npos; at = text.find(from, at + to.size())) {
+    text.replace(at, from.size(), to);
+  }
+  return text;
+}
+
+}  // namespace
+
+bool full_match(const std::string& expression, const std::string& text) {
+  UErrorCode status = U_ZERO_ERROR;
+  const std::string spelled = replaced(expression, "(?P<", "(?<");
+  const std::unique_ptr<icu::RegexPattern> pattern(
+      icu::RegexPattern::compile(icu::UnicodeString::fromUTF8(spelled), 0, status));
+  if (U_FAILURE(status)) {
+    fail("text", "\"", expression, "\" cannot be read as a regular expression (", u_errorName(status), ")");
+  }
+  const icu::UnicodeString input = icu::UnicodeString::fromUTF8(text);
+  const std::unique_ptr<icu::RegexMatcher> matcher(pattern->matcher(input, status));
+  matcher->setTimeLimit(1'000'000, status);  // steps: an expression may need exponentially many
+  const bool fits = matcher->matches(status);
+  if (U_FAILURE(status)) {
+    fail("text", "the regular expression \"", expression, "\" cannot be matched with ", text, " (", u_errorName(status),
+         ")");
+  }
+  return fits;
+}
+
+}  // namespace lriad
