@@ -72,13 +72,6 @@ int complain(const std::string& text, int code) {
 
 std::string first_line(const std::string& text) { return text.substr(0, text.find('\n')); }
 
-bool is_out_of_memory(const c10::Error& error) {
-  if (dynamic_cast<const c10::OutOfMemoryError*>(&error) != nullptr) return true;
-  const std::string text = error.what_without_backtrace();
-  return text.find("out of memory") != std::string::npos || text.find("not enough memory") != std::string::npos ||
-         text.find("can't allocate memory") != std::string::npos || text.find("ALLOC_FAILED") != std::string::npos;
-}
-
 int complain_of_memory(const std::string& what) {
   return complain(concat("[app] out of memory", what.empty() ? "" : ": " + what,
                          "; lower the batch size, image.max_pixels or the length of the answers"),

@@ -81,7 +81,7 @@ EvalModel::EvalModel(const EvalCommandLine& line, const Config& config)
     : line_(line), config_(config), device_(choose_devices(config.distributed.devices).front()) {
   check_folder("--model", config.model.path);
   if (config.model.adapter) check_folder("--adapter", *config.model.adapter);
-  use_device(device_);
+  use_device(device_, config_.distributed.memory_fraction);
 }
 
 std::vector<Prediction> EvalModel::ask(const Dataset& dataset, EvalOutput& output,

@@ -1,5 +1,6 @@
 // lriad-train: reads the config, starts or joins the world of processes, trains.
 #include <CLI/CLI.hpp>
+#include <algorithm>
 #include <iostream>
 
 #include "common.h"
@@ -19,6 +20,7 @@ namespace {
 struct TrainCommandLine {
   std::vector<std::string> configs, sets;
   std::string output, devices, replay, resume = "auto";
+  std::optional<double> device_memory;
   bool print_config = false, plan = false, dry_run = false;
 };
 
@@ -34,6 +36,10 @@ void add_train_options(CLI::App& app, TrainCommandLine& line) {
       ->group("Config");
   app.add_flag("--plan", line.plan,
                "print the memory and token plan, no weights read, and stop; exit 2 if it cannot fit")
+      ->group("Config");
+  app.add_option("--device-memory", line.device_memory,
+                 "with --plan: plan for GPUs of that many GB (1e9 bytes) each, which need not be here, as many as "
+                 "distributed.devices says (default: what is free on this machine)")
       ->group("Config");
   app.add_option("--resume", line.resume,
                  "auto: from the newest whole checkpoint of the run folder; never; or a checkpoint's folder")
@@ -78,7 +84,7 @@ LoadedConfig read_config(const TrainCommandLine& line) {
 
 int train(const LoadedConfig& loaded, const TrainCommandLine& line, const World& world, const at::Device& device) {
   set_log_rank(world.rank);
-  use_device(device);
+  use_device(device, loaded.config.distributed.memory_fraction);
   try {
     const auto communicator = make_communicator(world, device, loaded.config.distributed.timeout_s);
     return Trainer(loaded, {line.resume, line.dry_run}, *communicator, device).run();
@@ -98,8 +104,19 @@ int replay(const LoadedConfig& loaded, const TrainCommandLine& line) {
   std::optional<std::filesystem::path> checkpoint;
   if (line.resume != "auto" && line.resume != "never") checkpoint = find_checkpoint({}, line.resume);
   const at::Device device = choose_devices(loaded.config.distributed.devices).front();
-  use_device(device);
+  use_device(device, loaded.config.distributed.memory_fraction);
   return replay_batch(loaded, line.replay, checkpoint, device);
+}
+
+int plan_for_absent_gpus(const LoadedConfig& loaded, const TrainCommandLine& line) {
+  constexpr double kLeast = 1, kMost = 10000;
+  if (!line.plan) fail("app", "--device-memory is given without --plan, which it is for");
+  if (!(*line.device_memory >= kLeast && *line.device_memory <= kMost))
+    fail("app", "--device-memory is ", *line.device_memory, ", expected ", kLeast, " to ", kMost, " GB");
+  const std::string& devices = loaded.config.distributed.devices;
+  const auto commas = std::ranges::count(devices, ',');
+  const int64_t ranks = commas > 0 ? commas + !devices.ends_with(',') : std::ssize(choose_devices(devices));
+  return print_plan(loaded, at::kCPU, ranks, static_cast<int64_t>(*line.device_memory * 1e9));
 }
 
 int run(TrainCommandLine line, const std::vector<std::string>& arguments) {
@@ -111,6 +128,7 @@ int run(TrainCommandLine line, const std::vector<std::string>& arguments) {
   const Config& config = loaded.config;
   if (!line.replay.empty()) return replay(loaded, line);
   const std::string& devices = config.distributed.devices;
+  if (line.device_memory) return plan_for_absent_gpus(loaded, line);
   const std::optional<World> world = world_from_environment();
   if (line.plan && world) return print_plan(loaded, device_of_rank(devices, *world), world->size);
   if (world) line.resume = resume_of(line.resume, *world, config.output_dir);

@@ -76,6 +76,8 @@ void add_watch(std::vector<Key>& keys, Config& c) {
   add("distributed.devices", devices_field(c.distributed.devices), "auto | cpu | N processes | GPUs such as 0,1,3");
   add("distributed.timeout_s", real_field(c.distributed.timeout_s, {0, 1e6, Ends::kWithoutLow}),
       "seconds that processes wait for one another");
+  add("distributed.memory_fraction", real_field(c.distributed.memory_fraction, {0, 1, Ends::kWithoutLow}),
+      "share of a GPU's memory that a process may use");
   add("distributed.max_restarts", integer_field(c.distributed.max_restarts, {0, 1000}),
       "times that all ranks start again from the last checkpoint when one is lost");
   add("guard.max_kl", real_field(c.guard.max_kl, {0, kHuge}), "nats per token; a step above it trips; null = off");

@@ -107,8 +107,26 @@ int64_t num_gpus() {
   return count;
 }
 
-void use_device(const at::Device& device) {
-  if (device.is_cuda()) at::accelerator::setDeviceIndex(device.index());
+void use_device(const at::Device& device, double memory_fraction) {
+  if (!device.is_cuda()) return;
+  // libtorch reads the variable at the first allocation; of a setting given twice the last one counts.
+  std::string settings = "expandable_segments:True";
+  if (memory_fraction < 1) settings += concat(",per_process_memory_fraction:", memory_fraction);
+  for (const char* name : {"PYTORCH_CUDA_ALLOC_CONF", "PYTORCH_ALLOC_CONF"}) {
+    if (const char* given = std::getenv(name); given != nullptr && *given != '\0') {
+      settings += concat(',', given);
+      break;
+    }
+  }
+  setenv("PYTORCH_CUDA_ALLOC_CONF", settings.c_str(), /*overwrite=*/1);
+  at::accelerator::setDeviceIndex(device.index());
+}
+
+bool is_out_of_memory(const c10::Error& error) {
+  if (dynamic_cast<const c10::OutOfMemoryError*>(&error) != nullptr) return true;
+  const std::string text = error.what_without_backtrace();
+  return text.find("out of memory") != std::string::npos || text.find("not enough memory") != std::string::npos ||
+         text.find("can't allocate memory") != std::string::npos || text.find("ALLOC_FAILED") != std::string::npos;
 }
 
 }  // namespace lriad

@@ -17,6 +17,8 @@ namespace {
 
 constexpr int64_t kMostRows = 8192;
 constexpr int64_t kFewestLogits = 1 << 22;
+/// Context, kernels as they are loaded, workspaces of cuBLAS and NCCL. Estimated, not measured.
+constexpr int64_t kCudaContext = 1200ll << 20;
 constexpr int64_t kLibraries = 200ll << 20;  // bytes in use before anything is loaded
 
 int64_t total(const MemoryPlan::Items& items) {
@@ -148,7 +150,7 @@ MemoryPlan::Items permanent(const Sizes& s, const PlanInput& in) {
   const int64_t image = s.features(s.patches);
   const int64_t room = s.config.model.vision_cache.memory_mb << 20;
   const int64_t cache = in.num_images > 0 ? std::min(room, in.num_images * image) : room;
-  return {{"libraries", kLibraries},
+  return {{in.on_cpu ? "libraries" : "CUDA context", in.on_cpu ? kLibraries : kCudaContext},
           {"weights", s.parameters * s.b},
           {s.all ? "gradients and Adam" : "LoRA and Adam", optimizer},
           {"vision cache", s.all ? 0 : cache},
@@ -270,8 +272,11 @@ MemoryPlan plan_memory(const PlanInput& input) {
   return with(s, input, group, kFewestLogits, choice != Switch::kOff);
 }
 
-int64_t free_memory(const at::Device& device) {
-  if (device.is_cuda()) return static_cast<int64_t>(at::accelerator::getMemoryInfo(device.index()).first);
+int64_t free_memory(const at::Device& device, double gpu_fraction) {
+  if (device.is_cuda()) {
+    const auto [free, total] = at::accelerator::getMemoryInfo(device.index());
+    return static_cast<int64_t>(std::min(static_cast<double>(free), gpu_fraction * static_cast<double>(total)));
+  }
   std::ifstream info("/proc/meminfo");
   std::string name;
   int64_t kilobytes = 0;

@@ -195,7 +195,7 @@ RunInputs load_run_inputs(const Config& config, const at::Device& device, int64_
                  fresh_adapter(config),
                  0,
                  0,
-                 free_memory(device),
+                 free_memory(device, config.distributed.memory_fraction),
                  num_ranks,
                  device.is_cpu(),
                  static_cast<int64_t>(data.samples.size())};

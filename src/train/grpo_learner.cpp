@@ -1,11 +1,17 @@
 #include "grpo_learner.h"
 
 #include <ATen/ATen.h>
+#include <ATen/DeviceAccelerator.h>
 
 #include <algorithm>
 #include <cmath>
+#include <functional>
+#include <utility>
 
+#include "lriad/core/error.h"
+#include "lriad/core/log.h"
 #include "lriad/core/random.h"
+#include "lriad/dist/gpus.h"
 #include "lriad/grpo/loss.h"
 #include "lriad/model/accumulate_dtype.h"
 #include "lriad/model/load_model.h"
@@ -34,6 +40,18 @@ void hand_out(const GrpoLearner::MicroBatch& batch, const at::Tensor& values_M, 
   }
 }
 
+/// Runs a function at the end of a scope, however it is left.
+class AtEnd {
+ public:
+  explicit AtEnd(std::function<void()> act) : act_(std::move(act)) {}
+  ~AtEnd() { act_(); }
+  AtEnd(const AtEnd&) = delete;
+  AtEnd& operator=(const AtEnd&) = delete;
+
+ private:
+  std::function<void()> act_;
+};
+
 at::Tensor where_counted(const at::Tensor& counted_M, const at::Tensor& values_M) {
   return at::where(counted_M, values_M, at::zeros({}, values_M.options()));
 }
@@ -58,6 +76,22 @@ GrpoLearner::GrpoLearner(RunContext& context, FlatParameters& parameters, PhaseC
 }
 
 LearningSums GrpoLearner::learn(std::vector<Group>& groups, int64_t step, bool first) {
+  try {
+    return learn_once(groups, step, first);
+  } catch (const c10::Error& error) {
+    if (!is_out_of_memory(error)) throw;
+    MemoryPlan& memory = context_.memory;
+    memory.rows_per_pass = widest_pass(groups, first) / 2;  // a group that is larger still passes, alone
+    memory.logits_at_once /= 2;
+    log_warning(concat("[train] step ", step, ": out of memory; it is computed again with passes of at most ",
+                       memory.rows_per_pass, " rows, and so are all steps to come: ", error.what_without_backtrace()));
+  }
+  if (context_.device.is_cuda()) at::accelerator::emptyCache();
+  parameters_.zero_gradients();
+  return learn_once(groups, step, first);
+}
+
+LearningSums GrpoLearner::learn_once(std::vector<Group>& groups, int64_t step, bool first) {
   LearningSums sums;
   for (const MicroBatch& batch : micro_batches(groups, first)) {
     const PackedGroups packed = pack(batch, step);
@@ -99,6 +133,17 @@ std::vector<GrpoLearner::MicroBatch> GrpoLearner::micro_batches(std::vector<Grou
   return batches;
 }
 
+/// Rows of the widest pass.
+int64_t GrpoLearner::widest_pass(std::vector<Group>& groups, bool first) const {
+  int64_t widest = 0;
+  for (const MicroBatch& batch : micro_batches(groups, first)) {
+    int64_t rows = 0;
+    for (const Group* group : batch) rows += packed_rows(*group, prefix_);
+    widest = std::max(widest, rows);
+  }
+  return widest;
+}
+
 /// A group whose advantages are all 0 needs no backward pass, unless the KL term has a gradient. The KL to the old
 /// policy has none in the first step with new rollouts, since the old policy is the present one there.
 bool GrpoLearner::has_gradient(const Group& group, bool first) const {
@@ -128,14 +173,14 @@ void GrpoLearner::compute_reference(const MicroBatch& batch, const PackedGroups&
   at::Tensor logp_M;
   if (config_.grpo.kl_anchor == KlReference::kBase) {
     context_.model->enable_lora(false);
+    const AtEnd on([this] { context_.model->enable_lora(true); });
     logp_M = logprobs(packed).logp_M;
-    context_.model->enable_lora(true);
   } else {
     std::map<std::string, at::Tensor> present;
     for (const auto& [name, tensor] : parameters_.named_values()) present[name] = tensor.clone();
     parameters_.load_values(initial_adapter_);
+    const AtEnd back([&] { parameters_.load_values(present); });
     logp_M = logprobs(packed).logp_M;
-    parameters_.load_values(present);
   }
   hand_out(batch, logp_M, &Group::reference_M);
 }

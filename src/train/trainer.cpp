@@ -79,8 +79,14 @@ void Trainer::Impl::take_folder() {
   checkpoint = communicator.gather(chosen, "checkpoint to resume from").front();
 }
 
-int print_plan(const LoadedConfig& loaded, const at::Device& device, int64_t num_ranks) {
-  const PlanInput input = load_run_inputs(loaded.config, device, num_ranks).plan;
+int print_plan(const LoadedConfig& loaded, const at::Device& device, int64_t num_ranks,
+               std::optional<int64_t> gpu_bytes) {
+  PlanInput input = load_run_inputs(loaded.config, device, num_ranks).plan;
+  if (gpu_bytes) {
+    input.on_cpu = false;
+    input.memory_bytes =
+        static_cast<int64_t>(loaded.config.distributed.memory_fraction * static_cast<double>(*gpu_bytes));
+  }
   const MemoryPlan plan = plan_memory(input);
   std::cout << plan.table();
   if (plan.fits()) return 0;

@@ -93,5 +93,28 @@ TEST_P(Plan, IsWithinATenthOfTheAllocatorsPeak) {
   EXPECT_NEAR(static_cast<double>(planned(plan)), measured, 0.1 * measured) << plan.table();
 }
 
+using SmallerPasses = TrainingRun;
+
+TEST_F(SmallerPasses, FollowWhereMemoryDoesNotSuffice) {
+  CountingAllocator& allocator = CountingAllocator::instance();
+  const auto peak = [&](const std::string& name, const std::string& budget, std::optional<int64_t> limit) {
+    const auto communicator = make_communicator(World{}, at::kCPU, 60);
+    const auto loaded = config(name, {"model.dtype=float32", "train.max_steps=1", "train.token_budget=" + budget});
+    Trainer trainer(loaded, {"auto", /*dry_run=*/false}, *communicator, at::kCPU);
+    const int64_t before = allocator.held();
+    allocator.start();
+    if (limit) allocator.refuse_once_above(before + *limit);
+    EXPECT_EQ(trainer.run(), 0);
+    return allocator.peak() - before;
+  };
+  const int64_t wide = peak("wide", "100000", std::nullopt), narrow = peak("narrow", "1", std::nullopt);
+  ASSERT_LT(narrow, wide);
+  peak("tight", "100000", (wide + narrow) / 2);
+  EXPECT_TRUE(allocator.has_refused());
+  for (const char* name : {"loss", "grad_norm", "kl", "entropy"}) {
+    EXPECT_NEAR(metrics("tight")[0][name].get<double>(), metrics("wide")[0][name].get<double>(), 1e-5) << name;
+  }
+}
+
 }  // namespace
 }  // namespace lriad

@@ -2,11 +2,13 @@
 
 #include <c10/core/Allocator.h>
 #include <c10/core/CPUAllocator.h>
+#include <c10/util/Exception.h>
 
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <mutex>
+#include <optional>
 #include <unordered_map>
 
 namespace lriad {
@@ -20,6 +22,10 @@ class CountingAllocator : public c10::Allocator {
   }
 
   c10::DataPtr allocate(std::size_t bytes) override {
+    if (refuse_above_ && held_ + static_cast<int64_t>(bytes) > *refuse_above_) {
+      refuse_above_.reset();
+      TORCH_CHECK(false, "CountingAllocator: not enough memory");
+    }
     c10::DataPtr data = inner_->allocate(bytes);
     void* const pointer = data.release_context();
     if (pointer != nullptr) count(pointer, static_cast<int64_t>(bytes));
@@ -35,6 +41,9 @@ class CountingAllocator : public c10::Allocator {
     const std::lock_guard lock(mutex_);
     peak_ = held_;
   }
+  /// Makes the first allocation that would hold more bytes than this fail, once.
+  void refuse_once_above(int64_t bytes) { refuse_above_ = bytes; }
+  bool has_refused() const { return !refuse_above_; }
   int64_t held() const { return held_; }
   int64_t peak() const { return peak_; }
 
@@ -64,6 +73,7 @@ class CountingAllocator : public c10::Allocator {
   std::mutex mutex_;
   std::unordered_map<void*, int64_t> sizes_;
   int64_t held_ = 0, peak_ = 0;
+  std::optional<int64_t> refuse_above_;
 };
 
 }  // namespace lriad

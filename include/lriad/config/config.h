@@ -190,6 +190,7 @@ struct LogSection {
 struct DistributedSection {
   std::string devices = "auto";  ///< auto | cpu | N | list such as 0,1,3
   double timeout_s = 600;        ///< seconds after which a rank that does not answer counts as lost, > 0
+  double memory_fraction = 1;    ///< share of a GPU's memory that a process may use, (0, 1]
   int64_t max_restarts = 0;      ///< how often the launcher restarts all ranks; torchrun and Slurm have their own ways
 };
 

@@ -32,7 +32,12 @@ int64_t num_gpus();
 /// built without CUDA.
 void load_cuda_half();
 
-/// Makes a GPU the current device of this process, as torch.cuda.set_device. Does nothing for the CPU.
-void use_device(const at::Device& device);
+/// Makes a GPU the current device of this process, as torch.cuda.set_device, and sets how its memory is used, which has
+/// to come before the first allocation: at most `memory_fraction` of the card in segments that can grow, unless
+/// PYTORCH_CUDA_ALLOC_CONF or PYTORCH_ALLOC_CONF says otherwise. Does nothing for the CPU.
+void use_device(const at::Device& device, double memory_fraction);
+
+/// Whether libtorch had too little memory, on the CPU or a GPU.
+bool is_out_of_memory(const c10::Error& error);
 
 }  // namespace lriad

@@ -60,7 +60,8 @@ MemoryPlan plan_memory(const PlanInput& input);
 /// Changes that do not affect the results are tried first; a number is lowered no further than needed.
 std::optional<std::string> smallest_change(const PlanInput& input);
 
-/// Bytes that a new process could use: free memory of a GPU, or available memory of the machine for the CPU.
-int64_t free_memory(const at::Device& device);
+/// Bytes that a new process could use: free memory of a GPU, but at most `gpu_fraction` of what it has, or available
+/// memory of the machine for the CPU.
+int64_t free_memory(const at::Device& device, double gpu_fraction);
 
 }  // namespace lriad
