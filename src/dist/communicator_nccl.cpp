@@ -1,3 +1,4 @@
+#include <ATen/ATen.h>
 #include <c10/cuda/CUDAException.h>
 #include <c10/cuda/CUDAGuard.h>
 #include <c10/cuda/CUDAStream.h>
@@ -8,14 +9,19 @@
 #include <array>
 #include <chrono>
 #include <cstring>
+#include <exception>
 #include <thread>
 
 #include "communicator_host.h"
 #include "lriad/core/error.h"
 #include "lriad/core/host_name.h"
+#include "lriad/dist/rank_sums.h"
 
 namespace lriad {
 namespace {
+
+constexpr int64_t kPieceOfSum = 1 << 22;  // numbers of a rank that are gathered at once
+constexpr double kFinalizeSeconds = 10;
 
 ncclDataType_t nccl_type(at::ScalarType type, const std::string& what) {
   if (type == at::kFloat) return ncclFloat32;
@@ -45,8 +51,20 @@ class NcclCommunicator : public Communicator {
     wait_until_ready("set-up");
   }
 
+  /// After an error the other ranks may be anywhere, so nothing is waited for.
   ~NcclCommunicator() override {
-    if (comm_ != nullptr) ncclCommAbort(comm_);
+    if (comm_ == nullptr) return;
+    ncclResult_t state = std::uncaught_exceptions() > 0 ? ncclInternalError : ncclCommFinalize(comm_);
+    const Clock::time_point end = after_seconds(kFinalizeSeconds);
+    while (state == ncclInProgress && Clock::now() < end) {
+      std::this_thread::sleep_for(std::chrono::milliseconds(1));
+      ncclCommGetAsyncError(comm_, &state);
+    }
+    if (state == ncclSuccess) {
+      ncclCommDestroy(comm_);
+    } else {
+      ncclCommAbort(comm_);
+    }
   }
   NcclCommunicator(const NcclCommunicator&) = delete;
   NcclCommunicator& operator=(const NcclCommunicator&) = delete;
@@ -60,15 +78,23 @@ class NcclCommunicator : public Communicator {
     return host_->gather(bytes, what);
   }
 
+  /// Gathers the tensor of every rank piece by piece and adds in rank order, as the host backend does: the result does
+  /// not depend on which ring or tree NCCL finds, and is the same in every run. A ring would move half as much.
   void sum(at::Tensor& flat, const std::string& what) override {
     if (!flat.is_cuda()) return host_->sum(flat, what);
     const ncclDataType_t type = nccl_type(flat.scalar_type(), what);
     enter(flat, what);
     const c10::cuda::CUDAGuard guard(device_);
     const auto stream = c10::cuda::getCurrentCUDAStream(device_.index());
-    void* data = flat.data_ptr();
-    const auto count = static_cast<std::size_t>(flat.numel());
-    begun(ncclAllReduce(data, data, count, type, ncclSum, comm_, stream.stream()), what);
+    const at::Tensor all_N = flat.detach().view(-1);
+    const int64_t piece = std::min(kPieceOfSum, all_N.numel());
+    at::Tensor parts_RN = at::empty({size(), piece}, all_N.options());
+    for (int64_t begin = 0; begin < all_N.numel(); begin += piece) {
+      const at::Tensor own_N = all_N.narrow(0, begin, std::min(piece, all_N.numel() - begin));
+      const auto count = static_cast<std::size_t>(own_N.numel());
+      begun(ncclAllGather(own_N.data_ptr(), parts_RN.data_ptr(), count, type, comm_, stream.stream()), what);
+      own_N.copy_(sum_in_rank_order(parts_RN.view(-1).narrow(0, 0, size() * own_N.numel()).view({size(), -1})));
+    }
     finish(stream, what);
   }
 

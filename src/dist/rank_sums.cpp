@@ -1,5 +1,6 @@
 #include "lriad/dist/rank_sums.h"
 
+#include <ATen/ATen.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -50,6 +51,12 @@ std::vector<double> sum_over_ranks(Communicator& communicator, const std::vector
     for (std::size_t k = 0; k < sums.size(); ++k) sums[k] += part[k];
   }
   return sums;
+}
+
+at::Tensor sum_in_rank_order(const at::Tensor& parts_RN) {
+  at::Tensor sum_N = parts_RN[0].to(at::kDouble, /*non_blocking=*/false, /*copy=*/true);
+  for (int64_t rank = 1; rank < parts_RN.size(0); ++rank) sum_N.add_(parts_RN[rank]);
+  return sum_N.to(parts_RN.scalar_type());
 }
 
 std::vector<double> require_same(Communicator& communicator, const std::vector<double>& numbers,

@@ -14,6 +14,7 @@
 #include "dist/ranks.h"
 #include "dist/socket.h"
 #include "lriad/core/error.h"
+#include "lriad/dist/rank_sums.h"
 
 namespace lriad {
 namespace {
@@ -46,6 +47,9 @@ TEST_P(CommunicatorOfSize, SumsInRankOrderToTheSameBytesOnEveryRank) {
     at::Tensor expected = part(0, type).to(at::kDouble);
     for (int64_t rank = 1; rank < size; ++rank) expected += part(rank, type).to(at::kDouble);
     for (const at::Tensor& result : results) EXPECT_TRUE(at::equal(result, expected.to(type)));
+    std::vector<at::Tensor> parts;
+    for (int64_t rank = 0; rank < size; ++rank) parts.push_back(part(rank, type));
+    EXPECT_TRUE(at::equal(sum_in_rank_order(at::stack(parts)), expected.to(type)));
   }
 }
 

@@ -1,5 +1,7 @@
 #pragma once
 
+#include <ATen/core/Tensor.h>
+
 #include <cstring>
 #include <string>
 #include <type_traits>
@@ -29,6 +31,10 @@ std::vector<Record> gather_records(Communicator& communicator, const Record& own
 /// Element-wise sums over all ranks, added in rank order and so equal on every rank. NaN and infinities are allowed.
 std::vector<double> sum_over_ranks(Communicator& communicator, const std::vector<double>& numbers,
                                    const std::string& what);
+
+/// The sum over rows [R, N] -> [N], one row a rank, in the rows' dtype (float32 or float64) but added in float64 in
+/// rank order: the bits that the host backend gives.
+at::Tensor sum_in_rank_order(const at::Tensor& parts_RN);
 
 /// Checks that all ranks hold the same numbers and returns rank 0's. They may differ by a relative 1e-5, since devices
 /// round differently. If they differ more, throws LostRank on every rank naming the first such rank, its host and
