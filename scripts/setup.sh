@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Installs what building needs on Debian 12 or Ubuntu 24.04: distribution packages (root or sudo) and the pinned libtorch
-# wheel into LRIAD_DEPS (default: lriad in the user's cache folder). Safe to run again; asks nothing.
+# wheel into LRIAD_DEPS (default: lriad in the user's cache folder) unless LRIAD_TORCH names the folder `torch` of a Python
+# environment with torch 2.11. Safe to run again; asks nothing.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 deps="${LRIAD_DEPS:-${XDG_CACHE_HOME:-$HOME/.cache}/lriad}"
@@ -27,6 +28,10 @@ if [ "${#missing[@]}" -gt 0 ]; then
   "${root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "${missing[@]}" >/dev/null
 fi
 
+if [ -n "${LRIAD_TORCH:-}" ]; then
+  echo "[setup] libtorch is taken from LRIAD_TORCH, $LRIAD_TORCH"
+  exit 0
+fi
 mkdir -p "$deps"
 exec 9>"$deps/.lock"
 flock 9
@@ -36,7 +41,7 @@ if [ "$(cat "$target/.complete" 2>/dev/null)" != "$wanted" ]; then
   echo "[setup] fetching libtorch 2.11.0 into $target (about 2.5 GB to download, once)"
   rm -rf "$target" "$target.part"
   python3 -m venv "$target.part"
-  "$target.part/bin/python" -m pip install --quiet --disable-pip-version-check --no-deps --no-compile --require-hashes \
+  "$target.part/bin/python" -m pip install --disable-pip-version-check --no-deps --no-compile --require-hashes \
     --no-cache-dir --only-binary=:all: -r cmake/libtorch-requirements.txt
   printf '%s' "$wanted" >"$target.part/.complete"
   mv "$target.part" "$target"
