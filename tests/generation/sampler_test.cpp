@@ -92,7 +92,8 @@ TEST(SampleTokens, CountsFollowTheDistribution) {
   EXPECT_LT(chi_square, 20.5);  // 5 degrees of freedom: exceeded once in 1000 seeds
 }
 
-// As large as Qwen2-VL's, where the sums run over blocks first; the tail has one part in 10^9 of the probability.
+// As large as the vocabulary of Qwen2-VL, where the sums run over blocks first. The tail has one part in 10^9 of the
+// probability; the running sum that is the reference is off by 3e-12 there, the sums by blocks by 4e-15.
 TEST(SampleTokens, ALargeVocabularyKeepsTheOrderOfItsTokensToTheLastOfTheTail) {
   constexpr int64_t kVocabulary = 152064;
   at::Generator generator = at::detail::createCPUGenerator(4);
@@ -105,8 +106,8 @@ TEST(SampleTokens, ALargeVocabularyKeepsTheOrderOfItsTokensToTheLastOfTheTail) {
     for (int64_t row = 0; row < 4; ++row) {
       const auto id = ids[row].item<int64_t>();
       EXPECT_GE(id, 5000);
-      EXPECT_GE(sums[row][id].item<double>(), uniform - 1e-12);
-      EXPECT_LE(sums[row][id - 1].item<double>(), uniform + 1e-12);
+      EXPECT_GE(sums[row][id].item<double>(), uniform - 1e-11);
+      EXPECT_LE(sums[row][id - 1].item<double>(), uniform + 1e-11);
       EXPECT_TRUE(uniform < 1 - 1e-12 || id >= kVocabulary - 2) << id;
       EXPECT_TRUE(uniform < 1 - 4e-10 || id > kVocabulary / 2) << id;
     }
