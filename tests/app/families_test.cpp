@@ -101,7 +101,9 @@ TEST_P(Families, TrainingAllWeightsReachesEveryTensor) {
     const bool same = at::equal(item.value(), weights[item.key()]);
     equal += same;
     // A bias of the keys moves all scores of a query alike.
-    if (same) EXPECT_THAT(item.key(), HasSubstr("k_proj.bias"));
+    if (same) {
+      EXPECT_THAT(item.key(), HasSubstr("k_proj.bias"));
+    }
   }
   EXPECT_LE(equal, 2);
 }
