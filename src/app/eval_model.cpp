@@ -75,12 +75,22 @@ Qwen2Vl ready_model(const Config& config, const at::Device& device) {
   return model;
 }
 
+/// The adapter or model must have been trained with this tokenizer.
+void check_letters(const AnswerTokens& tokens, const ModelSettings& trained) {
+  if (tokens.a == trained.letter_a && tokens.b == trained.letter_b) return;
+  fail("app", kModelSettingsFile, ": the answer tokens are ", trained.letter_a, " and ", trained.letter_b,
+       ", but the tokenizer of --model has ", tokens.a, " and ", tokens.b, "; give the model that was trained");
+}
+
 }  // namespace
 
-EvalModel::EvalModel(const EvalCommandLine& line, const Config& config)
-    : line_(line), config_(config), device_(choose_devices(config.distributed.devices).front()) {
-  check_folder("--model", config.model.path);
-  if (config.model.adapter) check_folder("--adapter", *config.model.adapter);
+EvalModel::EvalModel(const EvalCommandLine& line, const EvalConfig& given)
+    : line_(line),
+      config_(given.config),
+      trained_(given.trained),
+      device_(choose_devices(config_.distributed.devices).front()) {
+  check_folder("--model", config_.model.path);
+  if (config_.model.adapter) check_folder("--adapter", *config_.model.adapter);
   use_device(device_, config_.distributed.memory_fraction);
 }
 
@@ -111,6 +121,7 @@ void EvalModel::load(const Dataset& dataset, const std::vector<int64_t>& open) {
   if (!preparer_) {
     tokenizer_ = Tokenizer::load(config_.model.path);
     check_chat_template(config_.model.path);
+    if (trained_) check_letters(find_answer_tokens(*tokenizer_), *trained_);
     preparer_.emplace(*tokenizer_, config_.prompt, read_model_image_settings(config_.model.path, config_.image));
   }
   for (const int64_t index : open) preparer_->check_prompt(dataset.samples[static_cast<size_t>(index)]);

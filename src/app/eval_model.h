@@ -25,12 +25,12 @@ struct Stopped {
 class EvalModel {
  public:
   /// Throws Error for a folder that is not there. Takes the device.
-  EvalModel(const EvalCommandLine& line, const Config& config);
+  EvalModel(const EvalCommandLine& line, const EvalConfig& given);
   EvalModel(const EvalModel&) = delete;
   EvalModel& operator=(const EvalModel&) = delete;
 
-  /// Predictions for all of `dataset`, in its order, written to `output` as they come; with --resume those that are there
-  /// are kept. With a threshold, the score decides the verdict. Throws Stopped when a signal comes.
+  /// Predictions for all of `dataset`, in its order, written to `output` as they come; with --resume those that are
+  /// there are kept. With a threshold, the score decides the verdict. Throws Stopped when a signal comes.
   std::vector<Prediction> ask(const Dataset& dataset, EvalOutput& output, const std::optional<double>& threshold);
 
   Settings settings(const std::optional<double>& threshold) const;  ///< what the answers depend on
@@ -42,6 +42,7 @@ class EvalModel {
 
   const EvalCommandLine& line_;
   const Config& config_;
+  const std::optional<ModelSettings>& trained_;
   at::Device device_;
   std::optional<Tokenizer> tokenizer_;
   std::optional<SamplePreparer> preparer_;

@@ -7,6 +7,7 @@
 
 #include "lriad/config/data_formats.h"
 #include "lriad/core/error.h"
+#include "lriad/core/log.h"
 
 namespace lriad {
 namespace {
@@ -71,6 +72,8 @@ void check_threshold(const EvalCommandLine& line) {
     fail("app", "--max-false-alarms is ", *line.max_false_alarms, ", expected 0 to 1");
   if (!is_share(line.min_recall)) fail("app", "--min-recall is ", *line.min_recall, ", expected 0 to 1");
   const int rules = (line.max_false_alarms ? 1 : 0) + (line.min_recall ? 1 : 0);
+  if (line.save_threshold && (line.threshold_from.empty() || !line.import_file.empty()))
+    fail("app", "--save-threshold goes with --threshold-from and a model");
   if (line.threshold_from.empty()) {
     if (rules > 0) fail("app", "--max-false-alarms and --min-recall go with --threshold-from SPLIT");
     return;
@@ -78,6 +81,13 @@ void check_threshold(const EvalCommandLine& line) {
   if (rules != 1) fail("app", "--threshold-from needs one of --max-false-alarms and --min-recall");
   if (line.threshold) fail("app", "--threshold and --threshold-from are both given, expected one of them");
   if (!line.images.empty()) fail("app", "--threshold-from needs labels: give --data, not --images");
+}
+
+std::optional<ModelSettings> trained_settings(const Config& config) {
+  if (config.model.adapter) {
+    if (auto settings = read_model_settings(*config.model.adapter)) return settings;
+  }
+  return read_model_settings(config.model.path);
 }
 
 }  // namespace
@@ -103,6 +113,9 @@ void add_eval_options(CLI::App& app, EvalCommandLine& line) {
       ->group("Threshold");
   app.add_option("--min-recall", line.min_recall,
                  "with --threshold-from: the highest threshold with at least this recall, 0 to 1")
+      ->group("Threshold");
+  app.add_flag("--save-threshold", line.save_threshold,
+               "with --threshold-from: keep the threshold in the lriad_settings.json of the adapter or model")
       ->group("Threshold");
   app.add_option("--compare", line.compare,
                  "two folders of earlier runs over the same images: changed verdicts, recall at equal false alarms")
@@ -166,16 +179,21 @@ std::vector<ConfigInput::Option> settings_of_options(const EvalCommandLine& line
   return options;
 }
 
-Config eval_config(const EvalCommandLine& line) {
+EvalConfig eval_config(const EvalCommandLine& line) {
   check_eval_options(line);
   ConfigInput input;
   input.files.assign(line.configs.begin(), line.configs.end());
   input.sets = line.sets;
   input.options = settings_of_options(line);
   input.use = ConfigUse::kEval;
-  Config config = load_config(input).config;
-  check_present(line, config);
-  return config;
+  LoadedConfig loaded = load_config(input);
+  check_present(line, loaded.config);
+  if (!line.import_file.empty() || !line.compare.empty()) return {loaded.config, std::nullopt};
+  const std::optional<ModelSettings> trained = trained_settings(loaded.config);
+  if (trained) {
+    for (const std::string& difference : apply_model_settings(loaded, *trained)) log_warning(difference);
+  }
+  return {loaded.config, trained};
 }
 
 }  // namespace lriad

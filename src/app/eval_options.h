@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "lriad/config/load_config.h"
+#include "lriad/config/model_settings.h"
 
 namespace CLI {
 class App;
@@ -27,6 +28,7 @@ struct EvalCommandLine {
   bool resume = false;
   bool overwrite = false;
   bool partial = false;
+  bool save_threshold = false;
 };
 
 /// Declares the options, in groups.
@@ -38,7 +40,15 @@ void check_eval_options(const EvalCommandLine& line);
 /// The config keys that the options set; they override files and --set.
 std::vector<ConfigInput::Option> settings_of_options(const EvalCommandLine& line);
 
-/// The config from files, --set and options; throws Error if something that the evaluation needs is not given.
-Config eval_config(const EvalCommandLine& line);
+/// The config of an evaluation, and what the model's own lriad_settings.json says.
+struct EvalConfig {
+  Config config;
+  std::optional<ModelSettings> trained;  ///< null: the folders of adapter and model have no such file
+};
+
+/// The config from files, --set and options, and for keys that they do not set from the settings that the model was
+/// trained with. Warns of each key that differs from those. Throws Error if something that the evaluation needs is not
+/// given.
+EvalConfig eval_config(const EvalCommandLine& line);
 
 }  // namespace lriad

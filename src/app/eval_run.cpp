@@ -57,8 +57,9 @@ InvalidPolicy invalid_policy(const Config& config) {
 /// Writes metrics and report and prints the table of all answers.
 void finish(const EvalOutput& output, const std::vector<Prediction>& predictions, const Dataset& dataset,
             const Config& config, const Settings& settings, const std::string& title,
-            const std::optional<Threshold>& threshold) {
+            const std::optional<Threshold>& threshold, const std::optional<CheckpointChoice>& chosen_on = {}) {
   MetricsReport metrics = compute_metrics(predictions, invalid_policy(config), labelled_without(predictions, dataset));
+  metrics.chosen_on = chosen_on;
   if (threshold && metrics.overall.n > 0) {
     const ClassMetrics& m = metrics.overall;
     const auto false_alarms = m.specificity ? std::optional(1 - *m.specificity) : std::nullopt;
@@ -96,21 +97,52 @@ Threshold choose(const EvalCommandLine& line, const std::vector<Prediction>& pre
           line.threshold_from};
 }
 
-std::optional<Threshold> given_threshold(const EvalCommandLine& line) {
-  if (!line.threshold) return std::nullopt;
-  return Threshold{*line.threshold, "--threshold"};
+/// --threshold, else what the model's settings say.
+std::optional<Threshold> given_threshold(const EvalCommandLine& line, const std::optional<ModelSettings>& trained) {
+  const bool kept = trained && trained->threshold;
+  const bool chosen_now = line.threshold || !line.threshold_from.empty();
+  if (kept && chosen_now && line.threshold != trained->threshold)
+    log_warning(concat("threshold: the command line's replaces ", *trained->threshold, " of ", kModelSettingsFile));
+  if (line.threshold) return Threshold{*line.threshold, "--threshold"};
+  if (kept && !chosen_now) return Threshold{*trained->threshold, trained->threshold_chosen_on};
+  return std::nullopt;
+}
+
+std::optional<CheckpointChoice> choice_of(const EvalConfig& given) {
+  if (!given.trained || !given.trained->chosen_on) return std::nullopt;
+  const ChosenOn& chosen = *given.trained->chosen_on;
+  const DataSection& data = given.config.data;
+  std::error_code error;
+  const bool same_root = fs::weakly_canonical(chosen.root, error) == fs::weakly_canonical(data.root, error);
+  const bool same_split = chosen.split == data.split || chosen.split == "all" || data.split == "all";
+  return CheckpointChoice{concat(chosen.metric, " on ", chosen.root, ", split ", chosen.split),
+                          same_root && same_split};
+}
+
+/// Writes the threshold into the settings that the model is asked with.
+void save_threshold(const EvalConfig& given, const Threshold& threshold) {
+  const ModelSection& model = given.config.model;
+  const bool in_adapter = model.adapter && fs::exists(fs::path(*model.adapter) / kModelSettingsFile);
+  const fs::path folder = in_adapter ? *model.adapter : model.path;
+  if (!given.trained) fail("app", "--save-threshold: ", folder.string(), " has no ", kModelSettingsFile);
+  ModelSettings settings = *given.trained;
+  settings.threshold = threshold.value;
+  settings.threshold_chosen_on = threshold.chosen_on;
+  write_model_settings(folder, settings);
+  log_info(concat("threshold ", threshold.value, " kept in ", (folder / kModelSettingsFile).string()));
 }
 
 std::optional<double> value_of(const std::optional<Threshold>& threshold) {
   return threshold ? std::optional(threshold->value) : std::nullopt;
 }
 
-int ask_model(const EvalCommandLine& line, const Config& config) {
+int ask_model(const EvalCommandLine& line, const EvalConfig& given) {
+  const Config& config = given.config;
   const Existing existing = existing_answers(line);
   EvalOutput output(line.output, existing);
-  EvalModel model(line, config);
+  EvalModel model(line, given);
   const Dataset dataset = read_eval_data(line, config);
-  std::optional<Threshold> threshold = given_threshold(line);
+  std::optional<Threshold> threshold = given_threshold(line, given.trained);
   std::vector<Prediction> predictions;
   const StopSignal stop;
   try {
@@ -118,6 +150,7 @@ int ask_model(const EvalCommandLine& line, const Config& config) {
       const Dataset choosing = read_choosing_data(line, config, dataset);
       EvalOutput beside((output.folder() / "threshold").string(), existing);
       threshold = choose(line, model.ask(choosing, beside, std::nullopt));
+      if (line.save_threshold) save_threshold(given, *threshold);
     }
     predictions = model.ask(dataset, output, value_of(threshold));
   } catch (const Stopped& stopped) {
@@ -125,7 +158,8 @@ int ask_model(const EvalCommandLine& line, const Config& config) {
                        " keeps the answers so far, --resume goes on from there"));
     return 128 + stopped.signal;
   }
-  finish(output, predictions, dataset, config, model.settings(value_of(threshold)), model.title(), threshold);
+  finish(output, predictions, dataset, config, model.settings(value_of(threshold)), model.title(), threshold,
+         choice_of(given));
   return 0;
 }
 
@@ -153,7 +187,7 @@ int import(const EvalCommandLine& line, const Config& config) {
   const bool own = fs::equivalent(line.import_file, fs::path(line.output) / "predictions.jsonl", ignored);
   EvalOutput output(line.output, own ? Existing::kKeep : existing_answers(line));
   const Dataset dataset = read_eval_data(line, config);
-  std::optional<Threshold> threshold = given_threshold(line);
+  std::optional<Threshold> threshold = given_threshold(line, std::nullopt);
   const std::vector<Prediction> predictions = imported(line, config, dataset, threshold);
   Settings settings = import_settings(line, config);
   settings.set("threshold", value_of(threshold));
@@ -181,9 +215,9 @@ int compare(const EvalCommandLine& line, const Config& config) {
 }  // namespace
 
 int run_eval(const EvalCommandLine& line) {
-  const Config config = eval_config(line);
-  if (!line.compare.empty()) return compare(line, config);
-  return line.import_file.empty() ? ask_model(line, config) : import(line, config);
+  const EvalConfig given = eval_config(line);
+  if (!line.compare.empty()) return compare(line, given.config);
+  return line.import_file.empty() ? ask_model(line, given) : import(line, given.config);
 }
 
 }  // namespace lriad

@@ -1,7 +1,11 @@
 #include <CLI/CLI.hpp>
 #include <iostream>
 #include <memory>
+#include <nlohmann/json.hpp>
+#include <string_view>
 
+#include "core/json.h"
+#include "lriad/config/model_settings.h"
 #include "lriad/model/write_model.h"
 #include "tool_commands.h"
 #include "tool_dtype.h"
@@ -15,10 +19,43 @@ struct MergeOptions {
   std::string dtype = "bfloat16";
 };
 
+using Json = nlohmann::ordered_json;
+
+/// Sets the limits of an image's area by the names that transformers has used for them.
+void set_pixel_limits(Json& processor, const ImageSection& image) {
+  processor["min_pixels"] = image.min_pixels;
+  processor["max_pixels"] = image.max_pixels;
+  if (processor.contains("size") && processor["size"].is_object()) {
+    processor["size"]["shortest_edge"] = image.min_pixels;
+    processor["size"]["longest_edge"] = image.max_pixels;
+  }
+}
+
+/// transformers reads the image processor from either file, the first that it finds.
+void set_pixel_limits(const std::filesystem::path& folder, const ImageSection& image) {
+  for (const char* name : {"processor_config.json", "preprocessor_config.json"}) {
+    if (!std::filesystem::exists(folder / name)) continue;
+    Json config = read_json_object<Json>("app", folder / name);
+    const bool whole = std::string_view(name) == "processor_config.json";
+    if (whole && !config.contains("image_processor")) continue;
+    set_pixel_limits(whole ? config["image_processor"] : config, image);
+    write_file_atomic("app", folder / name, config.dump(2) + "\n");
+  }
+}
+
+/// Takes the settings that the adapter was trained with into the merged folder.
+void carry_settings(const MergeOptions& options, const std::filesystem::path& merged) {
+  const std::optional<ModelSettings> settings = read_model_settings(options.adapter);
+  if (!settings) return;
+  write_model_settings(merged, *settings);
+  set_pixel_limits(merged, settings->image);
+}
+
 void merge(const MergeOptions& options) {
   const at::ScalarType dtype = dtype_option(options.dtype);
   NewFolder folder(options.output);
   merge_adapter(options.model, options.adapter, folder.making(), dtype);
+  carry_settings(options, folder.making());
   folder.finish();
   std::cout << "merged model, " << options.dtype << ": " << folder.target().string() << "\n";
 }

@@ -86,6 +86,8 @@ void write_metrics(const std::filesystem::path& path, const MetricsReport& repor
   out["by_defect_type"] = defect_types_json(report);
   out["baselines"]["always_normal"] = metrics_json(report.always_normal);
   out["baselines"]["always_defect"] = metrics_json(report.always_defect);
+  if (const auto& choice = report.chosen_on)
+    out["chosen_on"] = {{"checkpoint", choice->text}, {"same_data", choice->same_data}};
   if (const auto& point = report.operating_point) {
     out["operating_point"] = {{"threshold", point->threshold},
                               {"chosen_on", point->chosen_on},

@@ -101,6 +101,12 @@ std::string coverage_text(const Coverage& coverage) {
                 coverage.skipped, ", unreadable ", coverage.unreadable, ", with a score ", coverage.scored, "\n");
 }
 
+std::string choice_text(const MetricsReport& report) {
+  if (!report.chosen_on) return "";
+  return concat("checkpoint chosen on ", report.chosen_on->text,
+                report.chosen_on->same_data ? ": these metrics are of the same data and too good\n" : "\n");
+}
+
 std::string operating_point_text(const MetricsReport& report) {
   const auto& point = report.operating_point;
   if (!point) return "";
@@ -123,7 +129,7 @@ std::string metrics_table(const MetricsReport& report) {
   text += "\n";
   text += defect_types(report);
   text += intervals("all images", report.overall) + intervals("mean of objects", report.object_mean);
-  return text + mean_note(report) + operating_point_text(report) + coverage_text(report.coverage);
+  return text + mean_note(report) + choice_text(report) + operating_point_text(report) + coverage_text(report.coverage);
 }
 
 }  // namespace lriad

@@ -85,6 +85,12 @@ std::string unlabelled_metrics(const std::vector<Prediction>& predictions) {
                 "</div>\n");
 }
 
+std::string choice_html(const MetricsReport& metrics) {
+  if (!metrics.chosen_on) return "";
+  return concat("<p class=lead>Checkpoint chosen on ", html_escape(metrics.chosen_on->text),
+                metrics.chosen_on->same_data ? ": these metrics are of the same data and too good" : "", ".</p>\n");
+}
+
 std::string operating_point_html(const MetricsReport& metrics) {
   const auto& point = metrics.operating_point;
   if (!point) return "";
@@ -122,7 +128,8 @@ std::string metrics_html(const ReportInput& input) {
                        m.invalid_rate,
                        concat(m.invalid_defect + m.invalid_normal, " of ", m.n, " not in the asked format"),
                        {}});
-  return html + confusion_html(input.predictions) + "</div>\n" + operating_point_html(input.metrics);
+  return html + confusion_html(input.predictions) + "</div>\n" + choice_html(input.metrics) +
+         operating_point_html(input.metrics);
 }
 
 std::string settings_html(const Settings& settings) {

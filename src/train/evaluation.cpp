@@ -8,7 +8,7 @@
 
 namespace lriad {
 
-Metrics evaluate_model(RunContext& m, Communicator& communicator) {
+MetricsReport evaluate_model(RunContext& m, Communicator& communicator) {
   const EvalSection& section = m.config.eval;
   const AnswerFunction answer =
       model_answers(m.model, m.tokenizer,
@@ -32,16 +32,19 @@ Metrics evaluate_model(RunContext& m, Communicator& communicator) {
     for (const auto& line : nlohmann::json::parse(bytes)) all.push_back(parse_prediction(line.get<std::string>()));
   }
   const auto policy = section.invalid_extra_class ? InvalidPolicy::kExtraClass : InvalidPolicy::kWrong;
-  const ClassMetrics overall = compute_metrics(all, policy).overall;
+  return compute_metrics(all, policy);
+}
+
+Metrics evaluation_metrics(const MetricsReport& report, const TrainSection& section) {
   Metrics metrics;
   for (const char* name :
        {"accuracy", "f1_macro", "balanced_accuracy", "recall", "specificity", "auroc", "invalid_rate"}) {
-    metrics.emplace_back(std::string("eval_") + name, metric_by_name(overall, name));
+    metrics.emplace_back(std::string("eval_") + name, metric_by_name(report.overall, name));
   }
-  const std::string best = m.config.train.metric_for_best_model;
+  const std::string& best = section.metric_for_best_model;
   const std::string key = "eval_" + best;
   if (std::ranges::none_of(metrics, [&](const auto& one) { return one.first == key; })) {
-    metrics.emplace_back(key, metric_by_name(overall, best));
+    metrics.emplace_back(key, metric_by_name(report.overall, best));
   }
   return metrics;
 }

@@ -5,8 +5,10 @@
 #include <sstream>
 
 #include "lriad/config/load_config.h"
+#include "lriad/config/model_settings.h"
 #include "lriad/core/error.h"
 #include "lriad/core/log.h"
+#include "lriad/core/version.h"
 #include "lriad/model/adapter_files.h"
 #include "lriad/model/model_files.h"
 
@@ -101,6 +103,18 @@ void write_weights_of(const RunState& run, const fs::path& folder) {
   write_model_folder(m.config.model.path, folder, tensors);
 }
 
+void write_settings_of(const RunState& run, const fs::path& folder, bool chosen) {
+  const Config& config = run.context.config;
+  ModelSettings settings = model_settings(config);
+  settings.letter_a = run.context.answer_tokens.a;
+  settings.letter_b = run.context.answer_tokens.b;
+  if (chosen && config.eval_data)
+    settings.chosen_on = {config.eval_data->root, config.eval_data->split, config.train.metric_for_best_model};
+  settings.program = "lriad-train";
+  settings.version = kVersion;
+  write_model_settings(folder, settings);
+}
+
 void save_run(RunState& run, const fs::path& run_dir) {
   const Config& config = run.context.config;
   CheckpointContents contents;
@@ -115,7 +129,10 @@ void save_run(RunState& run, const fs::path& run_dir) {
   run.trainer.extra["model"] = model_text(run.context);
   run.trainer.extra["stage"] = config.stage == Stage::kGrpo ? "grpo" : "sft";
   contents.trainer = run.trainer;
-  contents.write_weights = [&run](const fs::path& folder) { write_weights_of(run, folder); };
+  contents.write_weights = [&run](const fs::path& folder) {
+    write_weights_of(run, folder);
+    write_settings_of(run, folder, run.trainer.best_step == run.trainer.global_step);
+  };
   write_checkpoint(run_dir, contents);
   if (config.train.save_total_limit) limit_checkpoints(run_dir, *config.train.save_total_limit, run.trainer.best_step);
 }

@@ -28,6 +28,9 @@ void save_run(RunState& run, const std::filesystem::path& run_dir);
 /// a warning for other keys that differ.
 void restore_run(RunState& run, const std::filesystem::path& checkpoint);
 
+/// Writes lriad_settings.json; `chosen`: the weights beside it are those of the best evaluation so far.
+void write_settings_of(const RunState& run, const std::filesystem::path& folder, bool chosen);
+
 /// Writes the result of the run: the adapter, or with trainable: all the whole model folder.
 void write_weights_of(const RunState& run, const std::filesystem::path& folder);
 

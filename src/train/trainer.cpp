@@ -13,6 +13,7 @@
 #include "lriad/core/log.h"
 #include "lriad/dist/rank_sums.h"
 #include "lriad/run/stop_signal.h"
+#include "model_card.h"
 #include "sft_stage.h"
 #include "trainer_impl.h"
 
@@ -200,10 +201,15 @@ int Trainer::Impl::agreed_signal() {
 void Trainer::Impl::finish() {
   if (communicator.is_main()) {
     files->lock.check();
-    write_weights_of(state(), config.output_dir);
+    const RunState run = state();
+    write_weights_of(run, config.output_dir);
+    write_settings_of(run, config.output_dir, /*chosen=*/false);
+    write_file_atomic("train", fs::path(config.output_dir) / "README.md", model_card(run));
     set_status_line("");
     log_info(concat("done: ", config.trainable == Trainable::kLora ? "adapter" : "model", " in ", config.output_dir,
-                    trainer.best_step >= 0 ? concat("; best checkpoint: checkpoint-", trainer.best_step) : ""));
+                    trainer.best_step >= 0 ? concat("; best checkpoint: checkpoint-", trainer.best_step,
+                                                    ", chosen on eval_data ", config.eval_data->root)
+                                           : ""));
   }
   communicator.barrier("end");
 }

@@ -11,6 +11,7 @@
 #include "lriad/dist/rank_sums.h"
 #include "lriad/health/refused_batch.h"
 #include "lriad/train/schedule.h"
+#include "model_card.h"
 #include "trainer_impl.h"
 
 namespace lriad {
@@ -136,7 +137,9 @@ void Trainer::Impl::keep_batch(const StepHealth& health, const std::string& reas
 void Trainer::Impl::evaluate_step(int64_t number, StepMetrics& metrics) {
   clock.enter("evaluation");
   const std::string best = "eval_" + config.train.metric_for_best_model;
-  for (const auto& [name, value] : evaluate_model(context, communicator)) {
+  const MetricsReport report = evaluate_model(context, communicator);
+  trainer.extra["evaluation"] = evaluation_section(config, report, number);
+  for (const auto& [name, value] : evaluation_metrics(report, config.train)) {
     if (!value) {
       metrics.add_null(name);
       continue;
@@ -145,7 +148,8 @@ void Trainer::Impl::evaluate_step(int64_t number, StepMetrics& metrics) {
     if (name != best || (trainer.best_metric && *value <= *trainer.best_metric)) continue;
     trainer.best_metric = *value;
     trainer.best_step = number;
-    log_info(concat("best ", name, " so far: ", *value, " after step ", number));
+    log_info(concat("best ", name, " so far: ", *value, " after step ", number, ", chosen on eval_data ",
+                    config.eval_data->root, ", split ", config.eval_data->split));
   }
 }
 

@@ -5,6 +5,7 @@
 #include <nlohmann/json.hpp>
 #include <sstream>
 
+#include "app/program.h"
 #include "lriad/core/files.h"
 #include "support/temp_folder.h"
 
@@ -48,6 +49,25 @@ TEST(Quickstart, TrainsAndEvaluatesBeforeAndAfterAndIsDoneTheSecondTime) {
     EXPECT_EQ(json::parse(read_file("test", run / name / "metrics.json"))["overall"]["n"], 16);
     EXPECT_TRUE(fs::exists(run / name / "report" / "index.html"));
   }
+  EXPECT_THAT(read_file("test", run / "grpo" / "README.md"), HasSubstr("## What was not shown"));
+  const fs::path settled = folder.path() / "without_config";
+  const Ended without =
+      run_program_file("lriad-eval", {"--model", (run / "sft").string(), "--adapter", (run / "grpo").string(), "--data",
+                                      (run / "held_out").string(), "--dtype", "float32", "--max-new-tokens", "24",
+                                      "--output", settled.string()});
+  ASSERT_EQ(without.code, 0) << without.err;
+  EXPECT_EQ(read_file("test", settled / "predictions.jsonl"), read_file("test", run / "after" / "predictions.jsonl"));
+  const std::string merged = (folder.path() / "merged").string();
+  ASSERT_EQ(run_program_file("lriad-tool", {"merge", "--model", (run / "sft").string(), "--adapter",
+                                            (run / "grpo").string(), "--dtype", "float32", "--output", merged})
+                .code,
+            0);
+  EXPECT_EQ(json::parse(read_file("test", merged + "/preprocessor_config.json"))["max_pixels"], 3136);
+  const Ended other = run_program_file(
+      "lriad-eval", {"--model", merged, "--data", (run / "held_out").string(), "--set", "image.max_pixels=5000",
+                     "--max-new-tokens", "2", "--limit", "1", "--output", (folder.path() / "other").string()});
+  EXPECT_THAT(other.err, HasSubstr("image.max_pixels of --set differs from what the model was trained with"));
+  EXPECT_THAT(other.err, ::testing::Not(HasSubstr("prompt.template")));
   const auto trained = fs::last_write_time(run / "grpo" / "adapter_model.safetensors");
   EXPECT_THAT(run_quickstart(folder.path()), HasSubstr("GRPO (stage: grpo): done before"));
   EXPECT_EQ(fs::last_write_time(run / "grpo" / "adapter_model.safetensors"), trained);

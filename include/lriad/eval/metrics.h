@@ -80,6 +80,12 @@ struct OperatingPoint {
   std::optional<double> recall, false_alarms;  ///< on `reported_on`
 };
 
+/// The evaluation that chose the checkpoint.
+struct CheckpointChoice {
+  std::string text;        ///< "auroc on data/visa, split test"
+  bool same_data = false;  ///< the metrics are on those images, and therefore too good
+};
+
 /// metrics.json without its settings.
 struct MetricsReport {
   ClassMetrics overall;
@@ -89,6 +95,7 @@ struct MetricsReport {
   std::map<std::string, std::map<std::string, DefectTypeRecall>> by_defect_type;  ///< object -> defect type -> counts
   ClassMetrics always_normal, always_defect;
   Coverage coverage;
+  std::optional<CheckpointChoice> chosen_on;      ///< null: not chosen by an evaluation
   std::optional<OperatingPoint> operating_point;  ///< null: the answers' own verdicts
 };
 
