@@ -39,7 +39,7 @@ void check_sources(const EvalCommandLine& line) {
 }
 
 void check_present(const EvalCommandLine& line, const Config& config) {
-  if (!line.compare.empty()) return;
+  if (!line.compare.empty() || only_paper(line)) return;
   if (line.images.empty() && config.data.root.empty()) {
     fail("app", "no images are given, expected --data ROOT with --format, or --images FILES with --object");
   }
@@ -92,6 +92,10 @@ std::optional<ModelSettings> trained_settings(const Config& config) {
 
 }  // namespace
 
+bool only_paper(const EvalCommandLine& line) {
+  return line.paper && line.model.empty() && line.import_file.empty() && line.configs.empty() && line.sets.empty();
+}
+
 void add_eval_options(CLI::App& app, EvalCommandLine& line) {
   add_model_and_data(app, line);
   app.add_option("--max-new-tokens", line.max_new_tokens, "longest answer (default: 256)")->group("Answers");
@@ -117,6 +121,9 @@ void add_eval_options(CLI::App& app, EvalCommandLine& line) {
   app.add_flag("--save-threshold", line.save_threshold,
                "with --threshold-from: keep the threshold in the lriad_settings.json of the adapter or model")
       ->group("Threshold");
+  app.add_flag("--paper", line.paper,
+               "print the run beside the tables of LR-IAD's paper (alone: the tables; default: off)")
+      ->group("Results");
   app.add_option("--compare", line.compare,
                  "two folders of earlier runs over the same images: changed verdicts, recall at equal false alarms")
       ->group("Results")
@@ -188,7 +195,8 @@ EvalConfig eval_config(const EvalCommandLine& line) {
   input.use = ConfigUse::kEval;
   LoadedConfig loaded = load_config(input);
   check_present(line, loaded.config);
-  if (!line.import_file.empty() || !line.compare.empty()) return {loaded.config, std::nullopt};
+  if (loaded.config.model.path.empty() || !line.import_file.empty() || !line.compare.empty())
+    return {loaded.config, std::nullopt};
   const std::optional<ModelSettings> trained = trained_settings(loaded.config);
   if (trained) {
     for (const std::string& difference : apply_model_settings(loaded, *trained)) log_warning(difference);

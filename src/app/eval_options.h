@@ -28,11 +28,15 @@ struct EvalCommandLine {
   bool resume = false;
   bool overwrite = false;
   bool partial = false;
+  bool paper = false;
   bool save_threshold = false;
 };
 
 /// Declares the options, in groups.
 void add_eval_options(CLI::App& app, EvalCommandLine& line);
+
+/// Whether --paper stands alone, so that nothing is evaluated.
+bool only_paper(const EvalCommandLine& line);
 
 /// Refuses options that are out of range or do not go together; throws Error naming the option.
 void check_eval_options(const EvalCommandLine& line);

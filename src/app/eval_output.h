@@ -26,8 +26,8 @@ class EvalOutput {
   /// not in `dataset`.
   std::vector<Prediction> answers_so_far(const Settings& settings, const Dataset& dataset);
 
-  /// Makes ready for add(): removes old metrics, which would no longer match; removes an incomplete last line after answers_so_far(), or
-  /// begins predictions.jsonl anew.
+  /// Makes ready for add(): removes old metrics, which would no longer match; removes an incomplete last line after
+  /// answers_so_far(), or begins predictions.jsonl anew.
   void start(const Settings& settings);
   void add(const Prediction& prediction);  ///< appends to predictions.jsonl
 

@@ -14,6 +14,7 @@
 #include "lriad/eval/compare.h"
 #include "lriad/eval/import.h"
 #include "lriad/eval/operating_point.h"
+#include "lriad/eval/paper_tables.h"
 #include "lriad/eval/predictions.h"
 #include "lriad/run/stop_signal.h"
 
@@ -74,6 +75,11 @@ void finish(const EvalOutput& output, const std::vector<Prediction>& predictions
   std::cout << "\nanswers  " << output.predictions_path().string() << "\nmetrics  "
             << (output.folder() / "metrics.json").string() << "\nreport   "
             << (output.folder() / "report" / "index.html").string() << "\n";
+}
+
+/// The paper counts an invalid answer as wrong, whatever --invalid says.
+void print_paper(const EvalCommandLine& line, const std::vector<Prediction>& predictions) {
+  if (line.paper) std::cout << "\n" << paper_comparison(compute_metrics(predictions, InvalidPolicy::kWrong));
 }
 
 /// The images of --threshold-from. Throws Error if one of them is reported on too.
@@ -160,6 +166,7 @@ int ask_model(const EvalCommandLine& line, const EvalConfig& given) {
   }
   finish(output, predictions, dataset, config, model.settings(value_of(threshold)), model.title(), threshold,
          choice_of(given));
+  print_paper(line, predictions);
   return 0;
 }
 
@@ -193,6 +200,7 @@ int import(const EvalCommandLine& line, const Config& config) {
   settings.set("threshold", value_of(threshold));
   if (!own) output.write_predictions(predictions, settings);
   finish(output, predictions, dataset, config, settings, fs::path(line.import_file).filename().string(), threshold);
+  print_paper(line, predictions);
   return 0;
 }
 
@@ -217,6 +225,10 @@ int compare(const EvalCommandLine& line, const Config& config) {
 int run_eval(const EvalCommandLine& line) {
   const EvalConfig given = eval_config(line);
   if (!line.compare.empty()) return compare(line, given.config);
+  if (only_paper(line)) {
+    std::cout << paper_comparison(std::nullopt);
+    return 0;
+  }
   return line.import_file.empty() ? ask_model(line, given) : import(line, given.config);
 }
 

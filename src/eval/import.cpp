@@ -30,6 +30,29 @@ struct ImportedLine {
   std::optional<double> score;
 };
 
+/// The names under which other programs write a field, the first that is there counts.
+using Names = std::vector<const char*>;
+const Names kImage = {"image", "image_path", "img_path", "path"};
+const Names kVerdict = {"verdict", "pred_label", "prediction"};
+const Names kScore = {"score", "pred_score", "anomaly_score"};
+const Names kText = {"text"};
+
+struct VerdictWord {
+  std::string_view word;
+  Verdict verdict;
+};
+/// In lower case; 1 and true are what anomaly detectors write for a defect.
+constexpr VerdictWord kVerdictWords[] = {
+    {"defect", Verdict::kDefect},  {"1", Verdict::kDefect},         {"true", Verdict::kDefect},
+    {"anomaly", Verdict::kDefect}, {"anomalous", Verdict::kDefect}, {"abnormal", Verdict::kDefect},
+    {"normal", Verdict::kNormal},  {"0", Verdict::kNormal},         {"false", Verdict::kNormal},
+    {"good", Verdict::kNormal},    {"invalid", Verdict::kInvalid}};
+
+std::string lower(std::string text) {
+  std::ranges::transform(text, text.begin(), [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
+  return text;
+}
+
 class Importer {
  public:
   Importer(const fs::path& path, const Dataset& dataset, const ImportOptions& options)
@@ -87,8 +110,13 @@ class Importer {
     std::map<std::string, size_t> columns;
     const std::vector<std::string>& header = table.rows[0].fields;
     for (size_t i = 0; i < header.size(); ++i) columns.emplace(header[i], i);
-    if (!columns.contains("image") || !(columns.contains("verdict") || columns.contains("score"))) {
-      fail_at(table.rows[0].line, "expected a header with image and verdict or score");
+    const auto column_of = [&](const Names& names) {
+      const auto found = std::ranges::find_if(names, [&](const char* name) { return columns.contains(name); });
+      return found == names.end() ? std::nullopt : std::optional(columns.at(*found));
+    };
+    if (!column_of(kImage) || !(column_of(kVerdict) || column_of(kScore))) {
+      fail_at(table.rows[0].line,
+              "expected a header with image and verdict or score (or image_path, pred_label, pred_score)");
     }
     std::vector<ImportedLine> lines;
     for (size_t r = 1; r < table.rows.size(); ++r) {
@@ -96,34 +124,47 @@ class Importer {
       if (row.fields.size() != header.size()) {
         fail_at(row.line, "has ", row.fields.size(), " fields, the header ", header.size());
       }
-      const auto field = [&](const char* name) {
-        const auto column = columns.find(name);
-        return column == columns.end() ? std::string() : row.fields[column->second];
+      const auto field = [&](const Names& names) {
+        const auto column = column_of(names);
+        return column ? row.fields[*column] : std::string();
       };
-      ImportedLine line{row.line, field("image"), field("verdict"), field("text"), std::nullopt};
-      if (const std::string score = field("score"); !score.empty()) line.score = parse_score(row.line, score);
+      ImportedLine line{row.line, field(kImage), lower(field(kVerdict)), field(kText), std::nullopt};
+      if (const std::string score = field(kScore); !score.empty()) line.score = parse_score(row.line, score);
       lines.push_back(std::move(line));
     }
     return lines;
   }
 
-  std::string json_text(const Json& object, const char* name, int64_t line) const {
-    const auto it = object.find(name);
-    if (it == object.end() || it->is_null()) return "";
-    if (!it->is_string()) fail_at(line, name, " is ", it->type_name(), ", expected text");
-    return it->get<std::string>();
+  /// The first of the fields that is there; null if none is.
+  static const Json& json_field(const Json& object, const Names& names) {
+    static const Json kNull;
+    const auto found = std::ranges::find_if(names, [&](const char* name) { return object.contains(name); });
+    return found == names.end() ? kNull : object.at(*found);
+  }
+
+  std::string json_text(const Json& object, const Names& names, int64_t line) const {
+    const Json& value = json_field(object, names);
+    if (value.is_null()) return "";
+    if (!value.is_string()) fail_at(line, names.front(), " is ", value.type_name(), ", expected text");
+    return value.get<std::string>();
+  }
+
+  /// Verdicts may be numbers and booleans too.
+  std::string json_verdict(const Json& object, int64_t line) const {
+    const Json& value = json_field(object, kVerdict);
+    if (value.is_boolean() || value.is_number_integer()) return value.dump();
+    return lower(json_text(object, kVerdict, line));
   }
 
   ImportedLine read_object(const std::string& text, int64_t number) const {
     std::string problem;
     const Json object = parse_json_object(text, problem);
     if (!object.is_object()) fail_at(number, problem);
-    ImportedLine line{number, json_text(object, "image", number), json_text(object, "verdict", number),
-                      json_text(object, "text", number), std::nullopt};
-    const auto score = object.find("score");
-    if (score != object.end() && !score->is_null()) {
-      if (!score->is_number()) fail_at(number, "score is ", score->dump(), ", expected a number");
-      line.score = score->get<double>();
+    ImportedLine line{number, json_text(object, kImage, number), json_verdict(object, number),
+                      json_text(object, kText, number), std::nullopt};
+    if (const Json& score = json_field(object, kScore); !score.is_null()) {
+      if (!score.is_number()) fail_at(number, "score is ", score.dump(), ", expected a number");
+      line.score = score.get<double>();
     }
     return line;
   }
@@ -146,7 +187,16 @@ class Importer {
                                  (dataset_.root / image).lexically_normal(), fs::absolute(image).lexically_normal()}) {
       if (const auto it = by_name_.find(name.string()); it != by_name_.end()) return it->second;
     }
+    if (const auto found = find_below(image)) return found;
     return find_canonical(image);
+  }
+
+  /// An image whose path below the data root stands at the end of `image`: the same data set elsewhere.
+  std::optional<size_t> find_below(const std::string& image) const {
+    for (size_t slash = image.find('/'); slash != std::string::npos; slash = image.find('/', slash + 1)) {
+      if (const auto it = by_name_.find(image.substr(slash + 1)); it != by_name_.end()) return it->second;
+    }
+    return std::nullopt;
   }
 
   /// The same file under another name (links); slower, so only when the names do not tell.
@@ -174,10 +224,9 @@ class Importer {
   }
 
   Verdict named_verdict(const ImportedLine& line) const {
-    for (const Verdict verdict : {Verdict::kDefect, Verdict::kNormal, Verdict::kInvalid}) {
-      if (line.verdict == verdict_name(verdict)) return verdict;
-    }
-    fail_at(line.line, "verdict is ", line.verdict, ", expected defect, normal, invalid or unreadable");
+    const auto known = std::ranges::find(kVerdictWords, line.verdict, &VerdictWord::word);
+    if (known != std::end(kVerdictWords)) return known->verdict;
+    fail_at(line.line, "verdict is ", line.verdict, ", expected defect, normal, invalid or unreadable (or 1 and 0)");
   }
 
   Prediction join(const ImportedLine& line) {

@@ -58,7 +58,8 @@ tr.aside td { color: var(--soft); }
 .card .object { font-weight: 650; overflow-wrap: anywhere; }
 .tag { font-size: 12px; font-weight: 650; border-radius: 999px; padding: 2px 10px; white-space: nowrap;
   border: 1px solid currentColor; }
-.right .tag { color: var(--good); } .missed .tag, .alarm .tag { color: var(--bad); } .invalid .tag, .unreadable .tag { color: var(--warn); }
+.right .tag { color: var(--good); } .missed .tag, .alarm .tag { color: var(--bad); } 
+.invalid .tag, .unreadable .tag { color: var(--warn); }
 .plain .tag { color: var(--soft); }
 .card dl { display: grid; grid-template-columns: auto 1fr; gap: 1px 12px; margin: 0; font-size: 13.5px; }
 .card dt { color: var(--soft); } .card dd { margin: 0; overflow-wrap: anywhere; }

@@ -64,6 +64,24 @@ TEST_F(Import, ReadsCsvWithQuotesAndFindsImagesByAnyName) {
   EXPECT_EQ(rows[2].verdict, Verdict::kInvalid);
 }
 
+TEST_F(Import, ReadsWhatOtherProgramsWrite) {
+  const std::vector<Prediction> rows = read(
+      "image_path,label,pred_label,pred_score\n/elsewhere/mvtec/nut/test/good/0.png,1,False,0.2\n"
+      "other/nut/test/bent/0.png,0,1,0.9\n");
+  ASSERT_EQ(rows.size(), 2u);
+  EXPECT_EQ(rows[0].verdict, Verdict::kNormal);
+  EXPECT_EQ(rows[0].score, 0.2);
+  EXPECT_EQ(rows[0].label, Verdict::kNormal);
+  EXPECT_EQ(rows[1].sample_id, "nut/test/bent/0.png");
+  EXPECT_EQ(rows[1].verdict, Verdict::kDefect);
+  const std::vector<Prediction> lines = read(
+      "{\"image_path\": \"/x/nut/test/good/0.png\", \"pred_label\": true, \"pred_score\": 3.5}\n"
+      "{\"image_path\": \"nut/test/bent/0.png\", \"pred_label\": 0}\n");
+  EXPECT_EQ(lines[0].verdict, Verdict::kDefect);
+  EXPECT_EQ(lines[0].score, 3.5);
+  EXPECT_EQ(lines[1].verdict, Verdict::kNormal);
+}
+
 TEST_F(Import, FindsAnImageThroughALink) {
   fs::create_directory_symlink(folder_ / "nut", folder_ / "other");
   const std::vector<Prediction> rows =
