@@ -99,15 +99,16 @@ std::vector<Prediction> EvalModel::ask(const Dataset& dataset, EvalOutput& outpu
   std::vector<Prediction> predictions;
   if (line_.resume) predictions = output.answers_so_far(settings(threshold), dataset);
   const std::vector<int64_t> open = open_samples(dataset, predictions);
-  if (open.empty()) return predictions;
-  load(dataset, open);
-  output.start(settings(threshold));
-  const auto start = std::chrono::steady_clock::now();
-  const std::vector<Prediction> answered =
-      evaluate(dataset, open, *preparer_, *tokenizer_, until_signal(ask_), evaluate_options(threshold),
-               [&](const Prediction& prediction) { output.add(prediction); });
-  say_what_came(answered, std::chrono::steady_clock::now() - start);
-  std::ranges::copy(answered, std::back_inserter(predictions));
+  if (!open.empty()) {
+    load(dataset, open);
+    output.start(settings(threshold));
+    const auto start = std::chrono::steady_clock::now();
+    const std::vector<Prediction> answered =
+        evaluate(dataset, open, *preparer_, *tokenizer_, until_signal(ask_), evaluate_options(threshold),
+                 [&](const Prediction& prediction) { output.add(prediction); });
+    say_what_came(answered, std::chrono::steady_clock::now() - start);
+    std::ranges::copy(answered, std::back_inserter(predictions));
+  }
   sort_predictions(predictions, dataset);
   if (std::ranges::all_of(predictions, &Prediction::unreadable)) {
     fail("app", "no image could be read, ", predictions.size(), " are bad, the first of them ",
