@@ -1,17 +1,13 @@
 #include "lriad/eval/import.h"
 
 #include <algorithm>
-#include <charconv>
-#include <cmath>
-#include <nlohmann/json.hpp>
+#include <string_view>
 #include <system_error>
 #include <unordered_map>
 
-#include "core/json.h"
+#include "import_lines.h"
 #include "lriad/core/error.h"
-#include "lriad/core/files.h"
 #include "lriad/core/log.h"
-#include "lriad/data/csv.h"
 #include "lriad/eval/operating_point.h"
 #include "lriad/eval/predictions.h"
 
@@ -19,23 +15,6 @@ namespace lriad {
 namespace {
 
 namespace fs = std::filesystem;
-using Json = nlohmann::json;
-
-/// One line of somebody else's file, not yet joined to a sample.
-struct ImportedLine {
-  int64_t line = 0;
-  std::string image;
-  std::string verdict;  ///< empty: none
-  std::string text;
-  std::optional<double> score;
-};
-
-/// The names under which other programs write a field, the first that is there counts.
-using Names = std::vector<const char*>;
-const Names kImage = {"image", "image_path", "img_path", "path"};
-const Names kVerdict = {"verdict", "pred_label", "prediction"};
-const Names kScore = {"score", "pred_score", "anomaly_score"};
-const Names kText = {"text"};
 
 struct VerdictWord {
   std::string_view word;
@@ -48,11 +27,6 @@ constexpr VerdictWord kVerdictWords[] = {
     {"normal", Verdict::kNormal},  {"0", Verdict::kNormal},         {"false", Verdict::kNormal},
     {"good", Verdict::kNormal},    {"invalid", Verdict::kInvalid}};
 
-std::string lower(std::string text) {
-  std::ranges::transform(text, text.begin(), [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
-  return text;
-}
-
 class Importer {
  public:
   Importer(const fs::path& path, const Dataset& dataset, const ImportOptions& options)
@@ -64,11 +38,7 @@ class Importer {
   }
 
   std::vector<Prediction> run() {
-    const std::string bytes = read_file("eval", path_);
-    if (!is_utf8(bytes)) fail("eval", path_.string(), " is not UTF-8 text");
-    const size_t first = bytes.find_first_not_of(" \t\r\n");
-    const std::vector<ImportedLine> lines =
-        first != std::string::npos && bytes[first] == '{' ? read_jsonl(bytes) : read_table(bytes);
+    const std::vector<ImportedLine> lines = read_imported_lines(path_);
     if (lines.empty()) fail("eval", path_.string(), " holds no predictions");
     std::vector<Prediction> predictions;
     for (const ImportedLine& line : lines) predictions.push_back(join(line));
@@ -92,94 +62,6 @@ class Importer {
   template <class... Parts>
   [[noreturn]] void fail_at(int64_t line, const Parts&... parts) const {
     fail("eval", path_.string(), " line ", line, ": ", parts...);
-  }
-
-  double parse_score(int64_t line, const std::string& text) const {
-    double value = 0;
-    const char* end = text.data() + text.size();
-    const auto result = std::from_chars(text.data(), end, value);
-    if (result.ec != std::errc() || result.ptr != end || !std::isfinite(value)) {
-      fail_at(line, "score is ", text, ", expected a number");
-    }
-    return value;
-  }
-
-  std::vector<ImportedLine> read_table(const std::string& bytes) const {
-    const CsvTable table = parse_csv(bytes, path_);
-    if (table.rows.empty()) fail("eval", path_.string(), " is empty");
-    std::map<std::string, size_t> columns;
-    const std::vector<std::string>& header = table.rows[0].fields;
-    for (size_t i = 0; i < header.size(); ++i) columns.emplace(header[i], i);
-    const auto column_of = [&](const Names& names) {
-      const auto found = std::ranges::find_if(names, [&](const char* name) { return columns.contains(name); });
-      return found == names.end() ? std::nullopt : std::optional(columns.at(*found));
-    };
-    if (!column_of(kImage) || !(column_of(kVerdict) || column_of(kScore))) {
-      fail_at(table.rows[0].line,
-              "expected a header with image and verdict or score (or image_path, pred_label, pred_score)");
-    }
-    std::vector<ImportedLine> lines;
-    for (size_t r = 1; r < table.rows.size(); ++r) {
-      const CsvTable::Row& row = table.rows[r];
-      if (row.fields.size() != header.size()) {
-        fail_at(row.line, "has ", row.fields.size(), " fields, the header ", header.size());
-      }
-      const auto field = [&](const Names& names) {
-        const auto column = column_of(names);
-        return column ? row.fields[*column] : std::string();
-      };
-      ImportedLine line{row.line, field(kImage), lower(field(kVerdict)), field(kText), std::nullopt};
-      if (const std::string score = field(kScore); !score.empty()) line.score = parse_score(row.line, score);
-      lines.push_back(std::move(line));
-    }
-    return lines;
-  }
-
-  /// The first of the fields that is there; null if none is.
-  static const Json& json_field(const Json& object, const Names& names) {
-    static const Json kNull;
-    const auto found = std::ranges::find_if(names, [&](const char* name) { return object.contains(name); });
-    return found == names.end() ? kNull : object.at(*found);
-  }
-
-  std::string json_text(const Json& object, const Names& names, int64_t line) const {
-    const Json& value = json_field(object, names);
-    if (value.is_null()) return "";
-    if (!value.is_string()) fail_at(line, names.front(), " is ", value.type_name(), ", expected text");
-    return value.get<std::string>();
-  }
-
-  /// Verdicts may be numbers and booleans too.
-  std::string json_verdict(const Json& object, int64_t line) const {
-    const Json& value = json_field(object, kVerdict);
-    if (value.is_boolean() || value.is_number_integer()) return value.dump();
-    return lower(json_text(object, kVerdict, line));
-  }
-
-  ImportedLine read_object(const std::string& text, int64_t number) const {
-    std::string problem;
-    const Json object = parse_json_object(text, problem);
-    if (!object.is_object()) fail_at(number, problem);
-    ImportedLine line{number, json_text(object, kImage, number), json_verdict(object, number),
-                      json_text(object, kText, number), std::nullopt};
-    if (const Json& score = json_field(object, kScore); !score.is_null()) {
-      if (!score.is_number()) fail_at(number, "score is ", score.dump(), ", expected a number");
-      line.score = score.get<double>();
-    }
-    return line;
-  }
-
-  std::vector<ImportedLine> read_jsonl(const std::string& bytes) const {
-    std::vector<ImportedLine> lines;
-    int64_t number = 0;
-    for (size_t begin = 0; begin < bytes.size();) {
-      const size_t end = std::min(bytes.find('\n', begin), bytes.size());
-      const std::string text = bytes.substr(begin, end - begin);
-      ++number;
-      begin = end + 1;
-      if (text.find_first_not_of(" \t\r") != std::string::npos) lines.push_back(read_object(text, number));
-    }
-    return lines;
   }
 
   std::optional<size_t> find(const std::string& image) {
@@ -229,6 +111,14 @@ class Importer {
     fail_at(line.line, "verdict is ", line.verdict, ", expected defect, normal, invalid or unreadable (or 1 and 0)");
   }
 
+  /// What an answer says that is known to be right or wrong.
+  Verdict chosen(const ImportedLine& line, const std::optional<Verdict>& label) const {
+    if (!label)
+      fail_at(line.line, "image ", line.image, " has no label in the data set, expected one for MMAD's answers");
+    const bool says_defect = (*label == Verdict::kDefect) == *line.right;
+    return says_defect ? Verdict::kDefect : Verdict::kNormal;
+  }
+
   Prediction join(const ImportedLine& line) {
     if (line.image.empty()) fail_at(line.line, "has no image");
     const std::optional<size_t> index = find(line.image);
@@ -241,7 +131,7 @@ class Importer {
       prediction.error = concat("unreadable in ", path_.filename().string());
       return prediction;
     }
-    prediction.verdict = judge(line);
+    prediction.verdict = line.right ? chosen(line, prediction.label) : judge(line);
     prediction.score = line.score;
     return prediction;
   }

@@ -82,6 +82,24 @@ TEST_F(Import, ReadsWhatOtherProgramsWrite) {
   EXPECT_EQ(lines[1].verdict, Verdict::kNormal);
 }
 
+TEST_F(Import, ReadsTheDetectionAnswersOfMmad) {
+  const auto entry = [](const std::string& image, const std::string& type, const std::string& answer) {
+    return "{\"image\": \"" + image + "\", \"question_type\": \"" + type +
+           "\", \"correct_answer\": \"A\", \"gpt_answer\": \"" + answer + "\"}";
+  };
+  const std::vector<Prediction> rows = read("[" + entry("nut/test/good/0.png", "Anomaly Detection", "A") + ", " +
+                                            entry("nut/test/good/0.png", "Defect Classification", "C") + ", " +
+                                            entry("nut/test/bent/0.png", "Anomaly Detection", "B") + ", " +
+                                            entry("a,b \\\"c\\\"/test/good/1.png", "Anomaly Detection", "") + "]");
+  ASSERT_EQ(rows.size(), 3u);
+  EXPECT_EQ(rows[0].verdict, Verdict::kNormal);  // right
+  EXPECT_EQ(rows[1].verdict, Verdict::kNormal);  // wrong about a defect
+  EXPECT_EQ(rows[2].verdict, Verdict::kInvalid);
+  EXPECT_THAT(error_of("[3]"), HasSubstr("line 1: is number"));
+  EXPECT_THAT(error_of("[" + entry("nut/test/good/0.png", "Anomaly Detection", "A") + ", "),
+              HasSubstr("not valid JSON"));
+}
+
 TEST_F(Import, FindsAnImageThroughALink) {
   fs::create_directory_symlink(folder_ / "nut", folder_ / "other");
   const std::vector<Prediction> rows =

@@ -14,7 +14,7 @@ struct ImportOptions {
   bool partial = false;             ///< images without a line are left out of the metrics instead of refused
 };
 
-/// Somebody else's predictions (CSV with a header, or JSONL such as predictions.jsonl), joined by `image` to the
+/// Somebody else's predictions (CSV with a header, JSONL such as predictions.jsonl, or MMAD's answers JSON), joined by `image` to the
 /// samples of `dataset`, whose labels count. `image` may be absolute, relative to the data root or the working folder,
 /// or below another root. Needs a `verdict` (defect | normal | invalid | unreadable) or a finite `score` on each line;
 /// `text` is kept for the report. Without a threshold, a score that has no verdict beside it must be a probability.
