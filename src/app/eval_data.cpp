@@ -57,11 +57,13 @@ void limit_samples(Dataset& dataset, int64_t count, uint64_t seed) {
 }
 
 Dataset read_eval_data(const EvalCommandLine& line, const Config& config) {
-  if (line.images.empty() && std::filesystem::is_directory(config.data.root) && lies_in(line.output, config.data.root)) {
+  if (line.images.empty() && std::filesystem::is_directory(config.data.root) &&
+      lies_in(line.output, config.data.root)) {
     fail("app", "--output ", line.output, " is or lies in ", config.data.root,
          ", whose images would mix with those of the report; choose a folder outside");
   }
-  Dataset dataset = line.images.empty() ? read_dataset(config.data) : read_images(line.images, line.object, config.data.follow_links);
+  Dataset dataset =
+      line.images.empty() ? read_dataset(config.data) : read_images(line.images, line.object, config.data.follow_links);
   if (line.limit) limit_samples(dataset, *line.limit, config.seed);
   log_info(concat("data\n", describe(dataset)));
   return dataset;

@@ -55,8 +55,7 @@ void add_model_and_data(CLI::App& app, EvalCommandLine& line) {
   app.add_option("--dtype", line.dtype, "bfloat16, float32 or float64 (default: model.dtype, bfloat16)")
       ->group("Model");
   app.add_option("--data", line.data, "data set with labels (default: data.root)")->group("Data");
-  app.add_option("--format", line.format, data_format_names(", ") + " (default: data.format, mvtec)")
-      ->group("Data");
+  app.add_option("--format", line.format, data_format_names(", ") + " (default: data.format, mvtec)")->group("Data");
   app.add_option("--images", line.images, "files or folders without labels (default: none)")
       ->group("Data")
       ->expected(1, 1 << 20);

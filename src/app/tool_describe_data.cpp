@@ -58,8 +58,7 @@ void describe_data(const DescribeDataOptions& options) {
   const Dataset dataset = read_dataset(section);
   const auto objects = count_objects(dataset);
   const auto published = published_counts(section, objects);
-  const auto differences =
-      published ? count_differences(section, objects, *published) : std::vector<std::string>();
+  const auto differences = published ? count_differences(section, objects, *published) : std::vector<std::string>();
   if (options.as_json) {
     ordered_json report = {{"objects", counts_json(objects)}, {"left_out", dataset.left_out}, {"published", nullptr}};
     if (published) {

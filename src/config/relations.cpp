@@ -17,8 +17,9 @@ void check_stage(const Config& c, const Complain& complain) {
   if (c.stage != Stage::kSft || data_format(c.data.format).has_responses) return;
   for (const char* label : {"defect", "normal"}) {
     if (c.sft.responses.contains(label)) continue;
-    complain({"sft.responses", "stage", "data.format"},
-             concat("sft.responses has no texts for ", label, ", which stage sft needs with data.format ", c.data.format));
+    complain(
+        {"sft.responses", "stage", "data.format"},
+        concat("sft.responses has no texts for ", label, ", which stage sft needs with data.format ", c.data.format));
   }
 }
 

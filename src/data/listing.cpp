@@ -15,13 +15,13 @@ namespace {
 namespace fs = std::filesystem;
 
 constexpr std::array<std::string_view, 8> kImageExtensions = {".png", ".jpg",  ".jpeg", ".bmp",
-                                                             ".tif", ".tiff", ".webp", ".gif"};
-constexpr std::array<std::string_view, 12> kNormalNames = {
-    "good",        "ok",        "okay",          "normal",       "normals",      "defect_free",
-    "defectfree", "no_defect", "non_defective", "nondefective", "anomaly_free", "flawless"};
+                                                              ".tif", ".tiff", ".webp", ".gif"};
+constexpr std::array<std::string_view, 12> kNormalNames = {"good",          "ok",           "okay",         "normal",
+                                                           "normals",       "defect_free",  "defectfree",   "no_defect",
+                                                           "non_defective", "nondefective", "anomaly_free", "flawless"};
 constexpr std::array<std::string_view, 11> kSplitNames = {
-    "train", "training", "test",        "testing",      "val",
-    "valid", "validation", "test_public", "test_private", "test_private_mixed", "eval"};
+    "train",        "training",           "test", "testing", "val", "valid", "validation", "test_public",
+    "test_private", "test_private_mixed", "eval"};
 
 /// Lower case, with `_` for blanks and hyphens.
 std::string plain(std::string text) {

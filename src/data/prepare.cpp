@@ -18,7 +18,8 @@ void warn_of_template(const std::string& text) {
   static const std::regex word(R"(\{([A-Za-z_]+)\})");
   for (std::sregex_iterator found(text.begin(), text.end(), word), end; found != end; ++found) {
     if ((*found)[1] == "object") continue;
-    log_warning(concat("[data] prompt.template holds ", found->str(), ", which stays as it is; only {object} is replaced"));
+    log_warning(
+        concat("[data] prompt.template holds ", found->str(), ", which stays as it is; only {object} is replaced"));
   }
 }
 

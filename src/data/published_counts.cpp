@@ -47,8 +47,7 @@ std::optional<ObjectCounts> counts_of(const PublishedObject& object, const DataS
 
 bool is_variant(const PublishedSet& set, const DataSection& section) {
   const std::filesystem::path root = std::filesystem::path(section.root).lexically_normal();
-  return section.split.starts_with(set.variant + "/") ||
-         std::find(root.begin(), root.end(), set.variant) != root.end();
+  return section.split.starts_with(set.variant + "/") || std::find(root.begin(), root.end(), set.variant) != root.end();
 }
 
 const PublishedSet* likely_set(const DataSection& section, const std::map<std::string, ObjectCounts>& objects) {

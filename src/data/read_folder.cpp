@@ -29,13 +29,14 @@ void take_object(const Folder& folder, const std::string& object, std::vector<Sa
 /// The name of the one object whose classes lie at the root: the root's own, unless that says nothing about an object.
 std::string single_object(const fs::path& root, const DataSection& section) {
   const std::string name = root.filename().string();
-  const bool says_nothing = name.empty() || is_split_name(name) || name == "data" || name == "dataset" ||
-                            name == "images" || name == "all";
+  const bool says_nothing =
+      name.empty() || is_split_name(name) || name == "data" || name == "dataset" || name == "images" || name == "all";
   if (!says_nothing) {
     wanted_objects(section, {name});
     return name;
   }
-  if (section.objects && section.objects->size() == 1) return *wanted_objects(section, {section.objects->front()}).begin();
+  if (section.objects && section.objects->size() == 1)
+    return *wanted_objects(section, {section.objects->front()}).begin();
   fail("data", root.string(), " has the classes of one object, whose name the folder does not tell; ",
        "give it as data.objects: [NAME], or rename the folder");
 }

@@ -42,7 +42,8 @@ struct Part {
 std::vector<Part> parts_of_meta(const fs::path& file, const json& meta) {
   std::vector<Part> parts;
   for (const auto& [split, classes] : meta.items()) {
-    if (!classes.is_object()) fail("data", file.string(), ": ", split, " is ", classes.type_name(), ", expected an object");
+    if (!classes.is_object())
+      fail("data", file.string(), ": ", split, " is ", classes.type_name(), ", expected an object");
     Part part{split, kMeta, {}};
     for (const auto& [name, list] : classes.items()) {
       int64_t number = 0;

@@ -66,10 +66,12 @@ Listing read_mmad(const DataSection& section) {
     known.insert(sample.object);
     found.samples.push_back(std::move(sample));
   }
-  if (without_item > 0) log_warning(concat("[data] ", without_item, " images of ", file.string(), " have no item of type ",
-                                           "Anomaly Detection and are left out"));
-  if (contradicted > 0) log_warning(concat("[data] ", contradicted, " answers of ", file.string(),
-                                           " contradict the folder of their image, the first ", first_contradicted));
+  if (without_item > 0)
+    log_warning(concat("[data] ", without_item, " images of ", file.string(), " have no item of type ",
+                       "Anomaly Detection and are left out"));
+  if (contradicted > 0)
+    log_warning(concat("[data] ", contradicted, " answers of ", file.string(),
+                       " contradict the folder of their image, the first ", first_contradicted));
   keep_wanted(section, known, found.samples);
   return found;
 }

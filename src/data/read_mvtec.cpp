@@ -6,8 +6,8 @@
 namespace lriad {
 
 Listing read_mvtec(const DataSection& section) {
-  return read_tree(section, {"mvtec",
-                             {{"train", "train"}, {"test", "test"}, {"validation", "validation", /*in_all=*/false}}});
+  return read_tree(section,
+                   {"mvtec", {{"train", "train"}, {"test", "test"}, {"validation", "validation", /*in_all=*/false}}});
 }
 
 Listing read_loco(const DataSection& section) {

@@ -106,8 +106,9 @@ class TreeReader {
       if (folder.folder(type).holds_images(1)) types.insert(type);
     }
     if (types.empty() || std::ranges::any_of(types, is_normal_name)) return;
-    fail("data", folder.path().string(), " has images of ", listed(types),
-         " only, expected a folder of normal images named good, ok, normal or the like; rename the one that holds them");
+    fail(
+        "data", folder.path().string(), " has images of ", listed(types),
+        " only, expected a folder of normal images named good, ok, normal or the like; rename the one that holds them");
   }
 
   /// Folders of an object that no split reads; images that look like a labelled test set must not go unnoticed.

@@ -7,8 +7,8 @@
 namespace lriad {
 namespace {
 
-constexpr std::array<std::string_view, 9> kDefect = {"yes",       "true",      "defect",   "defective", "defects",
-                                                     "anomalous", "anomaly",   "abnormal", "bad"};
+constexpr std::array<std::string_view, 9> kDefect = {"yes",       "true",    "defect",   "defective", "defects",
+                                                     "anomalous", "anomaly", "abnormal", "bad"};
 constexpr std::array<std::string_view, 7> kNormal = {"no", "false", "normal", "good", "ok", "none", "nondefective"};
 
 bool is_letter(char c) { return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z'); }

@@ -4,9 +4,9 @@ namespace lriad {
 
 using Confusion = PaperRow::Confusion;
 
-// Printed numbers are percent. The confusion counts are not printed: they give both printed numbers and were found by search
-// over all images of the object, train and test together. Where tp and tn may be exchanged, the larger tp is kept. AprilGAN's
-// pipe_fryum repeats the mean of all objects, and no counts give it.
+// Printed numbers are percent. The confusion counts are not printed: they give both printed numbers and were found by
+// search over all images of the object, train and test together. Where tp and tn may be exchanged, the larger tp is
+// kept. AprilGAN's pipe_fryum repeats the mean of all objects, and no counts give it.
 const std::vector<PaperRow>& paper_rows() {
   static const std::vector<PaperRow> kRows = {
       {"MVTec-AD", "bottle", "AprilGAN", 21.58, 17.75, Confusion{63, 0, 0, 229}},

@@ -95,7 +95,7 @@ Json batch_json(const RefusedBatch& batch) {
           {"config", batch.config},
           {"config_sha256", sha256_hex(batch.config)},
           {"last_saved", batch.last_saved},
-          {"adapter", batch.adapter ? adapter_config_json(batch.adapter->config) : Json(nullptr)}};
+          {"adapter", batch.adapter ? Json::parse(adapter_config_text(batch.adapter->config)) : Json(nullptr)}};
 }
 
 /// Reads tensors of a file as copies and checks their sizes.
@@ -174,7 +174,7 @@ Group read_group(const Json& json, const BatchTensors& tensors, const std::strin
 
 Adapter read_weights(const Json& json, const SafetensorsFile& file) {
   Adapter adapter;
-  adapter.config = adapter_config_from(json, concat(file.path().string(), ", adapter"));
+  adapter.config = parse_adapter_config(json.dump(), concat(file.path().string(), ", adapter"));
   constexpr std::string_view kPrefix = "adapter.";
   for (const TensorEntry& entry : file.entries()) {
     if (!entry.name.starts_with(kPrefix)) continue;

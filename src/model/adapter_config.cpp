@@ -150,6 +150,39 @@ json json_of(const ModuleNames& names) {
   return names.names.empty() ? json(names.expression) : json(names.names);
 }
 
+AdapterConfig config_from(const json& object, const std::string& where) {
+  refuse_unknown(object, where);
+  AdapterConfig result;
+  result.r = rank_in(object.value("r", json()), where, "r");
+  const json alpha = object.value("lora_alpha", json()), dropout = object.value("lora_dropout", json(0.0));
+  if (!alpha.is_number()) refuse(where, "lora_alpha", alpha, "a number");
+  if (!dropout.is_number() || dropout < 0 || dropout >= 1) refuse(where, "lora_dropout", dropout, "a number in [0, 1)");
+  result.lora_alpha = alpha.get<double>();
+  result.lora_dropout = dropout.get<double>();
+  result.use_rslora = object.value("use_rslora", json(false)) == true;
+  result.target_modules = module_names(object, "target_modules", where);
+  if (result.target_modules.empty()) {
+    refuse(where, "target_modules", object.value("target_modules", json()), "a list of names, or a regular expression");
+  }
+  result.exclude_modules = module_names(object, "exclude_modules", where);
+  std::string& expression = result.target_modules.expression;
+  if (expression.size() == std::string_view(kAllLinear).size() && strcasecmp(expression.c_str(), kAllLinear) == 0)
+    expression = kAllLinear;
+  result.layers_to_transform = list_of<int64_t>(object, "layers_to_transform", where, "indices of layers");
+  result.layers_pattern = list_of<std::string>(object, "layers_pattern", where, "names of lists of layers");
+  if (!expression.empty() && !result.layers_to_transform.empty()) {
+    refuse(where, "layers_to_transform", object["layers_to_transform"],
+           "nothing beside a regular expression in target_modules, as PEFT does");
+  }
+  result.rank_pattern = pattern_of<int64_t>(object, "rank_pattern", where);
+  for (const auto& [pattern, rank] : result.rank_pattern) rank_in(rank, where, "rank_pattern." + pattern);
+  result.alpha_pattern = pattern_of<double>(object, "alpha_pattern", where);
+  result.modules_to_save = list_of<std::string>(object, "modules_to_save", where, "a list of names");
+  const json base = object.value("base_model_name_or_path", json());
+  if (base.is_string()) result.base_model = base.get<std::string>();
+  return result;
+}
+
 }  // namespace
 
 bool ModuleNames::contains(const std::string& module) const {
@@ -192,67 +225,42 @@ bool AdapterConfig::saves(const std::string& module) const {
   return !modules_to_save.empty() && ModuleNames{modules_to_save, ""}.contains(module);
 }
 
-AdapterConfig adapter_config_from(const json& object, const std::string& where) {
-  refuse_unknown(object, where);
-  AdapterConfig result;
-  result.r = rank_in(object.value("r", json()), where, "r");
-  const json alpha = object.value("lora_alpha", json()), dropout = object.value("lora_dropout", json(0.0));
-  if (!alpha.is_number()) refuse(where, "lora_alpha", alpha, "a number");
-  if (!dropout.is_number() || dropout < 0 || dropout >= 1) refuse(where, "lora_dropout", dropout, "a number in [0, 1)");
-  result.lora_alpha = alpha.get<double>();
-  result.lora_dropout = dropout.get<double>();
-  result.use_rslora = object.value("use_rslora", json(false)) == true;
-  result.target_modules = module_names(object, "target_modules", where);
-  if (result.target_modules.empty()) {
-    refuse(where, "target_modules", object.value("target_modules", json()), "a list of names, or a regular expression");
-  }
-  result.exclude_modules = module_names(object, "exclude_modules", where);
-  std::string& expression = result.target_modules.expression;
-  if (expression.size() == std::string_view(kAllLinear).size() && strcasecmp(expression.c_str(), kAllLinear) == 0)
-    expression = kAllLinear;
-  result.layers_to_transform = list_of<int64_t>(object, "layers_to_transform", where, "indices of layers");
-  result.layers_pattern = list_of<std::string>(object, "layers_pattern", where, "names of lists of layers");
-  if (!expression.empty() && !result.layers_to_transform.empty()) {
-    refuse(where, "layers_to_transform", object["layers_to_transform"],
-           "nothing beside a regular expression in target_modules, as PEFT does");
-  }
-  result.rank_pattern = pattern_of<int64_t>(object, "rank_pattern", where);
-  for (const auto& [pattern, rank] : result.rank_pattern) rank_in(rank, where, "rank_pattern." + pattern);
-  result.alpha_pattern = pattern_of<double>(object, "alpha_pattern", where);
-  result.modules_to_save = list_of<std::string>(object, "modules_to_save", where, "a list of names");
-  const json base = object.value("base_model_name_or_path", json());
-  if (base.is_string()) result.base_model = base.get<std::string>();
-  return result;
-}
-
 AdapterConfig read_adapter_config(const std::filesystem::path& path) {
-  return adapter_config_from(read_json_object<json>("model", path), path.string());
+  return config_from(read_json_object<json>("model", path), path.string());
 }
 
-json adapter_config_json(const AdapterConfig& c) {
+AdapterConfig parse_adapter_config(const std::string& text, const std::string& where) {
+  std::string problem;
+  const json object = parse_json_object<json>(text, problem);
+  if (!object.is_object()) fail("model", where, " ", problem);
+  return config_from(object, where);
+}
+
+std::string adapter_config_text(const AdapterConfig& c) {
   const auto list = [](const auto& values) { return values.empty() ? json(nullptr) : json(values); };
-  return {{"peft_type", "LORA"},
-          {"task_type", "CAUSAL_LM"},
-          {"r", c.r},
-          {"lora_alpha", c.lora_alpha},
-          {"lora_dropout", c.lora_dropout},
-          {"use_rslora", c.use_rslora},
-          {"target_modules", json_of(c.target_modules)},
-          {"exclude_modules", json_of(c.exclude_modules)},
-          {"layers_to_transform", list(c.layers_to_transform)},
-          {"layers_pattern", list(c.layers_pattern)},
-          {"rank_pattern", object_of(c.rank_pattern)},
-          {"alpha_pattern", object_of(c.alpha_pattern)},
-          {"modules_to_save", list(c.modules_to_save)},
-          {"base_model_name_or_path", c.base_model},
-          {"bias", "none"},
-          {"use_dora", false},
-          {"fan_in_fan_out", false},
-          {"lora_bias", false},
-          {"inference_mode", true},
-          {"init_lora_weights", true},
-          {"revision", nullptr},
-          {"auto_mapping", nullptr}};
+  const json object = {{"peft_type", "LORA"},
+                       {"task_type", "CAUSAL_LM"},
+                       {"r", c.r},
+                       {"lora_alpha", c.lora_alpha},
+                       {"lora_dropout", c.lora_dropout},
+                       {"use_rslora", c.use_rslora},
+                       {"target_modules", json_of(c.target_modules)},
+                       {"exclude_modules", json_of(c.exclude_modules)},
+                       {"layers_to_transform", list(c.layers_to_transform)},
+                       {"layers_pattern", list(c.layers_pattern)},
+                       {"rank_pattern", object_of(c.rank_pattern)},
+                       {"alpha_pattern", object_of(c.alpha_pattern)},
+                       {"modules_to_save", list(c.modules_to_save)},
+                       {"base_model_name_or_path", c.base_model},
+                       {"bias", "none"},
+                       {"use_dora", false},
+                       {"fan_in_fan_out", false},
+                       {"lora_bias", false},
+                       {"inference_mode", true},
+                       {"init_lora_weights", true},
+                       {"revision", nullptr},
+                       {"auto_mapping", nullptr}};
+  return object.dump(2) + "\n";
 }
 
 }  // namespace lriad

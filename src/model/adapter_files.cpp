@@ -95,7 +95,7 @@ void write_adapter(const fs::path& adapter_dir, const Adapter& adapter) {
     for (const auto& [name, tensor] : *part) tensors[kKeyPrefix + name] = tensor.detach().to(at::kFloat);
   }
   write_safetensors(adapter_dir / "adapter_model.safetensors", tensors);
-  write_file_atomic("model", adapter_dir / "adapter_config.json", adapter_config_json(adapter.config).dump(2) + "\n");
+  write_file_atomic("model", adapter_dir / "adapter_config.json", adapter_config_text(adapter.config));
 }
 
 at::Tensor merge_lora(const at::Tensor& weight, const at::Tensor& lora_a, const at::Tensor& lora_b, double scaling) {

@@ -65,8 +65,7 @@ void check_targets(const Config& config, const Dataset& data) {
   std::string first;
   for (std::size_t i = 0; i < data.samples.size(); ++i) {
     const Sample& sample = data.samples[i];
-    const std::string target =
-        target_response(sample, config.sft, config.seed, /*epoch=*/0, static_cast<int64_t>(i));
+    const std::string target = target_response(sample, config.sft, config.seed, /*epoch=*/0, static_cast<int64_t>(i));
     refuse_image_tokens(sample, target);
     const Verdict answer = parse_answer(target);
     if (!sample.label || answer == Verdict::kInvalid || answer == *sample.label) continue;

@@ -15,8 +15,8 @@ void check_labels(const Config& config, const Dataset& data);
 /// Throws Error unless an image of the data can be decoded; the first that can ends the search.
 void check_one_image_is_readable(const Dataset& data, const SamplePreparer& preparer);
 
-/// Goes through the target texts of stage sft: throws Error naming the sample if one holds an image token, and warns with
-/// their number if answers contradict the labels.
+/// Goes through the target texts of stage sft: throws Error naming the sample if one holds an image token, and warns
+/// with their number if answers contradict the labels.
 void check_targets(const Config& config, const Dataset& data);
 
 }  // namespace lriad

@@ -20,6 +20,7 @@ std::optional<Image> decode_webp(std::string_view bytes);
 
 /// The first frame on the file's screen, its transparent colour turned white as transformers does if `whiten`. Throws
 /// Error in a build without giflib.
-std::optional<Image> decode_gif(const std::string& name, std::string_view bytes, const ImageHeader& header, bool whiten);
+std::optional<Image> decode_gif(const std::string& name, std::string_view bytes, const ImageHeader& header,
+                                bool whiten);
 
 }  // namespace lriad

@@ -1,9 +1,9 @@
+#include <jpeglib.h>
+
 #include <csetjmp>
 #include <cstdint>
 #include <cstdio>
 #include <vector>
-
-#include <jpeglib.h>
 
 #include "decode_formats.h"
 #include "lriad/core/error.h"

@@ -12,7 +12,7 @@ std::optional<Image> decode_webp(std::string_view bytes) {
   if (WebPAnimDecoderOptionsInit(&options) == 0) return std::nullopt;
   options.color_mode = MODE_RGBA;
   const std::unique_ptr<WebPAnimDecoder, void (*)(WebPAnimDecoder*)> decoder(WebPAnimDecoderNew(&data, &options),
-                                                                              WebPAnimDecoderDelete);
+                                                                             WebPAnimDecoderDelete);
   WebPAnimInfo info;
   uint8_t* rgba = nullptr;
   int timestamp = 0;

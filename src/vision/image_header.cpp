@@ -15,9 +15,8 @@ constexpr uint64_t kMaxPixels = 178'956'970;
 constexpr std::string_view kXmpJpeg = "http://ns.adobe.com/xap/1.0/\0", kXmpPng = "XML:com.adobe.xmp";
 
 constexpr unsigned kTiffWidth = 256, kTiffHeight = 257, kTiffBits = 258, kTiffCompression = 259, kTiffPhotometric = 262,
-                   kTiffStripOffsets = 273, kTiffSamples = 277, kTiffStripSizes = 279,
-                   kTiffColorMap = 320, kTiffTileOffsets = 324, kTiffTileSizes = 325, kTiffExtraSamples = 338,
-                   kTiffXmp = 700;
+                   kTiffStripOffsets = 273, kTiffSamples = 277, kTiffStripSizes = 279, kTiffColorMap = 320,
+                   kTiffTileOffsets = 324, kTiffTileSizes = 325, kTiffExtraSamples = 338, kTiffXmp = 700;
 
 /// Segments up to the first scan.
 std::optional<ImageHeader> jpeg_header(const ImageSource& source) {

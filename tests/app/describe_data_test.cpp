@@ -22,7 +22,8 @@ TEST(DescribeData, CountsBesideThePublishedFigures) {
   EXPECT_THAT(text.err, HasSubstr("does not read wood/validation"));
   const Ended ended = run_program_file("lriad-tool", {"describe-data", "--data", root, "--json", "--quiet"});
   const auto report = nlohmann::json::parse(ended.out);
-  EXPECT_EQ(report["objects"]["wood"], nlohmann::json::parse(R"({"normal": 2, "defect": 1, "defect_types": {"hole": 1}})"));
+  EXPECT_EQ(report["objects"]["wood"],
+            nlohmann::json::parse(R"({"normal": 2, "defect": 1, "defect_types": {"hole": 1}})"));
   EXPECT_EQ(report["left_out"], nlohmann::json::parse(R"(["wood/validation"])"));
   EXPECT_EQ(report["published"]["set"], "MVTec-AD");
   EXPECT_EQ(report["published"]["objects"]["bottle"]["normal"], 229);

@@ -28,8 +28,11 @@ class UserFiles : public ::testing::Test {
   static std::string at(const std::string& name) { return (shared_->path() / name).string(); }
 
   static Ended train(const std::string& output, const std::vector<std::string>& more = {}) {
-    std::vector<std::string> all = {"--set", "model.path=" + at("model"), "--set", "data.root=" + at("data"), "--devices",
-                                    "cpu", "--dry-run", "--output", output};
+    std::vector<std::string> all = {"--set",     "model.path=" + at("model"),
+                                    "--set",     "data.root=" + at("data"),
+                                    "--devices", "cpu",
+                                    "--dry-run", "--output",
+                                    output};
     all.insert(all.end(), more.begin(), more.end());
     return run_program_file("lriad-train", all);
   }

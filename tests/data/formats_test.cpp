@@ -29,7 +29,9 @@ class Formats : public ::testing::Test {
   static std::vector<std::string> labels(const Dataset& dataset) {
     std::vector<std::string> found;
     for (const Sample& sample : dataset.samples) {
-      found.push_back(!sample.label ? "-" : *sample.label == Verdict::kNormal ? "normal" : "defect " + sample.defect_type);
+      found.push_back(!sample.label                       ? "-"
+                      : *sample.label == Verdict::kNormal ? "normal"
+                                                          : "defect " + sample.defect_type);
     }
     return found;
   }
@@ -44,11 +46,12 @@ TEST_F(Formats, LocoHasAValidationSplitAndSeveralMasksPerImage) {
                "pushpins/test/logical_anomalies/000.png", "pushpins/test/structural_anomalies/000.png",
                "pushpins/ground_truth/logical_anomalies/000/000.png",
                "pushpins/ground_truth/logical_anomalies/000/001.png", "pushpins/defects_config.json"});
-  EXPECT_THAT(labels(read("loco")), ElementsAre("normal", "defect logical_anomalies", "defect structural_anomalies",
-                                                "normal", "normal"));
+  EXPECT_THAT(labels(read("loco")),
+              ElementsAre("normal", "defect logical_anomalies", "defect structural_anomalies", "normal", "normal"));
   EXPECT_EQ(read("loco", "validation").samples.size(), 1u);
   EXPECT_EQ(read("mvtec").samples.size(), 4u);
-  EXPECT_THAT([&] { read("loco", "val"); }, refuses("data.split is val", "expected one of all, test, train, validation for"));
+  EXPECT_THAT([&] { read("loco", "val"); },
+              refuses("data.split is val", "expected one of all, test, train, validation for"));
 }
 
 TEST_F(Formats, BtadMixesExtensionsAndSaysOkAndKo) {
@@ -81,8 +84,8 @@ TEST_F(Formats, MvtecAd2HasPublicAndPrivateTestSets) {
 TEST_F(Formats, VisaIsReadInTheCopiesOfItsScriptToo) {
   data_.files({"2cls_fewshot/candle/train/good/0000.JPG", "2cls_fewshot/candle/train/bad/000.JPG",
                "2cls_fewshot/candle/test/good/0001.JPG", "2cls_fewshot/candle/test/bad/001.JPG",
-               "2cls_fewshot/candle/ground_truth/train/bad/000.png", "2cls_fewshot/candle/ground_truth/test/bad/001.png",
-               "1cls/candle/train/good/0000.JPG"});
+               "2cls_fewshot/candle/ground_truth/train/bad/000.png",
+               "2cls_fewshot/candle/ground_truth/test/bad/001.png", "1cls/candle/train/good/0000.JPG"});
   EXPECT_THAT(labels(read("visa", "all", "/2cls_fewshot")),
               ElementsAre("defect bad", "normal", "defect bad", "normal"));
   EXPECT_EQ(read("visa", "train", "/2cls_fewshot").samples.size(), 2u);
@@ -97,16 +100,17 @@ class RealIad : public Formats {
     list("realiad_jsons/realiad_jsons/usb.json", "OK/S0001/usb_0001_OK_C1.jpg");
   }
   void list(const std::string& path, const std::string& normal) const {
-    data_.file(path, R"({"meta": {"prefix": "usb/", "normal_class": "OK"}, "train": [{"category": "usb", "anomaly_class": "OK",
-      "image_path": ")" + normal + R"(", "mask_path": null}], "test": [{"category": "usb", "anomaly_class": "AK",
+    data_.file(
+        path, R"({"meta": {"prefix": "usb/", "normal_class": "OK"}, "train": [{"category": "usb", "anomaly_class": "OK",
+      "image_path": ")" +
+                  normal + R"(", "mask_path": null}], "test": [{"category": "usb", "anomaly_class": "AK",
       "image_path": "NG/AK/S0002/usb_0002_AK_C1.jpg", "mask_path": "NG/AK/S0002/usb_0002_AK_C1_mask.png"}]})");
   }
 };
 
 TEST_F(RealIad, ReadsListsBesideTheImagesOrOneFolderDeeper) {
   const Dataset dataset = read("real_iad");
-  EXPECT_THAT(images_of(dataset),
-              ElementsAre("usb/NG/AK/S0002/usb_0002_AK_C1.jpg", "usb/OK/S0001/usb_0001_OK_C1.jpg"));
+  EXPECT_THAT(images_of(dataset), ElementsAre("usb/NG/AK/S0002/usb_0002_AK_C1.jpg", "usb/OK/S0001/usb_0001_OK_C1.jpg"));
   EXPECT_THAT(labels(dataset), ElementsAre("defect AK", "normal"));
   EXPECT_TRUE(std::filesystem::exists(dataset.samples[0].path));
   EXPECT_EQ(read("real_iad", "train").samples.size(), 1u);
@@ -164,11 +168,13 @@ TEST_F(Formats, MetaJsonIsReadInBothForms) {
   EXPECT_THAT([&] { read("meta_json", "val"); }, refuses("data.split is val", "expected one of all, test, train for"));
   // As UniAD keeps them: an object a line, images in a folder beside the files.
   data_.files({"uniad/images/nut/test/bent/0.png", "uniad/images/nut/train/good/0.png"});
-  data_.file("uniad/train.json",
-             "{\"filename\": \"nut/train/good/0.png\", \"label\": 0, \"label_name\": \"good\", \"clsname\": \"nut\"}\n");
-  data_.file("uniad/test.json",
-             "{\"filename\": \"nut/test/bent/0.png\", \"label\": 1, \"label_name\": \"defective\", \"clsname\": \"nut\", "
-             "\"maskname\": \"m.png\"}\n");
+  data_.file(
+      "uniad/train.json",
+      "{\"filename\": \"nut/train/good/0.png\", \"label\": 0, \"label_name\": \"good\", \"clsname\": \"nut\"}\n");
+  data_.file(
+      "uniad/test.json",
+      "{\"filename\": \"nut/test/bent/0.png\", \"label\": 1, \"label_name\": \"defective\", \"clsname\": \"nut\", "
+      "\"maskname\": \"m.png\"}\n");
   const Dataset uniad = read("meta_json", "all", "/uniad");
   EXPECT_THAT(labels(uniad), ElementsAre("defect defective", "normal"));
   EXPECT_TRUE(std::filesystem::exists(uniad.samples[0].path));
@@ -192,14 +198,17 @@ TEST_F(Formats, MetaJsonNamesTheRecordThatIsWrong) {
 
 class Mmad : public Formats {
  protected:
-  static std::string item(const std::string& image, const std::string& answer, const std::string& type = "Anomaly Detection") {
+  static std::string item(const std::string& image, const std::string& answer,
+                          const std::string& type = "Anomaly Detection") {
     return "\"" + image + R"(": {"mask_path": "m", "conversation": [{"Question": "Is there any defect in the object?",
-      "Options": {"A": "No.", "B": "Yes."}, "Answer": ")" + answer + R"(", "type": ")" + type + "\"}]}";
+      "Options": {"A": "No.", "B": "Yes."}, "Answer": ")" +
+           answer + R"(", "type": ")" + type + "\"}]}";
   }
 };
 
 TEST_F(Mmad, TakesTheTextOfTheChosenOption) {
-  data_.files({"DS-MVTec/pill/image/good/000.png", "DS-MVTec/pill/image/crack/000.png", "MVTec-LOCO/pushpins/test/good/1.png"});
+  data_.files(
+      {"DS-MVTec/pill/image/good/000.png", "DS-MVTec/pill/image/crack/000.png", "MVTec-LOCO/pushpins/test/good/1.png"});
   data_.file("mmad.json", "{" + item("DS-MVTec/pill/image/good/000.png", "A") + "," +
                               item("DS-MVTec/pill/image/crack/000.png", "B") + "," +
                               item("MVTec-LOCO/pushpins/test/good/1.png", "A") + "," +
@@ -234,9 +243,9 @@ TEST_F(Formats, IadR1TakesYesAndNoOrTheTextOfTheLettersOption) {
     {"id": 4, "image": "MVTec/pill/test/good/4.png", "conversations": [
       {"from": "human", "value": "<image>Defects?\nA: Yes.\nB: No."}, {"from": "gpt", "value": "B"}]}])");
   const Dataset dataset = read("iad_r1", "all", "/rows.json");
-  EXPECT_THAT(images_of(dataset), ElementsAre("MVTec/pill/test/crack/1.png", "MVTec/pill/test/crack/2.png",
-                                              "MVTec/pill/test/crack/3.png", "MVTec/pill/test/good/0.png",
-                                              "MVTec/pill/test/good/4.png"));
+  EXPECT_THAT(images_of(dataset),
+              ElementsAre("MVTec/pill/test/crack/1.png", "MVTec/pill/test/crack/2.png", "MVTec/pill/test/crack/3.png",
+                          "MVTec/pill/test/good/0.png", "MVTec/pill/test/good/4.png"));
   EXPECT_THAT(labels(dataset), ElementsAre("defect ", "defect ", "defect ", "normal", "normal"));
   EXPECT_EQ(dataset.samples[0].object, "pill");
 }

@@ -148,8 +148,8 @@ TEST(MvtecNames, TrainingImagesWithoutANormalFolderAreRefused) {
   const DataFolder data;
   data.files({"nut/train/fine/0.png", "nut/test/good/0.png", "nut/test/bent/0.png"});
   DataSection section = data.section("mvtec");
-  EXPECT_THAT([&] { read_dataset(section); },
-              ThrowsMessage<Error>(AllOf(HasSubstr("nut/train has images of fine only"), HasSubstr("good, ok, normal"))));
+  EXPECT_THAT([&] { read_dataset(section); }, ThrowsMessage<Error>(AllOf(HasSubstr("nut/train has images of fine only"),
+                                                                         HasSubstr("good, ok, normal"))));
   section.split = "test";
   EXPECT_EQ(read_dataset(section).samples.size(), 2u);
 }

@@ -49,7 +49,8 @@ TEST_F(Prepare, TargetsEndWithOneEndToken) {
   EXPECT_EQ(target_ids(tokenizer_, "<answer>B</answer><|im_end|>", ends), plain);
   EXPECT_EQ(target_ids(tokenizer_, "<answer>B</answer><|im_end|>\n", ends), plain);
   EXPECT_EQ(target_ids(tokenizer_, "<answer>B</answer><|endoftext|>", ends).back(), ends[1]);
-  EXPECT_EQ(std::ssize(target_ids(tokenizer_, "a<|im_end|>b", ends)), std::ssize(tokenizer_.encode("a<|im_end|>b")) + 1);
+  EXPECT_EQ(std::ssize(target_ids(tokenizer_, "a<|im_end|>b", ends)),
+            std::ssize(tokenizer_.encode("a<|im_end|>b")) + 1);
 }
 
 TEST_F(Prepare, WarnsOfATemplateThatNamesNoObjectOrAnotherWord) {

@@ -27,8 +27,8 @@ int64_t total(const PublishedCounts& published, int64_t ObjectCounts::*part) {
   return sum;
 }
 
-// Totals as they are published apart from the counts by object: MVTec-AD 4096 normal and 1258 defect images, VisA 9621 and
-// 1200, MVTec LOCO 993 anomalous, MPDD 888 training images, test 176 and 282, BTAD 2540 in all.
+// Totals as they are published apart from the counts by object: MVTec-AD 4096 normal and 1258 defect images, VisA 9621
+// and 1200, MVTec LOCO 993 anomalous, MPDD 888 training images, test 176 and 282, BTAD 2540 in all.
 TEST(PublishedCounts, AddUpToThePublishedTotals) {
   const auto counts = [](const DataSection& section, const std::string& object) {
     return published_counts(section, {{object, {}}}).value();

@@ -37,7 +37,8 @@ TEST_F(DataChecks, OneClassIsRefusedWhereBothAreWeighed) {
   const Dataset data = read("mvtec");
   EXPECT_NO_THROW(check_labels(config_, data));
   config_.data.sampler = SamplerKind::kClassBalanced;
-  EXPECT_THAT([&] { check_labels(config_, data); }, refuses("2 normal images and 0 defects", "class_balanced needs both"));
+  EXPECT_THAT([&] { check_labels(config_, data); },
+              refuses("2 normal images and 0 defects", "class_balanced needs both"));
   config_.data.sampler = SamplerKind::kShuffle;
   for (const FocalF mode : {FocalF::kDataset, FocalF::kSqrtDataset, FocalF::kObject, FocalF::kRunningRecall}) {
     config_.reward.focal.f_mode = mode;

@@ -80,9 +80,9 @@ struct PromptSection {
 
 /// Images before they reach the vision tower. Source: transformers, Qwen2VLImageProcessor.
 struct ImageSection {
-  int64_t min_pixels = 3136;                    ///< smaller images are enlarged to this area
-  int64_t max_pixels = 401408;                  ///< larger ones are shrunk to this area
-  ResizeBackend backend = ResizeBackend::kPil;  ///< whose bicubic resize is reproduced bit by bit
+  int64_t min_pixels = 3136;                       ///< smaller images are enlarged to this area
+  int64_t max_pixels = 401408;                     ///< larger ones are shrunk to this area
+  ResizeBackend backend = ResizeBackend::kPil;     ///< whose bicubic resize is reproduced bit by bit
   SixteenBit sixteen_bit = SixteenBit::kSaturate;  ///< gray of 16 bits: cut at 255 as Pillow does, or the high byte
 };
 

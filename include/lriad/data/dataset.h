@@ -33,12 +33,13 @@ struct Dataset {
   int64_t count(Verdict label, const std::string& object) const;
 };
 
-/// Reads the data set that `section` describes. Images are files that end in png, jpg, jpeg, bmp, tif, tiff, webp or gif
-/// in any case; other files, hidden ones and folders named ground_truth are passed over. A folder of normal images is named
-/// good, ok, normal or the like in any case; names of splits are no types of defects.
+/// Reads the data set that `section` describes. Images are files that end in png, jpg, jpeg, bmp, tif, tiff, webp or
+/// gif in any case; other files, hidden ones and folders named ground_truth are passed over. A folder of normal images
+/// is named good, ok, normal or the like in any case; names of splits are no types of defects.
 ///
 /// mvtec   <root>/<object>/{train,test}/<type>/<image>. split: all (train + test) | train | test | validation.
-/// loco, mvtec_ad2, btad, mpdd, dtd_synthetic   the same with other splits; `all` of loco and mvtec_ad2 has the validation
+/// loco, mvtec_ad2, btad, mpdd, dtd_synthetic   the same with other splits; `all` of loco and mvtec_ad2 has the
+/// validation
 ///         images too; mvtec_ad2 has the splits test (test_public), test_private and test_private_mixed (unlabelled).
 /// visa    <root>/<object>/Data/Images/{Normal,Anomaly}/<image>; the defect type comes from <object>/image_anno.csv
 ///         where it has columns image and label, else it is `anomaly`. split: all (both folders) | train | test of
@@ -48,13 +49,15 @@ struct Dataset {
 ///         `root` is the folder of both, or realiad_<size> itself. split: all | train | test | <variant>/test of
 ///         realiad_jsons_<variant>, such as sv/test.
 /// dagm    <root>/<object>/{Train,Test}/<image>; those with a mask in Label/ are defects. split: all | train | test.
-/// kolektor_sdd2, kolektor_sdd   <root>/{train,test}/<image> or <root>/<part>/<image>; those whose mask <image>_GT.png or
+/// kolektor_sdd2, kolektor_sdd   <root>/{train,test}/<image> or <root>/<part>/<image>; those whose mask <image>_GT.png
+/// or
 ///         <image>_label.bmp is not black are defects.
 /// meta_json   `root` is a file {"train": {object: [{img_path, cls_name, specie_name, anomaly}]}, "test": ...}, or has
 ///         lines {filename, clsname, label, label_name} as UniAD's; or a folder with meta.json, or train.json and
 ///         test.json. Images are relative to the file's folder or to one beside the file.
 /// mmad    mmad.json or its folder: the item of type "Anomaly Detection" of each image gives the label. split: all.
-/// iad_r1  JSON or JSONL of {image or images, problem, solution} or of turns; the answer (yes, no, or a letter with the text
+/// iad_r1  JSON or JSONL of {image or images, problem, solution} or of turns; the answer (yes, no, or a letter with the
+/// text
 ///         of its option) gives the label; of several images the last is asked about. split: all.
 /// folder  <root>/<object>/<class>/<image>, or <root>/<class>/<image> if the root has a class folder for normal images
 ///         itself: then of one object named as the root, or as data.objects where the root's name says nothing, such

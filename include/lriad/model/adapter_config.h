@@ -2,7 +2,6 @@
 
 #include <cstdint>
 #include <filesystem>
-#include <nlohmann/json_fwd.hpp>
 #include <optional>
 #include <string>
 #include <utility>
@@ -60,10 +59,10 @@ struct AdapterConfig {
 /// or false.
 AdapterConfig read_adapter_config(const std::filesystem::path& path);
 
-/// The config of an adapter, from the object that adapter_config.json holds; `where` names it in errors.
-AdapterConfig adapter_config_from(const nlohmann::ordered_json& object, const std::string& where);
+/// As above for the text that adapter_config.json holds; `where` names it in errors.
+AdapterConfig parse_adapter_config(const std::string& text, const std::string& where);
 
-/// The object that PEFT 0.21 would write.
-nlohmann::ordered_json adapter_config_json(const AdapterConfig& config);
+/// The text of the adapter_config.json that PEFT 0.21 would write.
+std::string adapter_config_text(const AdapterConfig& config);
 
 }  // namespace lriad

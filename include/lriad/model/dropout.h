@@ -10,9 +10,9 @@ namespace lriad {
 int64_t dropout_key(uint64_t seed, int64_t row);
 
 /// Dropout mask [T, width] for rows with these keys (int64 [T]): 1 / keep with probability `keep`, else 0; in `dtype`
-/// (float32 or float64) on the device of the keys. Each number depends only on the row's key, on `stream`, which differs
-/// between layers, and on the column. So a sequence gets the same mask wherever it stands in a pass, on every rank and
-/// device, and when its activations are recomputed.
+/// (float32 or float64) on the device of the keys. Each number depends only on the row's key, on `stream`, which
+/// differs between layers, and on the column. So a sequence gets the same mask wherever it stands in a pass, on every
+/// rank and device, and when its activations are recomputed.
 at::Tensor dropout_mask(const at::Tensor& keys_T, uint64_t stream, int64_t width, double keep, at::ScalarType dtype);
 
 }  // namespace lriad

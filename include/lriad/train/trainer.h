@@ -18,9 +18,9 @@ struct TrainOptions {
   bool dry_run = false;         ///< prepare everything, but train no step and write nothing
 };
 
-/// Prints the memory plan of a run on `device` for `num_ranks` processes on standard output, without reading weights; with
-/// `gpu_bytes`, of a run on GPUs with that much memory each, which need not be here. Returns 0 if it fits; else throws Error
-/// with the smallest change of the config that would make it fit.
+/// Prints the memory plan of a run on `device` for `num_ranks` processes on standard output, without reading weights;
+/// with `gpu_bytes`, of a run on GPUs with that much memory each, which need not be here. Returns 0 if it fits; else
+/// throws Error with the smallest change of the config that would make it fit.
 int print_plan(const LoadedConfig& loaded, const at::Device& device, int64_t num_ranks,
                std::optional<int64_t> gpu_bytes = std::nullopt);
 
