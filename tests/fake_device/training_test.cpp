@@ -1,4 +1,5 @@
 // Whole runs of the trainer on the stand-in for a GPU against the same runs on the CPU.
+#include <ATen/ATen.h>
 #include <gmock/gmock.h>
 
 #include <cmath>
