@@ -16,7 +16,7 @@ namespace {
 
 using Parts = std::vector<std::pair<std::string, DeviceCounts>>;
 
-/// What the parts of a step ask of the device: 2 prompts of one picture, 4 completions each.
+/// What the parts of a step ask of the device: 2 prompts of one image, 4 completions each.
 class CountedStep {
  public:
   explicit CountedStep(int64_t layers) : model_(tiny(layers)) {
@@ -30,7 +30,7 @@ class CountedStep {
   }
 
   Parts parts() {
-    Parts parts = {{"tower, one picture", tower()},
+    Parts parts = {{"tower, one image", tower()},
                    {"first token", tokens(1)},
                    {"32 further tokens", tokens(33) - tokens(1)},
                    {"reference pass", reference_pass()}};
