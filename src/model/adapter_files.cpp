@@ -2,7 +2,7 @@
 
 #include <ATen/ATen.h>
 
-#include <nlohmann/json.hpp>
+#include <algorithm>
 #include <string_view>
 
 #include "lriad/core/error.h"
@@ -38,6 +38,16 @@ void check_branches(const Adapter& adapter, const fs::path& path) {
   }
 }
 
+/// Throws Error if the file lacks a module whose weights the config says to be in it.
+void check_saved(const Adapter& adapter, const fs::path& path) {
+  for (const std::string& name : adapter.config.modules_to_save) {
+    const ModuleNames module{{name}, ""};
+    const bool found = std::ranges::any_of(
+        adapter.saved, [&](const auto& one) { return module.contains(one.first.substr(0, one.first.rfind('.'))); });
+    if (!found) fail("model", path.string(), " has no weights of ", name, ", which modules_to_save names");
+  }
+}
+
 }  // namespace
 
 Adapter read_adapter(const fs::path& adapter_dir) {
@@ -60,6 +70,7 @@ Adapter read_adapter(const fs::path& adapter_dir) {
   }
   if (adapter.tensors.empty() && adapter.saved.empty()) fail("model", file.path().string(), " holds no tensors");
   check_branches(adapter, file.path());
+  check_saved(adapter, file.path());
   return adapter;
 }
 

@@ -62,19 +62,22 @@ Trainer::Impl::Impl(const LoadedConfig& loaded_config, const TrainOptions& given
 RunInputs Trainer::Impl::prepare(const at::Device& device) {
   RunInputs inputs = load_run_inputs(loaded.config, device, communicator.size());
   require_agreement(communicator, fingerprints(inputs));
-  if (!options.dry_run) take_folder();
+  take_folder();
   return inputs;
 }
 
-/// The main rank locks the run folder and chooses the checkpoint to go on from.
+/// The main rank chooses the checkpoint to go on from and locks the run folder, unless the run is dry and writes
+/// nothing.
 void Trainer::Impl::take_folder() {
   const fs::path folder = loaded.config.output_dir;
   std::string chosen;
   if (communicator.is_main()) {
-    make_folder("train", folder);
-    files.emplace(folder);
-    set_log_file(folder / "log.txt");
-    remove_leftovers(folder);
+    if (!options.dry_run) {
+      make_folder("train", folder);
+      files.emplace(folder);
+      set_log_file(folder / "log.txt");
+      remove_leftovers(folder);
+    }
     if (const auto found = find_checkpoint(folder, options.resume)) chosen = found->string();
   }
   checkpoint = communicator.gather(chosen, "checkpoint to resume from").front();

@@ -1,9 +1,10 @@
-#include <jpeglib.h>
-
 #include <csetjmp>
 #include <cstdint>
 #include <cstdio>
 #include <vector>
+// clang-format off: needs what is above
+#include <jpeglib.h>
+// clang-format on
 
 #include "decode_formats.h"
 #include "lriad/core/error.h"
