@@ -93,11 +93,13 @@ class Sizes {
   int64_t group_scores() const { return std::max(prompt_scores(), completion_scores()); }
   /// Bytes that a trained vision tower saves per patch. A block saves 11 tensors of embed_dim besides its MLP: the
   /// inputs of norms and linear layers, q, k and v, the rotated q and k, and the result of attention. The MLP saves the
-  /// outputs of its first layers and what its activation needs.
+  /// outputs of its first layers and what its activation needs. A deepstack merger saves its normed input and what
+  /// comes before and after its activation.
   int64_t tower_saved_per_patch() const {
     const int64_t wide = vision.mlp == VisionMlpKind::kQuickGelu ? 4 : vision.mlp == VisionMlpKind::kSiluGate ? 3 : 2;
     const int64_t block = 11 * vision.embed_dim + wide * vision.intermediate_size;
-    return b * (vision.depth * block + vision.patch_dim());
+    const int64_t deepstack = vision.num_deepstack() * 3 * vision.embed_dim;
+    return b * (vision.depth * block + deepstack + vision.patch_dim());
   }
   /// Bytes of the rows that images of so many patches give the decoder.
   int64_t features(int64_t of_patches) const {
