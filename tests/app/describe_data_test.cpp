@@ -9,6 +9,7 @@
 namespace lriad {
 namespace {
 
+using ::testing::AllOf;
 using ::testing::HasSubstr;
 
 TEST(DescribeData, CountsBesideThePublishedFigures) {
@@ -32,7 +33,8 @@ TEST(DescribeData, CountsBesideThePublishedFigures) {
 TEST(DescribeData, RefusesWhatAConfigWouldRefuse) {
   const Ended ended = run_program_file("lriad-tool", {"describe-data", "--data", "/nonexistent", "--format", "mvtek"});
   EXPECT_EQ(ended.code, 2);
-  EXPECT_THAT(ended.err, HasSubstr("--format: data.format is mvtek, expected mvtec"));
+  EXPECT_THAT(ended.err,
+              AllOf(HasSubstr("--format: data.format is \"mvtek\", expected mvtec"), HasSubstr("did you mean mvtec?")));
 }
 
 }  // namespace
