@@ -45,7 +45,7 @@ target_include_directories(fake_device_test PRIVATE "${CMAKE_SOURCE_DIR}" tests 
 target_compile_definitions(fake_device_test PRIVATE LRIAD_GOLDEN_DIR="${CMAKE_SOURCE_DIR}/tests/golden")
 target_link_libraries(fake_device_test PRIVATE lriad_train CLI11::CLI11 GTest::gmock_main lriad_warnings)
 lriad_use_test_pch(fake_device_test)
-gtest_discover_tests(fake_device_test DISCOVERY_TIMEOUT 120 PROPERTIES TIMEOUT 300 LABELS device)
+gtest_discover_tests(fake_device_test DISCOVERY_TIMEOUT 120 PROPERTIES TIMEOUT 900 LABELS device)
 add_test(NAME RealRunQuick COMMAND "${CMAKE_COMMAND}" -E env QUICK=1 "BIN_DIR=${CMAKE_BINARY_DIR}/bin"
   "${CMAKE_SOURCE_DIR}/scripts/real_run.sh")
 set_tests_properties(RealRunQuick PROPERTIES SKIP_RETURN_CODE 77 TIMEOUT 300 LABELS slow)
