@@ -89,7 +89,7 @@ INSTANTIATE_TEST_SUITE_P(
         std::vector<std::string>{"grpo.num_iterations=2", "lora.lora_dropout=0.1", "grpo.epsilon=0.01"},
         std::vector<std::string>{"rollout.renormalise=true", "rollout.top_k=20", "rollout.top_p=0.95"},
         std::vector<std::string>{"grpo.zero_variance=resample", "grpo.max_resamples=1", "rollout.num_generations=2"},
-        std::vector<std::string>{"train.gradient_checkpointing=on", "lora.lora_dropout=0.1"},
+        std::vector<std::string>{"model.gradient_checkpointing=on", "lora.lora_dropout=0.1"},
         std::vector<std::string>{"stage=sft", "lora.lora_dropout=0.1"},
         std::vector<std::string>{"stage=sft", "trainable=all", "model.adapter=null"}),
     [](const auto& one) { return "Case" + std::to_string(one.index); });
