@@ -125,10 +125,11 @@ TEST_F(TrainingRun, TheGuardSkipsStepsAndStopsTheRunWithThree) {
 
 TEST_F(TrainingRun, NonFiniteWeightsStopTheRunWithThree) {
   Adapter adapter = read_adapter(Path(LRIAD_GOLDEN_DIR) / "cold_start");
-  adapter.tensors.begin()->second.fill_(3e38);  // finite, but overflows in the first pass
+  adapter.tensors.begin()->second.fill_(3e38);  // finite, but float32 overflows in the first pass
   make_folder("test", at("broken_adapter"));
   write_adapter(at("broken_adapter"), adapter);
-  EXPECT_EQ(train("nan", {"model.adapter=" + at("broken_adapter").string(), "guard.on_trip=stop"}), 3);
+  const std::string adapter_set = "model.adapter=" + at("broken_adapter").string();
+  EXPECT_EQ(train("nan", {adapter_set, "model.dtype=float32", "guard.on_trip=stop"}), 3);
   ASSERT_EQ(metrics("nan").size(), 1u);
   EXPECT_TRUE(metrics("nan")[0]["loss"].is_null());
 }
