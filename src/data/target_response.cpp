@@ -2,19 +2,10 @@
 
 #include "lriad/core/error.h"
 #include "lriad/core/random.h"
+#include "lriad/core/replaced.h"
 #include "lriad/data/dataset.h"
 
 namespace lriad {
-namespace {
-
-std::string replaced(std::string text, const std::string& from, const std::string& to) {
-  for (size_t at = text.find(from); at != std::string::npos; at = text.find(from, at + to.size())) {
-    text.replace(at, from.size(), to);
-  }
-  return text;
-}
-
-}  // namespace
 
 std::string target_response(const Sample& sample, const SftSection& section, uint64_t seed, int64_t epoch,
                             int64_t index) {

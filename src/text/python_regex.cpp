@@ -5,18 +5,9 @@
 #include <memory>
 
 #include "lriad/core/error.h"
+#include "lriad/core/replaced.h"
 
 namespace lriad {
-namespace {
-
-std::string replaced(std::string text, const std::string& from, const std::string& to) {
-  for (std::size_t at = text.find(from); at != std::string::npos; at = text.find(from, at + to.size())) {
-    text.replace(at, from.size(), to);
-  }
-  return text;
-}
-
-}  // namespace
 
 bool full_match(const std::string& expression, const std::string& text) {
   UErrorCode status = U_ZERO_ERROR;
