@@ -65,7 +65,7 @@ def recall_at(rows, share):
 
 
 def auroc(rows):
-    order = [(label == "defect", score) for _, label, _, score in rows if score is not None]
+    order = ranked(rows)
     return roc_auc_score(*zip(*order)) if len({label for label, _ in order}) == 2 else None
 
 
@@ -82,7 +82,7 @@ def figures(rows, any_scored=True):
         "recall": number(recall_score(truth, binary, pos_label="defect", **options)),
         "specificity": number(recall_score(truth, binary, pos_label="normal", **options)),
         "invalid_rate": answers.count("invalid") / len(rows),
-        "auroc": auroc(rows),
+        "auroc": auroc(rows) if any_scored else None,
         "f1_macro_extra_class": f1_score(truth, answers, average="macro", zero_division=0),
     }
     result["f1_macro"] = mean(result["f1_defect"], result["f1_normal"])
@@ -152,7 +152,7 @@ def mcnemar_tests():
 def main():
     warnings.simplefilter("ignore")
     names = ("balanced_accuracy", "f1_macro", "object_mean_accuracy", "object_mean_f1_macro", "object_mean_recall",
-             "object_mean_balanced_accuracy")
+             "object_mean_balanced_accuracy", "auroc", "object_mean_auroc")
     golden = {"mcnemar": mcnemar_tests(), "sums": blocks(), "bootstrap": [bootstrap(case, names) for case in (1, 2, 18, 33)]}
     print(json.dumps(golden, separators=(",", ":")))
 

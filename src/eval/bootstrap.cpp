@@ -19,10 +19,30 @@ double quantile(const std::vector<double>& sorted, double share) {
 
 }  // namespace
 
-Bootstrap::Bootstrap(const std::vector<const Prediction*>& rows) : random_(kSeed, RandomUse::kBootstrap) {
+Bootstrap::Bootstrap(const Rows& rows) : random_(kSeed, RandomUse::kBootstrap) {
   std::map<std::pair<std::string, Verdict>, std::vector<size_t>> strata;
   for (size_t i = 0; i < rows.size(); ++i) strata[{rows[i]->object, *rows[i]->label}].push_back(i);
   for (auto& [key, members] : strata) strata_.push_back(std::move(members));
+}
+
+void Resample::clear() {
+  metrics_ = ClassMetrics();
+  std::ranges::fill(steps_, RankStep());
+}
+
+void Resample::add(size_t row) {
+  const Prediction& prediction = *rows_[row];
+  count_answer(metrics_, prediction);
+  if (const std::ptrdiff_t step = ranking_.step_of[row]; step >= 0) {
+    RankStep& at = steps_[static_cast<size_t>(step)];
+    ++(prediction.label == Verdict::kDefect ? at.defects : at.normals);
+  }
+}
+
+const ClassMetrics& Resample::finish(InvalidPolicy policy) {
+  set_fractions(metrics_, policy);
+  metrics_.auroc = auroc_of(steps_);
+  return metrics_;
 }
 
 ClassMetrics::Interval percentile_interval(std::vector<double> values) {

@@ -7,39 +7,11 @@
 #include "bootstrap.h"
 #include "class_metrics.h"
 #include "lriad/core/error.h"
-#include "ranking.h"
 
 namespace lriad {
 namespace {
 
 constexpr const char* kMetrics[] = {"accuracy", "balanced_accuracy", "f1_macro", "recall", "specificity"};
-
-/// One run's rows in the common order, with where each stands in the order of the score.
-struct Run {
-  explicit Run(Rows&& predictions) : rows(std::move(predictions)), ranking(rows) {}
-  Rows rows;
-  Ranking ranking;
-};
-
-/// A resample of one run.
-struct Sampled {
-  explicit Sampled(const Run& source) : run(source), steps(source.ranking.steps.size()) {}
-  void clear() {
-    metrics = ClassMetrics();
-    std::ranges::fill(steps, RankStep());
-  }
-  void add(size_t row) {
-    const Prediction& prediction = *run.rows[row];
-    count_answer(metrics, prediction);
-    if (const std::ptrdiff_t step = run.ranking.step_of[row]; step >= 0) {
-      RankStep& place = steps[static_cast<size_t>(step)];
-      ++(prediction.label == Verdict::kDefect ? place.defects : place.normals);
-    }
-  }
-  const Run& run;
-  ClassMetrics metrics;
-  std::vector<RankStep> steps;
-};
 
 /// The partner of each prediction of `a`; throws Error for one that has none or another label.
 std::vector<const Prediction*> partners(const std::vector<Prediction>& a, const std::vector<Prediction>& b) {
@@ -84,10 +56,11 @@ ClassMetrics metrics_of(const Rows& rows, InvalidPolicy policy) {
 }
 
 /// Fills metrics, recalls and their intervals from the same resamples of both runs.
-void set_changes(Comparison& result, const Run& a, const Run& b, InvalidPolicy policy) {
-  const Bootstrap bootstrap(a.rows);
-  Sampled of_a(a), of_b(b);
+void set_changes(Comparison& result, const Rows& rows_a, const Rows& rows_b, InvalidPolicy policy) {
+  const Bootstrap bootstrap(rows_a);
+  Resample of_a(rows_a), of_b(rows_b);
   std::vector<std::vector<double>> metrics(std::size(kMetrics)), recalls(kFalseAlarmShares.size());
+  std::vector<double> aurocs;
   const auto add = [](std::vector<double>& differences, const std::optional<double>& from,
                       const std::optional<double>& to) {
     if (from && to) differences.push_back(*to - *from);
@@ -99,27 +72,33 @@ void set_changes(Comparison& result, const Run& a, const Run& b, InvalidPolicy p
       of_a.add(row);
       of_b.add(row);
     });
-    set_fractions(of_a.metrics, policy);
-    set_fractions(of_b.metrics, policy);
+    const ClassMetrics& a = of_a.finish(policy);
+    const ClassMetrics& b = of_b.finish(policy);
     for (size_t i = 0; i < metrics.size(); ++i)
-      add(metrics[i], metric_by_name(of_a.metrics, kMetrics[i]), metric_by_name(of_b.metrics, kMetrics[i]));
+      add(metrics[i], metric_by_name(a, kMetrics[i]), metric_by_name(b, kMetrics[i]));
+    add(aurocs, a.auroc, b.auroc);
     for (size_t i = 0; i < recalls.size(); ++i)
-      add(recalls[i], recall_at(of_a.steps, kFalseAlarmShares[i]), recall_at(of_b.steps, kFalseAlarmShares[i]));
+      add(recalls[i], recall_at(of_a.steps(), kFalseAlarmShares[i]), recall_at(of_b.steps(), kFalseAlarmShares[i]));
   }
   for (size_t i = 0; i < metrics.size(); ++i) {
     result.metrics.push_back(change(kMetrics[i], metric_by_name(result.a, kMetrics[i]),
                                     metric_by_name(result.b, kMetrics[i]), std::move(metrics[i])));
   }
   if (result.a.scored == 0 || result.b.scored == 0) return;
+  const Ranking& a = of_a.ranking();
+  const Ranking& b = of_b.ranking();
+  result.a.auroc = auroc_of(a.steps);
+  result.b.auroc = auroc_of(b.steps);
+  result.auroc = change("AUROC", result.a.auroc, result.b.auroc, std::move(aurocs));
   for (size_t i = 0; i < recalls.size(); ++i) {
     const double share = kFalseAlarmShares[i];
-    result.recalls.push_back(change(concat(share), recall_at(a.ranking.steps, share), recall_at(b.ranking.steps, share),
-                                    std::move(recalls[i])));
-    const size_t within[] = {steps_within(a.ranking.steps, share), steps_within(b.ranking.steps, share)};
-    const Run* const runs[] = {&a, &b};
-    result.found.push_back(count_pairs(a.rows.size(), [&](int run, size_t row) {
-      const std::ptrdiff_t step = runs[run]->ranking.step_of[row];
-      return a.rows[row]->label == Verdict::kDefect && step >= 0 && static_cast<size_t>(step) < within[run];
+    result.recalls.push_back(
+        change(concat(share), recall_at(a.steps, share), recall_at(b.steps, share), std::move(recalls[i])));
+    const size_t within[] = {steps_within(a.steps, share), steps_within(b.steps, share)};
+    const Ranking* const rankings[] = {&a, &b};
+    result.found.push_back(count_pairs(rows_a.size(), [&](int run, size_t row) {
+      const std::ptrdiff_t step = rankings[run]->step_of[row];
+      return rows_a[row]->label == Verdict::kDefect && step >= 0 && static_cast<size_t>(step) < within[run];
     }));
   }
 }
@@ -155,7 +134,7 @@ Comparison compare_runs(const std::vector<Prediction>& a, const std::vector<Pred
   result.b = metrics_of(rows_b, policy);
   result.verdicts =
       count_pairs(rows_a.size(), [&](int run, size_t row) { return is_right(run == 0 ? *rows_a[row] : *rows_b[row]); });
-  set_changes(result, Run(std::move(rows_a)), Run(std::move(rows_b)), policy);
+  set_changes(result, rows_a, rows_b, policy);
   return result;
 }
 

@@ -80,7 +80,9 @@ Json changed_json(const Comparison& comparison) {
 
 std::string comparison_text(const Comparison& comparison, int64_t max_changed) {
   std::string text = changed_text(comparison, max_changed);
-  if (!comparison.recalls.empty()) text += "\nrecall at equal false alarms, A -> B, in percent\n";
+  if (comparison.auroc) {
+    text += concat("\nrecall at equal false alarms, A -> B, in percent\n", change_line(*comparison.auroc), "\n");
+  }
   for (size_t i = 0; i < comparison.recalls.size(); ++i) {
     MetricChange change = comparison.recalls[i];
     change.name = concat("at most ", 100 * kFalseAlarmShares[i], "%");
@@ -103,6 +105,7 @@ void write_comparison(const std::filesystem::path& path, const Comparison& compa
     Json& entry = out["recall_at_false_alarms"][comparison.recalls[i].name] = change_json(comparison.recalls[i]);
     entry["mcnemar"] = test_json(comparison.found[i]);
   }
+  if (comparison.auroc) out["auroc"] = change_json(*comparison.auroc);
   for (const MetricChange& change : comparison.metrics) out["verdicts"][change.name] = change_json(change);
   out["verdicts"]["mcnemar"] = test_json(comparison.verdicts);
   write_file_atomic("eval", path, out.dump(2, ' ', /*ensure_ascii=*/false, Json::error_handler_t::replace) + "\n");

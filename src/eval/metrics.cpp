@@ -28,29 +28,9 @@ ClassMetrics::Interval wilson(int64_t part, int64_t whole) {
   return std::array<double, 2>{low, high};
 }
 
-/// Mann-Whitney: (rank sum of the defects - its minimum) / pairs, equal scores sharing their mean rank.
-Fraction auroc(const Rows& rows) {
-  std::vector<std::pair<double, bool>> scored;
-  for (const Prediction* row : rows) {
-    if (row->score) scored.emplace_back(*row->score, *row->label == Verdict::kDefect);
-  }
-  std::sort(scored.begin(), scored.end(), [](const auto& a, const auto& b) { return a.first < b.first; });
-  double rank_sum = 0;
-  double defects = 0;
-  for (size_t begin = 0, end = 0; begin < scored.size(); begin = end) {
-    double tied_defects = 0;
-    while (end < scored.size() && scored[end].first == scored[begin].first)
-      tied_defects += scored[end++].second ? 1 : 0;
-    rank_sum += tied_defects * (static_cast<double>(begin + end + 1) / 2);
-    defects += tied_defects;
-  }
-  const double normals = static_cast<double>(scored.size()) - defects;
-  if (defects == 0 || normals == 0) return std::nullopt;
-  return (rank_sum - defects * (defects + 1) / 2) / (defects * normals);
-}
-
-void set_recall_at_false_alarms(ClassMetrics& m, const Rows& rows) {
+void set_ranking_metrics(ClassMetrics& m, const Rows& rows) {
   const Ranking ranking(rows);
+  m.auroc = auroc_of(ranking.steps);
   for (size_t i = 0; i < kFalseAlarmShares.size(); ++i) {
     m.recall_at_false_alarms[i] = recall_at(ranking.steps, kFalseAlarmShares[i]);
   }
@@ -63,8 +43,7 @@ ClassMetrics class_metrics(const Rows& rows, InvalidPolicy policy, bool any_scor
   m.ci95_accuracy = wilson(m.tp + m.tn, m.n);
   m.ci95_recall = wilson(m.tp, m.n_defect);
   m.ci95_specificity = wilson(m.tn, m.n_normal);
-  m.auroc = auroc(rows);
-  if (any_scored) set_recall_at_false_alarms(m, rows);
+  if (any_scored) set_ranking_metrics(m, rows);
   return m;
 }
 
@@ -142,7 +121,7 @@ const std::vector<NamedFraction>& named_fractions() {
       {"recall", &M::recall, &M::ci95_recall},
       {"specificity", &M::specificity, &M::ci95_specificity},
       {"balanced_accuracy", &M::balanced_accuracy, &M::ci95_balanced_accuracy},
-      {"auroc", &M::auroc, nullptr},
+      {"auroc", &M::auroc, &M::ci95_auroc},
       {"invalid_rate", &M::invalid_rate, nullptr},
   };
   return kFractions;

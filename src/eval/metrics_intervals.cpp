@@ -9,20 +9,6 @@ namespace {
 
 using Fraction = std::optional<double>;
 
-/// Metrics of one resample, which add() fills; what they need is made once.
-class Resample {
- public:
-  void clear() { metrics_ = ClassMetrics(); }
-  void add(const Prediction& row) { count_answer(metrics_, row); }
-  const ClassMetrics& finish(InvalidPolicy policy) {
-    set_fractions(metrics_, policy);
-    return metrics_;
-  }
-
- private:
-  ClassMetrics metrics_;
-};
-
 /// Values of the fractions over the resamples, from which intervals follow.
 class Spread {
  public:
@@ -45,18 +31,26 @@ class Spread {
 
 void set_bootstrap_intervals(MetricsReport& report, const Rows& rows, InvalidPolicy policy) {
   const Bootstrap bootstrap(rows);
-  Resample overall;
+  std::map<std::string, Rows> rows_of;
+  std::vector<size_t> row_in_object;
+  for (const Prediction* row : rows) {
+    Rows& object = rows_of[row->object];
+    row_in_object.push_back(object.size());
+    object.push_back(row);
+  }
+  Resample overall(rows);
   std::map<std::string, Resample> objects;
+  for (const auto& [name, members] : rows_of) objects.emplace(name, members);
   std::vector<Resample*> object_of;
-  for (const Prediction* row : rows) object_of.push_back(&objects[row->object]);
+  for (const Prediction* row : rows) object_of.push_back(&objects.at(row->object));
   Spread overall_spread, mean_spread;
   std::map<std::string, Spread> object_spread;
   for (int64_t resample = 0; resample < kResamples; ++resample) {
     overall.clear();
     for (auto& [name, object] : objects) object.clear();
     bootstrap.draw(resample, [&](size_t row) {
-      overall.add(*rows[row]);
-      object_of[row]->add(*rows[row]);
+      overall.add(row);
+      object_of[row]->add(row_in_object[row]);
     });
     const ClassMetrics& all = overall.finish(policy);
     std::map<std::string, const ClassMetrics*> each;

@@ -47,6 +47,18 @@ size_t steps_within(const std::vector<RankStep>& steps, double share) {
   return steps.size();
 }
 
+std::optional<double> auroc_of(const std::vector<RankStep>& steps) {
+  const RankStep all = total(steps);
+  if (all.defects == 0 || all.normals == 0) return std::nullopt;
+  double pairs = 0, above = 0;
+  for (const RankStep& step : steps) {
+    const auto defects = static_cast<double>(step.defects);
+    pairs += static_cast<double>(step.normals) * (above + defects / 2);
+    above += defects;
+  }
+  return pairs / (above * static_cast<double>(all.normals));
+}
+
 std::optional<double> recall_at(const std::vector<RankStep>& steps, double share) {
   const RankStep all = total(steps);
   if (all.defects == 0 || all.normals == 0) return std::nullopt;

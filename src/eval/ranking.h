@@ -31,6 +31,10 @@ RankStep total(const std::vector<RankStep>& steps);
 /// How many steps a threshold may let through with at most `share` of false alarms; all of them without normal images.
 size_t steps_within(const std::vector<RankStep>& steps, double share);
 
+/// Probability that a defect stands above a normal image, sharing a step counting half (Mann-Whitney; scikit-learn's
+/// roc_auc_score); null if a class is missing.
+std::optional<double> auroc_of(const std::vector<RankStep>& steps);
+
 /// Largest recall over thresholds of the score with at most `share` of false alarms (scikit-learn's roc_curve); null if
 /// a class is missing.
 std::optional<double> recall_at(const std::vector<RankStep>& steps, double share);

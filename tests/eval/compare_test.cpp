@@ -71,6 +71,8 @@ TEST(Compare, TakesEachRunAtItsOwnThreshold) {
   EXPECT_EQ(comparison.changed.size(), 2u);
   EXPECT_DOUBLE_EQ(*comparison.recalls[0].a, 0.5);
   EXPECT_DOUBLE_EQ(*comparison.recalls[0].b, 1.0);
+  EXPECT_LT(*comparison.auroc->a, 1.0);
+  EXPECT_DOUBLE_EQ(*comparison.auroc->b, 1.0);
   EXPECT_EQ(comparison.found[0].only_b, 2);
   EXPECT_EQ(comparison.verdicts.only_a, 2);
   EXPECT_GE((*comparison.recalls[0].difference)[0], 0);
@@ -111,6 +113,7 @@ TEST(Compare, WritesItsMetrics) {
   const Json found = Json::parse(read_file("test", folder.path() / "compare.json"));
   EXPECT_EQ(found["a"], "run a");
   EXPECT_EQ(found["recall_at_false_alarms"]["0.1"]["mcnemar"]["only_a"], 0);
+  EXPECT_EQ(found["auroc"]["a"], found["auroc"]["b"]);
   EXPECT_EQ(found["verdicts"]["recall"]["b"], 0.5);
 }
 

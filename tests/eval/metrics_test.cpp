@@ -127,11 +127,12 @@ TEST(Metrics, GiveTheBootstrapIntervalsOfTheirOwnResamples) {
   }
 }
 
-TEST(Metrics, RankInvalidAnswersWorstInRecallAtFalseAlarms) {
+TEST(Metrics, RankInvalidAnswersWorst) {
   std::vector<Prediction> rows(2, row("part", Verdict::kDefect, Verdict::kDefect, 0.9));
   rows.resize(10, row("part", Verdict::kDefect, Verdict::kInvalid, 0.99));
   rows.resize(110, row("part", Verdict::kNormal, Verdict::kNormal, 0.1));
   EXPECT_DOUBLE_EQ(*compute_metrics(rows, InvalidPolicy::kWrong).overall.recall_at_false_alarms[0], 0.2);
+  EXPECT_DOUBLE_EQ(*compute_metrics(rows, InvalidPolicy::kWrong).overall.auroc, 0.2);
   rows.resize(112, row("part", Verdict::kNormal, Verdict::kInvalid, 0.01));
   const ClassMetrics m = compute_metrics(rows, InvalidPolicy::kWrong).overall;
   EXPECT_DOUBLE_EQ(*m.recall_at_false_alarms[0], 0.0);

@@ -32,6 +32,7 @@ struct Comparison {
   int64_t unreadable = 0;             ///< images that one of the runs could not read, left out of both
   McNemar verdicts;                   ///< right and wrong verdicts as they stand
   std::vector<MetricChange> metrics;  ///< accuracy, balanced accuracy, ...
+  std::optional<MetricChange> auroc;  ///< null without scores
   std::vector<MetricChange> recalls;  ///< at kFalseAlarmShares, each run at its own threshold; empty without scores
   std::vector<McNemar> found;         ///< for each of `recalls`: defects that one run alone finds there
 };

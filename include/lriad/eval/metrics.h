@@ -46,17 +46,19 @@ struct ClassMetrics {
   int64_t invalid_defect = 0, invalid_normal = 0;
   int64_t scored = 0;  ///< valid answers with a score
   std::optional<double> accuracy, f1_macro, f1_defect, f1_normal, precision_defect, recall, specificity;
-  std::optional<double> balanced_accuracy, auroc, invalid_rate;
-  /// Largest recall over thresholds of the score with at most the share kFalseAlarmShares[i] of false alarms. An
-  /// invalid answer ranks as most normal if the label is defect and as most defective if it is normal; a valid answer
-  /// without a score is left out. Null if a class is missing or no answer at all was scored.
+  std::optional<double> balanced_accuracy, invalid_rate;
+  /// AUROC and recall follow from the order of the scores. An invalid answer ranks as most normal if the label is
+  /// defect and as most defective if it is normal; a valid answer without a score is left out. Null if a class is
+  /// missing or no answer at all was scored.
+  std::optional<double> auroc;
+  /// Largest recall over thresholds of the score with at most the share kFalseAlarmShares[i] of false alarms.
   std::array<std::optional<double>, kFalseAlarmShares.size()> recall_at_false_alarms;
   using Interval = std::optional<std::array<double, 2>>;
   /// 95%: Wilson's score interval; of means of objects by the bootstrap.
   Interval ci95_accuracy, ci95_recall, ci95_specificity;
   /// 95% by the bootstrap (Efron and Tibshirani 1993, percentile interval): 1000 resamples of the images, drawn within
   /// each label of each object from a seed that is always the same.
-  Interval ci95_balanced_accuracy, ci95_f1_macro;
+  Interval ci95_balanced_accuracy, ci95_f1_macro, ci95_auroc;
 };
 
 /// Of the labelled images: how far the figures reach.
