@@ -41,6 +41,10 @@ Metrics evaluation_metrics(const MetricsReport& report, const TrainSection& sect
        {"accuracy", "f1_macro", "balanced_accuracy", "recall", "specificity", "auroc", "invalid_rate"}) {
     metrics.emplace_back(std::string("eval_") + name, metric_by_name(report.overall, name));
   }
+  for (size_t i = 0; i < kFalseAlarmShares.size(); ++i) {
+    metrics.emplace_back(concat("eval_recall_at_false_alarms_", kFalseAlarmShares[i]),
+                         report.overall.recall_at_false_alarms[i]);
+  }
   const std::string& best = section.metric_for_best_model;
   const std::string key = "eval_" + best;
   if (std::ranges::none_of(metrics, [&](const auto& one) { return one.first == key; })) {

@@ -18,10 +18,10 @@ def panel(points, x_name, label, title, left):
     out = [f'<text x="{left + LEFT}" y="20" font-weight="bold">{title}</text>']
     for y in ticks(most_y):
         out.append(f'<path d="M{left + LEFT} {at_y(y):.1f}H{left + WIDTH - RIGHT}" stroke="#ddd"/>'
-                   f'<text x="{left + LEFT - 6}" y="{at_y(y) + 4:.1f}" text-reference="end">{y:g}</text>')
+                   f'<text x="{left + LEFT - 6}" y="{at_y(y) + 4:.1f}" text-anchor="end">{y:g}</text>')
     for x in ticks(most_x):
-        out.append(f'<text x="{at_x(x):.1f}" y="{HEIGHT - BOTTOM + 16}" text-reference="middle">{x:g}</text>')
-    out.append(f'<text x="{left + (LEFT + WIDTH) / 2}" y="{HEIGHT - 6}" text-reference="middle">{label}</text>')
+        out.append(f'<text x="{at_x(x):.1f}" y="{HEIGHT - BOTTOM + 16}" text-anchor="middle">{x:g}</text>')
+    out.append(f'<text x="{left + (LEFT + WIDTH) / 2}" y="{HEIGHT - 6}" text-anchor="middle">{label}</text>')
     for form, (_, colour) in FORMS.items():
         line = " ".join(f"{at_x(p[x_name]):.1f},{at_y(p[form + '_s']):.1f}" for p in points)
         out.append(f'<polyline points="{line}" fill="none" stroke="{colour}" stroke-width="2"/>')

@@ -3,7 +3,10 @@ import itertools
 import json
 import math
 
-FIGURES = ("recall", "specificity", "balanced_accuracy", "auroc", "invalid_rate")
+FIGURES = ("recall", "specificity", "balanced_accuracy", "auroc", "recall_at_1%", "recall_at_5%", "invalid_rate")
+TABLE = FIGURES[:6]
+# Recall at the threshold that lets through at most this share of normal images.
+RECALL_AT = {"recall_at_1%": "recall_at_false_alarms_0.01", "recall_at_5%": "recall_at_false_alarms_0.05"}
 # Two-sided 95% points of Student's t by degrees of freedom.
 STUDENT = {1: 12.706, 2: 4.303, 3: 3.182, 4: 2.776, 5: 2.571, 6: 2.447, 7: 2.365, 8: 2.306, 9: 2.262}
 COLOURS = {"lriad_paper": "#b3541e", "visual_rft": "#8a6d1d", "trl_dapo": "#6b6b6b", "lriad": "#1f6f8b"}
@@ -26,13 +29,15 @@ def curve(folder, rollouts_per_step=1, prompts=8):
         row = json.loads(line)
         rollouts += rollouts_per_step + row.get("resampled_groups", 0) * rollouts_per_step / prompts
         if "eval_recall" in row:
-            points.append({"rollouts": rollouts, **{name: row[f"eval_{name}"] for name in FIGURES}})
+            points.append({"rollouts": rollouts, **{name: row["eval_" + RECALL_AT.get(name, name)] for name in FIGURES}})
     return points
 
 
 def answers(folder):
     overall = json.loads((folder / "metrics.json").read_text())["overall"]
-    return {name: overall[name] for name in FIGURES}
+    for share, recall in overall["recall_at_false_alarms"].items():
+        overall[f"recall_at_false_alarms_{share}"] = recall
+    return {name: overall[RECALL_AT.get(name, name)] for name in FIGURES}
 
 
 def interval(values):
@@ -116,13 +121,13 @@ def table(result):
     cold = result["cold"]
     for rare, modes in result["rare"].items():
         lines += ["", f"**{rare} of the training images show a defect**", "",
-                  "| mode | seeds | rate | recall | specificity | balanced accuracy | AUROC | sampled recall | sampled specificity | recall, times | false alarms, points more | rollouts, times fewer |",
-                  "|---|---|---|---|---|---|---|---|---|---|---|---|",
-                  f"| cold start | {len(result['seeds'])} | | " + " | ".join(percent(cold[name]) for name in FIGURES[:4]) +
+                  "| mode | seeds | rate | recall | specificity | balanced accuracy | AUROC | recall at ≤ 1% false alarms | at ≤ 5% | sampled recall | sampled specificity | recall, times | false alarms, points more | rollouts, times fewer |",
+                  "|" + 14 * "---|",
+                  f"| cold start | {len(result['seeds'])} | | " + " | ".join(percent(cold[name]) for name in TABLE) +
                   f" | {percent(result['cold_sampled']['recall'])} | {percent(result['cold_sampled']['specificity'])} | | | |"]
         for mode, one in modes.items():
             beside = one["against_lriad_paper"]
-            lines.append(f"| {mode} | {one['seeds']} | {one['rate']} | " + " | ".join(percent(one["greedy"][name]) for name in FIGURES[:4]) +
+            lines.append(f"| {mode} | {one['seeds']} | {one['rate']} | " + " | ".join(percent(one["greedy"][name]) for name in TABLE) +
                          f" | {percent(one['sampled']['recall'])} | {percent(one['sampled']['specificity'])} | {spread(beside['recall_ratio'], 1, 2)} | "
                          f"{spread(beside['more_false_alarms'], 100)} | {spread(beside['fewer_rollouts'])} |")
     return "\n".join(lines) + "\n"
@@ -135,10 +140,10 @@ def panel(modes, name, title, left, top):
     out = [f'<text x="{left + LEFT}" y="{top + 20}" font-weight="bold">{title}</text>']
     for y in (0, 0.25, 0.5, 0.75, 1):
         out.append(f'<path d="M{left + LEFT} {at_y(y):.1f}H{left + WIDTH - RIGHT}" stroke="#ddd"/>'
-                   f'<text x="{left + LEFT - 6}" y="{at_y(y) + 4:.1f}" text-reference="end">{y:g}</text>')
+                   f'<text x="{left + LEFT - 6}" y="{at_y(y) + 4:.1f}" text-anchor="end">{y:g}</text>')
     for x in (0, most / 2, most):
-        out.append(f'<text x="{at_x(x):.1f}" y="{top + HEIGHT - BOTTOM + 16}" text-reference="middle">{x:.0f}</text>')
-    out.append(f'<text x="{left + (LEFT + WIDTH) / 2}" y="{top + HEIGHT - 6}" text-reference="middle">rollouts</text>')
+        out.append(f'<text x="{at_x(x):.1f}" y="{top + HEIGHT - BOTTOM + 16}" text-anchor="middle">{x:.0f}</text>')
+    out.append(f'<text x="{left + (LEFT + WIDTH) / 2}" y="{top + HEIGHT - 6}" text-anchor="middle">rollouts</text>')
     for mode, colour in COLOURS.items():
         curves = modes[mode]["curves"]
 
