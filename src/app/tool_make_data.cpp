@@ -36,6 +36,7 @@ struct MakeDataOptions {
   double contrast_min = 0.3;
   double contrast_max = 1.0;
   double overlook_below = 0;
+  bool masks = false;
 };
 
 std::string listed(const std::vector<std::string>& names) {
@@ -81,16 +82,17 @@ void check(const MakeDataOptions& options) {
 
 /// All options that affect the images; equal manifests mean equal data.
 std::string manifest_of(const MakeDataOptions& options) {
-  const Json manifest = {{"version", 2},
-                         {"format", options.format},
-                         {"objects", options.objects},
-                         {"images", options.images},
-                         {"defect_rate", options.defect_rate},
-                         {"size", options.size},
-                         {"seed", options.seed},
-                         {"contrast_min", options.contrast_min},
-                         {"contrast_max", options.contrast_max},
-                         {"overlook_below", options.overlook_below}};
+  Json manifest = {{"version", 2},
+                   {"format", options.format},
+                   {"objects", options.objects},
+                   {"images", options.images},
+                   {"defect_rate", options.defect_rate},
+                   {"size", options.size},
+                   {"seed", options.seed},
+                   {"contrast_min", options.contrast_min},
+                   {"contrast_max", options.contrast_max},
+                   {"overlook_below", options.overlook_below}};
+  if (options.masks) manifest["masks"] = true;
   return manifest.dump(1) + "\n";
 }
 
@@ -142,20 +144,33 @@ class DataMaker {
     }
   }
 
+  fs::path folder_of(const std::string& object) const {
+    return fs::path(options_.format == "jsonl" ? "images" : "") / object;
+  }
+
   void make_image(const std::string& object, const std::string& defect, int64_t number,
                   const std::string& relative_path) {
     const PartRequest request{object,       defect, number, options_.size, options_.contrast_min, options_.contrast_max,
                               options_.seed};
     const PartImage image = draw_part(request);
-    const fs::path name = fs::path(options_.format == "jsonl" ? "images" : "") / object / relative_path;
+    const fs::path name = folder_of(object) / relative_path;
     make_folder("app", (folder_ / name).parent_path());
     write_png(folder_ / name, image.image);
-    const Json line = {{"image", name.generic_string()},
-                       {"object", object},
-                       {"label", defect.empty() ? "normal" : "defect"},
-                       {"defect_type", defect},
-                       {"response", response_of(request, image, options_.overlook_below)}};
+    Json line = {{"image", name.generic_string()},
+                 {"object", object},
+                 {"label", defect.empty() ? "normal" : "defect"},
+                 {"defect_type", defect},
+                 {"response", response_of(request, image, options_.overlook_below)}};
+    if (options_.masks && !defect.empty()) line["mask"] = make_mask(request, name.stem().string()).generic_string();
     lines_ += line.dump() + "\n";
+  }
+
+  /// Writes the mask where MVTec has it; returns its path relative to the folder.
+  fs::path make_mask(const PartRequest& request, const std::string& stem) {
+    const fs::path name = folder_of(request.part) / "ground_truth" / request.defect / (stem + "_mask.png");
+    make_folder("app", (folder_ / name).parent_path());
+    write_gray_png(folder_ / name, {request.size, request.size, draw_mask(request)});
+    return name;
   }
 
   const MakeDataOptions& options_;
@@ -209,6 +224,9 @@ void add_make_data_command(CLI::App& app) {
       ->add_option("--overlook-below", options->overlook_below,
                    "target texts call fainter defects normal, as a hasty inspector would; labels stay true (jsonl)")
       ->capture_default_str();
+  command->add_flag(
+      "--masks", options->masks,
+      "write where each defect is: ground_truth/<type>/<stem>_mask.png, as MVTec-AD has it (default: off)");
   command->callback([options] { make_data(*options); });
 }
 

@@ -237,4 +237,18 @@ PartImage draw_part(const PartRequest& request) {
   return result;
 }
 
+std::vector<uint8_t> draw_mask(PartRequest request) {
+  // Equal requests draw equal numbers, so that two images differ by the contrast of their defect alone.
+  const auto rgb_at = [&](double contrast) {
+    request.contrast_min = request.contrast_max = contrast;
+    return draw_part(request).image.rgb;
+  };
+  const std::vector<uint8_t> without = rgb_at(0), with = rgb_at(1);
+  std::vector<uint8_t> mask(without.size() / 3);
+  for (size_t i = 0; i < mask.size(); ++i) {
+    mask[i] = std::equal(&without[3 * i], &without[3 * i] + 3, &with[3 * i]) ? 0 : 255;
+  }
+  return mask;
+}
+
 }  // namespace lriad

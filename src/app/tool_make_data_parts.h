@@ -35,4 +35,8 @@ struct PartImage {
 /// sensor noise. Uses only + - * / and sqrt, so that all machines give equal images. Throws Error for unknown names.
 PartImage draw_part(const PartRequest& request);
 
+/// Where the part's defect is: 255 for pixels that a defect of full contrast changes, else 0; row-major. The request's
+/// contrast does not matter. Throws Error for unknown names.
+std::vector<uint8_t> draw_mask(PartRequest request);
+
 }  // namespace lriad

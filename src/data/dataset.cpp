@@ -6,6 +6,7 @@
 
 #include "lriad/core/error.h"
 #include "lriad/core/log.h"
+#include "lriad/data/mask.h"
 #include "readers.h"
 
 namespace lriad {
@@ -33,6 +34,7 @@ void fill_in(Dataset& dataset, const DataSection& section) {
     const int64_t times = ++seen[sample.image];
     sample.id = times == 1 ? sample.image : concat(sample.image, "#", times);
     sample.path = dataset.root / sample.image;
+    if (!sample.mask.empty()) sample.mask = dataset.root / sample.mask;
     const auto alias = section.object_names.find(sample.object);
     sample.object_name = alias == section.object_names.end() ? spaced(sample.object) : alias->second;
   }
@@ -89,13 +91,16 @@ void check_split(const DataSection& section, const std::set<std::string>& known)
 }
 
 void take_images(const Folder& folder, const std::string& object, std::optional<Verdict> label,
-                 const std::string& defect_type, std::vector<Sample>& samples) {
+                 const std::string& defect_type, const fs::path& masks, std::vector<Sample>& samples) {
   for (const std::string& image : folder.images()) {
     Sample sample;
     sample.image = folder.relative_of(image);
     sample.object = object;
     sample.label = label;
-    if (label == Verdict::kDefect) sample.defect_type = defect_type;
+    if (label == Verdict::kDefect) {
+      sample.defect_type = defect_type;
+      sample.mask = find_mask(masks, fs::path(image).stem().string());
+    }
     samples.push_back(std::move(sample));
   }
 }

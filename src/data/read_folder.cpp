@@ -22,7 +22,8 @@ void take_object(const Folder& folder, const std::string& object, std::vector<Sa
   refuse_splits(folder, "a class: good, ok or normal, or a defect");
   for (const std::string& name : folder.folders()) {
     const Folder images = folder.folder(name);
-    take_images(images, object, is_normal_name(name) ? Verdict::kNormal : Verdict::kDefect, name, samples);
+    take_images(images, object, is_normal_name(name) ? Verdict::kNormal : Verdict::kDefect, name,
+                folder.path() / "ground_truth" / name, samples);
   }
 }
 

@@ -22,7 +22,11 @@ Sample read_sample(const Record& record, const std::filesystem::path& folder, bo
   sample.image = record.path(record.needed_text("image", kNeeded), folder, follow_links);
   sample.object = record.needed_text("object", kNeeded);
   sample.label = label_of(record);
-  if (sample.label != Verdict::kNormal) sample.defect_type = record.text("defect_type");
+  if (sample.label != Verdict::kNormal) {
+    sample.defect_type = record.text("defect_type");
+    const std::string mask = record.text("mask");
+    if (!mask.empty()) sample.mask = record.path(mask, folder, follow_links);
+  }
   sample.response = record.text("response");
   return sample;
 }

@@ -1,7 +1,8 @@
 #include <algorithm>
+#include <map>
 
 #include "lriad/core/error.h"
-#include "lriad/vision/image_processor.h"
+#include "lriad/data/mask.h"
 #include "readers.h"
 
 // Sets whose masks alone tell what is a defect.
@@ -12,9 +13,9 @@ namespace fs = std::filesystem;
 
 const std::vector<std::pair<std::string, std::string>> kSplits = {{"train", "train"}, {"test", "test"}};
 
-bool holds_defect(const fs::path& mask) {
-  const Image image = decode_image(mask, ResizeBackend::kPil);
-  return std::ranges::any_of(image.rgb, [](uint8_t value) { return value > 0; });
+bool holds_defect(const fs::path& path) {
+  const Mask mask = read_mask(path);
+  return std::find(mask.defect.begin(), mask.defect.end(), true) != mask.defect.end();
 }
 
 /// Images of a folder beside their masks <stem><suffix>: a mask that is not black marks a defect.
@@ -31,7 +32,10 @@ void take_with_masks(const Folder& folder, const std::string& object, const std:
     sample.image = folder.relative_of(name);
     sample.object = object;
     sample.label = holds_defect(folder.path() / mask) ? Verdict::kDefect : Verdict::kNormal;
-    if (sample.label == Verdict::kDefect) sample.defect_type = "defect";
+    if (sample.label == Verdict::kDefect) {
+      sample.defect_type = "defect";
+      sample.mask = folder.path() / mask;
+    }
     samples.push_back(std::move(sample));
   }
 }
@@ -41,23 +45,28 @@ void take_dagm_split(const Folder& folder, const std::string& object, std::vecto
   if (!folder.has_folder("Label")) {
     fail("data", folder.path().string(), " has no folder Label, whose masks tell which images are defects");
   }
-  std::set<std::string> marked;
+  std::map<std::string, fs::path> marked;
   const Folder masks = folder.folder("Label");
   for (const std::string& mask : masks.images()) {
     const std::string stem = fs::path(mask).stem().string();
-    marked.insert(stem.substr(0, stem.rfind("_label")));
+    marked.emplace(stem.substr(0, stem.rfind("_label")), masks.path() / mask);
   }
   for (const std::string& name : folder.images()) {
     Sample sample;
     sample.image = folder.relative_of(name);
     sample.object = object;
-    const bool defect = marked.erase(fs::path(name).stem().string()) > 0;
-    sample.label = defect ? Verdict::kDefect : Verdict::kNormal;
-    if (defect) sample.defect_type = "defect";
+    const auto mask = marked.extract(fs::path(name).stem().string());
+    sample.label = mask ? Verdict::kDefect : Verdict::kNormal;
+    if (mask) {
+      sample.defect_type = "defect";
+      sample.mask = mask.mapped();
+    }
     samples.push_back(std::move(sample));
   }
   if (!marked.empty()) {
-    fail("data", folder.path().string(), " has the masks of ", listed(marked), " in Label, but no such images");
+    std::set<std::string> stems;
+    for (const auto& [stem, mask] : marked) stems.insert(stem);
+    fail("data", folder.path().string(), " has the masks of ", listed(stems), " in Label, but no such images");
   }
 }
 

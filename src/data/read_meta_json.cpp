@@ -11,10 +11,11 @@ using nlohmann::json;
 
 /// The keys of one of the two forms.
 struct Keys {
-  const char *image, *object, *type, *label, *needed;
+  const char *image, *object, *type, *label, *mask, *needed;
 };
-constexpr Keys kMeta = {"img_path", "cls_name", "specie_name", "anomaly", "img_path, cls_name and anomaly"};
-constexpr Keys kUniAd = {"filename", "clsname", "label_name", "label", "filename, clsname and label"};
+constexpr Keys kMeta = {"img_path", "cls_name",  "specie_name",
+                        "anomaly",  "mask_path", "img_path, cls_name and anomaly"};
+constexpr Keys kUniAd = {"filename", "clsname", "label_name", "label", "maskname", "filename, clsname and label"};
 
 Sample read_sample(const Record& record, const Keys& keys) {
   Sample sample;
@@ -94,6 +95,8 @@ Listing read_meta_json(const DataSection& section) {
         Sample sample = read_sample(record, part.keys);
         if (found.root.empty()) found.root = base_of_images(source.file, sample.image);
         sample.image = record.path(sample.image, found.root, section.follow_links);
+        const std::string mask = record.text(part.keys.mask);
+        if (!mask.empty()) sample.mask = record.path(mask, found.root, section.follow_links);
         known.insert(sample.object);
         if (section.split == "all" || section.split == part.split) found.samples.push_back(std::move(sample));
       }

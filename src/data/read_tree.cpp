@@ -75,7 +75,7 @@ class TreeReader {
 
   void take_split(const Folder& folder, const std::string& object, const Split& split) {
     if (!split.labelled) {
-      take_images(folder, object, std::nullopt, "", found_.samples);
+      take_images(folder, object, std::nullopt, "", {}, found_.samples);
       return;
     }
     if (!folder.images().empty()) {
@@ -95,7 +95,15 @@ class TreeReader {
       fail("data", folder.path().string(), " has its images in folders below it, expected them in itself");
     }
     const bool normal = is_normal_name(type);
-    take_images(folder, object, normal ? Verdict::kNormal : Verdict::kDefect, type, found_.samples);
+    take_images(folder, object, normal ? Verdict::kNormal : Verdict::kDefect, type, masks_of(folder), found_.samples);
+  }
+
+  /// ground_truth/<type> of the object, or of the split's folder (mvtec_ad2).
+  static std::filesystem::path masks_of(const Folder& type) {
+    const std::filesystem::path split = type.path().parent_path();
+    const auto masks = [&](const std::filesystem::path& folder) { return folder / "ground_truth" / type.name(); };
+    std::error_code error;
+    return std::filesystem::is_directory(masks(split), error) ? masks(split) : masks(split.parent_path());
   }
 
   /// Training images are normal in every public set of this layout, so a train/ without any means a name that is not

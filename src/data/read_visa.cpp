@@ -7,6 +7,7 @@
 #include "lriad/core/error.h"
 #include "lriad/core/files.h"
 #include "lriad/data/csv.h"
+#include "lriad/data/mask.h"
 #include "read_tree.h"
 
 namespace lriad {
@@ -81,7 +82,10 @@ void take_object(const Folder& object, std::vector<Sample>& samples) {
       sample.object = object.name();
       sample.label = label;
       const auto type = types.find(sample.image);
-      if (label == Verdict::kDefect) sample.defect_type = type == types.end() ? "anomaly" : type->second;
+      if (label == Verdict::kDefect) {
+        sample.defect_type = type == types.end() ? "anomaly" : type->second;
+        sample.mask = find_mask(object.path() / "Data/Masks" / name, fs::path(image).stem().string());
+      }
       samples.push_back(std::move(sample));
     }
   }

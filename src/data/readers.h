@@ -13,7 +13,7 @@
 namespace lriad {
 
 /// What a reader finds at data.root: samples of the wanted objects and split, in any order, with image, object,
-/// defect_type, label and response; read_dataset() fills in the rest.
+/// defect_type, label, mask and response; read_dataset() fills in the rest.
 struct Listing {
   std::filesystem::path root;  ///< absolute; the samples' `image` is relative to it, or absolute
   std::vector<Sample> samples;
@@ -25,9 +25,10 @@ struct Listing {
 LRIAD_DATA_FORMATS(LRIAD_DECLARE_READER)
 #undef LRIAD_DECLARE_READER
 
-/// Adds a folder's images to `samples`, all with this object and label; `defect_type` counts for defects only.
+/// Adds a folder's images to `samples`, all with this object and label. For defects only, `defect_type` counts, and
+/// their masks are looked for in the folder `masks`.
 void take_images(const Folder& folder, const std::string& object, std::optional<Verdict> label,
-                 const std::string& defect_type, std::vector<Sample>& samples);
+                 const std::string& defect_type, const std::filesystem::path& masks, std::vector<Sample>& samples);
 
 /// The objects to take: all known ones, or those of data.objects. Throws Error listing the known ones if one of
 /// data.objects or data.object_names is not known.

@@ -37,14 +37,10 @@ cv::Mat to_bgr(const Image& image) {
   return bgr;
 }
 
-std::string png_bytes(const cv::Mat& bgr) { return encode(bgr, ".png", {cv::IMWRITE_PNG_COMPRESSION, kPngLevel}); }
+std::string png_bytes(const cv::Mat& image) { return encode(image, ".png", {cv::IMWRITE_PNG_COMPRESSION, kPngLevel}); }
 
-}  // namespace
-
-std::string encode_png(const Image& image) { return png_bytes(to_bgr(image)); }
-
-void write_png(const std::filesystem::path& path, const Image& image) {
-  const std::string bytes = encode_png(image);
+/// A failure leaves no file.
+void write_bytes(const std::filesystem::path& path, const std::string& bytes) {
   std::ofstream file(path, std::ios::binary | std::ios::trunc);
   file.write(bytes.data(), static_cast<std::streamsize>(bytes.size()));
   file.close();
@@ -52,6 +48,21 @@ void write_png(const std::filesystem::path& path, const Image& image) {
   std::error_code ignored;
   std::filesystem::remove(path, ignored);
   fail("vision", "cannot write ", path.string(), "; is the disk full, or the folder read-only?");
+}
+
+}  // namespace
+
+std::string encode_png(const Image& image) { return png_bytes(to_bgr(image)); }
+
+void write_png(const std::filesystem::path& path, const Image& image) { write_bytes(path, encode_png(image)); }
+
+void write_gray_png(const std::filesystem::path& path, const GrayImage& image) {
+  require(image.height > 0 && image.width > 0 &&
+              image.levels.size() == static_cast<size_t>(image.height) * static_cast<size_t>(image.width),
+          "vision", "a gray image of ", image.width, " x ", image.height, " with ", image.levels.size(), " bytes");
+  const cv::Mat levels(static_cast<int>(image.height), static_cast<int>(image.width), CV_8UC1,
+                       const_cast<uint8_t*>(image.levels.data()));
+  write_bytes(path, png_bytes(levels));
 }
 
 Thumbnail make_thumbnail(const std::filesystem::path& path, int64_t max_side) {

@@ -72,6 +72,28 @@ TEST_F(MakeData, LaysFilesOutAsMvtecDoes) {
   EXPECT_FALSE(fs::exists(folder_ / ".a.making"));
 }
 
+TEST_F(MakeData, WritesMasksOfDefectsIfAsked) {
+  const std::string options = "--images 10 --objects ring --defect-rate 0.5 --contrast-min 0.05 --contrast-max 0.2 ";
+  run("plain", options);
+  run("masks", options + "--masks");
+  Files found = files("masks");
+  EXPECT_EQ(
+      std::erase_if(found, [](const auto& file) { return file.first.find("ground_truth/") != std::string::npos; }), 5u);
+  found.erase("make_data.json");
+  Files plain = files("plain");
+  plain.erase("make_data.json");
+  EXPECT_EQ(found, plain);
+  const fs::path mask = folder_ / "masks/ring/ground_truth/scratch/001_mask.png";
+  const Image image = decode_image(mask, ResizeBackend::kPil);
+  const auto share = static_cast<double>(std::ranges::count(image.rgb, 255)) / static_cast<double>(image.rgb.size());
+  EXPECT_EQ(std::ranges::count(image.rgb, 255) + std::ranges::count(image.rgb, 0), std::ssize(image.rgb));
+  EXPECT_GT(share, 0.005);
+  EXPECT_LT(share, 0.3);
+  EXPECT_THAT(error_of("masks", options), HasSubstr("is not empty"));
+  run("lines", options + "--masks --format jsonl");
+  EXPECT_THAT(files("lines").at("data.jsonl"), HasSubstr("\"mask\":\"images/ring/ground_truth/crack/000_mask.png\""));
+}
+
 TEST_F(MakeData, WritesTargetTextsAsJsonLines) {
   run("a", "--images 40 --objects ring --defect-rate 0.5 --size 8 --format jsonl");
   const std::string lines = files("a").at("data.jsonl");
@@ -128,6 +150,16 @@ TEST(DrawPart, ShowsEveryDefectOnEveryPart) {
       EXPECT_GE(orange_pixels(draw_part({part, defect, 1, 56, 1, 1, 5})), 12) << part << " " << defect;
     }
   }
+}
+
+TEST(DrawPart, MasksWhatTheDefectChanges) {
+  const PartRequest faint = {"tile", "stain", 2, 56, 0.1, 0.1, 5}, normal_twin = {"tile", "stain", 2, 56, 0, 0, 5};
+  const std::vector<uint8_t> mask = draw_mask(faint), with = draw_part(faint).image.rgb,
+                             without = draw_part(normal_twin).image.rgb;
+  for (size_t i = 0; i < with.size(); ++i) {
+    if (with[i] != without[i]) EXPECT_EQ(mask[i / 3], 255) << i;
+  }
+  EXPECT_GT(std::ranges::count(mask, 255), 12);
 }
 
 TEST(DrawPart, HidesDefectsOfContrastZero) {

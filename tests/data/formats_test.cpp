@@ -3,11 +3,13 @@
 
 #include "data/data_folder.h"
 #include "lriad/core/error.h"
+#include "lriad/data/mask.h"
 
 // Public data sets as generated trees with a few images each, and what their layouts hold in store.
 namespace lriad {
 namespace {
 
+namespace fs = std::filesystem;
 using ::testing::AllOf;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
@@ -49,9 +51,26 @@ TEST_F(Formats, LocoHasAValidationSplitAndSeveralMasksPerImage) {
   EXPECT_THAT(labels(read("loco")),
               ElementsAre("normal", "defect logical_anomalies", "defect structural_anomalies", "normal", "normal"));
   EXPECT_EQ(read("loco", "validation").samples.size(), 1u);
+  EXPECT_EQ(read("loco").samples[1].mask.filename(), "000");
+  EXPECT_TRUE(read("loco").samples[2].mask.empty());
   EXPECT_EQ(read("mvtec").samples.size(), 4u);
   EXPECT_THAT([&] { read("loco", "val"); },
               refuses("data.split is val", "expected one of all, test, train, validation for"));
+}
+
+TEST_F(Formats, MasksOfOneImageAreReadAsOne) {
+  const auto mask = [&](const std::string& path, const std::vector<uint8_t>& levels, int64_t width = 3) {
+    fs::create_directories((data_.path() / path).parent_path());
+    write_gray_png(data_.path() / path, {1, width, levels});
+  };
+  mask("masks/0.png", {0, 200, 0});
+  mask("masks/1.png", {1, 0, 0});
+  EXPECT_THAT(read_mask(data_.path() / "masks").defect, ElementsAre(true, true, false));
+  EXPECT_THAT(read_mask(data_.path() / "masks/1.png").defect, ElementsAre(true, false, false));
+  mask("masks/2.png", {0, 0}, 2);
+  EXPECT_THAT([&] { read_mask(data_.path() / "masks"); }, refuses("2.png is 2 x 1", "expected 3 x 1"));
+  fs::create_directories(data_.path() / "none");
+  EXPECT_THAT([&] { read_mask(data_.path() / "none"); }, refuses("none has no images", "masks"));
 }
 
 TEST_F(Formats, BtadMixesExtensionsAndSaysOkAndKo) {
@@ -135,6 +154,7 @@ TEST_F(Formats, DagmTellsDefectsByTheirMasks) {
                "Class1/Train/Label/Labels.txt", "Class1/Test/0003.PNG", "Class1/Test/Label/Labels.txt"});
   EXPECT_THAT(labels(read("dagm")), ElementsAre("normal", "normal", "defect defect"));
   EXPECT_EQ(read("dagm", "test").samples.size(), 1u);
+  EXPECT_EQ(read("dagm").samples[2].mask.filename(), "0002_label.PNG");
   EXPECT_THAT([&] { read("folder"); }, refuses("Class1/Test is named like a split"));
   data_.file("Class1/Test/Label/0009_label.PNG");
   EXPECT_THAT([&] { read("dagm"); }, refuses("has the masks of 0009 in Label", "no such images"));
@@ -149,6 +169,7 @@ TEST_F(Formats, KolektorSetsTellDefectsByMasksThatAreNotBlack) {
   image("test/20000_GT.png", 255);
   EXPECT_THAT(labels(read("kolektor_sdd2")), ElementsAre("defect defect", "normal"));
   EXPECT_EQ(read("kolektor_sdd2", "train").samples.size(), 1u);
+  EXPECT_EQ(read("kolektor_sdd2").samples[0].mask.filename(), "20000_GT.png");
   image("test/20001.png", 90);
   EXPECT_THAT([&] { read("kolektor_sdd2"); }, refuses("20001.png has no mask 20001_GT.png beside it"));
   image("sdd/kos01/Part0.jpg", 90);

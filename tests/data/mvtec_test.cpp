@@ -50,6 +50,16 @@ TEST_F(Mvtec, ReadsTrainAndTestSortedByPath) {
   EXPECT_EQ(dataset.count(Verdict::kDefect, "01"), 1);
 }
 
+TEST_F(Mvtec, FindsTheMasksOfDefects) {
+  data_.files({"01/ground_truth/ko/0.bmp", "01/ground_truth/ok/0.png"});
+  const Dataset dataset = read();
+  EXPECT_EQ(dataset.samples[0].mask, dataset.root / "01/ground_truth/ko/0.bmp");
+  EXPECT_TRUE(dataset.samples[1].mask.empty());
+  EXPECT_EQ(dataset.samples[2].mask, dataset.root / "metal_nut/ground_truth/bent/000_mask.png");
+  fs::remove_all(data_.path() / "metal_nut/ground_truth");
+  EXPECT_TRUE(read().samples[2].mask.empty());
+}
+
 TEST_F(Mvtec, ComparesPathComponentsOnly) {
   DataFolder data;
   data.files({"test_good/train/good/0.png", "test_good/test/not_good/0.png", "good/test/goodies/0.png"});

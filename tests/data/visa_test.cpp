@@ -51,6 +51,8 @@ TEST_F(Visa, ReadsBothFoldersWithoutATable) {
   EXPECT_EQ(dataset.samples[0].defect_type, "melt, scratch");
   EXPECT_EQ(dataset.samples[1].defect_type, "anomaly");
   EXPECT_EQ(dataset.samples[2].defect_type, "");
+  EXPECT_EQ(dataset.samples[0].mask, dataset.root / "candle/Data/Masks/Anomaly/000.png");
+  EXPECT_TRUE(dataset.samples[1].mask.empty());
 }
 
 TEST_F(Visa, TakesASplitFromItsTable) {

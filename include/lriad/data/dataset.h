@@ -21,6 +21,7 @@ struct Sample {
   std::string object_name;       ///< what {object} becomes: the alias, or `object` with `_` as spaces
   std::string defect_type;       ///< folder or label of the defect as it is written; "" for normal images
   std::optional<Verdict> label;  ///< null: unlabelled
+  std::filesystem::path mask;    ///< where its defect is: an image, or a folder of images; empty: not known
   std::string response;          ///< target text of stage sft (jsonl); else empty
 };
 
@@ -63,8 +64,12 @@ struct Dataset {
 ///         itself: then of one object named as the root, or as data.objects where the root's name says nothing, such
 ///         as test. split: all.
 /// jsonl   `root` is a file with a JSON object per line: image (relative to the file's folder), object, label (defect |
-///         normal, 1 | 0, null or, beside a response, absent: unlabelled), optional defect_type, response and split.
-///         split: all | a value of the key `split`.
+///         normal, 1 | 0, null or, beside a response, absent: unlabelled), optional defect_type, mask (as image),
+///         response and split. split: all | a value of the key `split`.
+///
+/// Masks of defects are found where the layout has them: <object>/ground_truth/<type>/<stem>_mask.png or
+/// <stem>.png, or a folder <stem> of several (loco); mvtec_ad2 has ground_truth in the split's folder; visa
+/// <object>/Data/Masks/Anomaly/<stem>.png; kolektor and dagm the masks that tell the label; jsonl and meta_json keys.
 ///
 /// Links, absolute paths and `..` are followed wherever they lead, unless section.follow_links is false.
 /// `max_samples` takes that many, spread evenly over the sorted list. Compares path components, never substrings.

@@ -14,6 +14,16 @@ std::string encode_png(const Image& image);
 /// Writes encode_png() to a file, which a failure leaves as it was. Throws Error naming the path.
 void write_png(const std::filesystem::path& path, const Image& image);
 
+/// 8-bit gray image, rows top to bottom.
+struct GrayImage {
+  int64_t height = 0;
+  int64_t width = 0;
+  std::vector<uint8_t> levels;
+};
+
+/// Writes a gray image as write_png() does.
+void write_gray_png(const std::filesystem::path& path, const GrayImage& image);
+
 /// A small copy of an image for a web page.
 struct Thumbnail {
   std::string bytes;      ///< content of the image file
