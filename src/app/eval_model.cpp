@@ -13,6 +13,7 @@
 #include "lriad/dist/gpus.h"
 #include "lriad/dist/launcher.h"
 #include "lriad/eval/model_answers.h"
+#include "lriad/eval/model_maps.h"
 #include "lriad/model/image_features.h"
 #include "lriad/model/load_model.h"
 #include "lriad/run/stop_signal.h"
@@ -59,11 +60,19 @@ void sort_predictions(std::vector<Prediction>& predictions, const Dataset& datas
   std::ranges::sort(predictions, {}, [&](const Prediction& p) { return order.at(p.sample_id); });
 }
 
-void say_what_came(const std::vector<Prediction>& answered, std::chrono::steady_clock::duration time) {
+void say_what_came(const std::vector<Prediction>& answered, double seconds, double map_seconds) {
   const auto bad = std::ranges::count_if(answered, &Prediction::unreadable);
-  const double seconds = std::chrono::duration<double>(time).count();
-  log_info(concat(std::ssize(answered) - bad, " answers in ", seconds, " s"));
+  const auto good = std::ssize(answered) - bad;
+  log_info(concat(good, " answers in ", seconds - map_seconds, " s"));
+  if (map_seconds > 0) {
+    log_info(concat("their maps in ", map_seconds, " s: ", map_seconds / static_cast<double>(good), " s an image, ",
+                    map_seconds / (seconds - map_seconds), " times the answers' time"));
+  }
   if (bad > 0) log_warning(concat(bad, " images are unreadable and not in the metrics"));
+}
+
+double seconds_since(std::chrono::steady_clock::time_point start) {
+  return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
 }
 
 Qwen2Vl ready_model(const Config& config, const at::Device& device) {
@@ -95,7 +104,7 @@ EvalModel::EvalModel(const EvalCommandLine& line, const EvalConfig& given)
 }
 
 std::vector<Prediction> EvalModel::ask(const Dataset& dataset, EvalOutput& output,
-                                       const std::optional<double>& threshold) {
+                                       const std::optional<double>& threshold, bool maps) {
   std::vector<Prediction> predictions;
   if (line_.resume) predictions = output.answers_so_far(settings(threshold), dataset);
   const std::vector<int64_t> open = open_samples(dataset, predictions);
@@ -103,10 +112,12 @@ std::vector<Prediction> EvalModel::ask(const Dataset& dataset, EvalOutput& outpu
     load(dataset, open);
     output.start(settings(threshold));
     const auto start = std::chrono::steady_clock::now();
+    EvaluateOptions options = evaluate_options(threshold);
+    if (maps) add_maps(options, dataset, output);
     const std::vector<Prediction> answered =
-        evaluate(dataset, open, *preparer_, *tokenizer_, until_signal(ask_), evaluate_options(threshold),
+        evaluate(dataset, open, *preparer_, *tokenizer_, until_signal(ask_), options,
                  [&](const Prediction& prediction) { output.add(prediction); });
-    say_what_came(answered, std::chrono::steady_clock::now() - start);
+    say_what_came(answered, seconds_since(start), map_seconds_);
     std::ranges::copy(answered, std::back_inserter(predictions));
   }
   sort_predictions(predictions, dataset);
@@ -156,6 +167,19 @@ EvaluateOptions EvalModel::evaluate_options(const std::optional<double>& thresho
   options.keep_logprobs = line_.logprobs;
   options.num_threads = std::clamp<int64_t>(std::thread::hardware_concurrency() / 2, 1, 8);
   return options;
+}
+
+void EvalModel::add_maps(EvaluateOptions& options, const Dataset& dataset, const EvalOutput& output) {
+  map_seconds_ = 0;
+  options.maps = [this, maps = model_maps(*model_, *tokenizer_, config_.seed)](auto samples, auto answers) {
+    const auto start = std::chrono::steady_clock::now();
+    std::vector<HeatMap> made = maps(samples, answers);
+    map_seconds_ += seconds_since(start);
+    return made;
+  };
+  options.keep_map = [&](int64_t index, HeatMap& map) {
+    output.write_map(dataset.samples[static_cast<size_t>(index)], map);
+  };
 }
 
 }  // namespace lriad

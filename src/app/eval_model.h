@@ -30,8 +30,10 @@ class EvalModel {
   EvalModel& operator=(const EvalModel&) = delete;
 
   /// Predictions for all of `dataset`, in its order, written to `output` as they come; with --resume those that are
-  /// there are kept. With a threshold, the score decides the verdict. Throws Stopped when a signal comes.
-  std::vector<Prediction> ask(const Dataset& dataset, EvalOutput& output, const std::optional<double>& threshold);
+  /// there are kept. With a threshold, the score decides the verdict; with `maps`, each answer gets one. Throws Stopped
+  /// when a signal comes.
+  std::vector<Prediction> ask(const Dataset& dataset, EvalOutput& output, const std::optional<double>& threshold,
+                              bool maps);
 
   Settings settings(const std::optional<double>& threshold) const;  ///< what the answers depend on
   std::string title() const;
@@ -39,6 +41,7 @@ class EvalModel {
  private:
   void load(const Dataset& dataset, const std::vector<int64_t>& open);
   EvaluateOptions evaluate_options(const std::optional<double>& threshold) const;
+  void add_maps(EvaluateOptions& options, const Dataset& dataset, const EvalOutput& output);
 
   const EvalCommandLine& line_;
   const Config& config_;
@@ -48,6 +51,7 @@ class EvalModel {
   std::optional<SamplePreparer> preparer_;
   std::optional<Qwen2Vl> model_;
   AnswerFunction ask_;
+  double map_seconds_ = 0;  ///< spent on maps
 };
 
 }  // namespace lriad

@@ -35,6 +35,7 @@ void check_sources(const EvalCommandLine& line) {
   const bool asks = images || import || !line.model.empty() || !line.data.empty();
   if (!line.compare.empty() && asks) fail("app", "--compare reads what two runs wrote: give it without model and data");
   if (import && images) fail("app", "--import needs labels: give --data, not --images");
+  if (line.maps && (import || !line.compare.empty())) fail("app", "--maps needs a model, whose answers it explains");
   if (import && line.resume) fail("app", "--resume does not go with --import");
 }
 
@@ -134,6 +135,10 @@ void add_eval_options(CLI::App& app, EvalCommandLine& line) {
       ->capture_default_str()
       ->group("Results");
   app.add_option("--invalid", line.invalid, "an invalid answer counts as wrong, or as an extra_class (default: wrong)")
+      ->group("Results");
+  app.add_flag("--maps", line.maps,
+               "show where the model looked: a heat map beside each answer, checked against hiding random cells; where "
+               "the data have masks, how well it shows the defect; about doubles the time (default: off)")
       ->group("Results");
   app.add_flag("--logprobs", line.logprobs, "keep the log-probabilities of the tokens (default: off)")
       ->group("Results");

@@ -28,6 +28,7 @@ struct EvalCommandLine {
   bool resume = false;
   bool overwrite = false;
   bool partial = false;
+  bool maps = false;
   bool paper = false;
   bool save_threshold = false;
 };

@@ -1,15 +1,32 @@
 #include "eval_output.h"
 
+#include <cctype>
 #include <set>
 #include <system_error>
 
 #include "lriad/core/error.h"
+#include "lriad/core/files.h"
 #include "lriad/eval/predictions.h"
 #include "lriad/eval/report.h"
 
 namespace lriad {
 
 namespace fs = std::filesystem;
+
+namespace {
+
+constexpr int64_t kMapSide = 360;  // pixels of a map's longer side
+constexpr size_t kLongestStem = 60;
+constexpr size_t kHashDigits = 10;  // tell apart pictures of one name
+
+/// The name of a file without its ending, other characters than letters, digits and -_ left out.
+std::string plain_stem(const std::string& file) {
+  std::string stem = fs::path(file).stem().string();
+  std::erase_if(stem, [](unsigned char c) { return c >= 0x80 || !(std::isalnum(c) || c == '-' || c == '_'); });
+  return stem.substr(0, kLongestStem);
+}
+
+}  // namespace
 
 EvalOutput::EvalOutput(const std::string& folder, Existing existing)
     : folder_(fs::absolute(folder).lexically_normal()) {
@@ -84,6 +101,11 @@ void EvalOutput::write_results(const MetricsReport& metrics, const std::vector<P
   report.settings = settings;
   for (const Sample& sample : dataset.samples) report.images.emplace(sample.id, sample.path);
   write_report(folder_ / "report", report);
+}
+
+void EvalOutput::write_map(const Sample& sample, HeatMap& map) const {
+  map.file = concat("maps/", plain_stem(sample.image), "-", sha256_hex(sample.id).substr(0, kHashDigits), ".png");
+  write_overlay(folder_ / map.file, sample.path, map, kMapSide);
 }
 
 void EvalOutput::remove_metrics() const {

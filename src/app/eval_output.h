@@ -16,7 +16,8 @@ namespace lriad {
 /// What happens to answers that are in the folder already: --resume, --overwrite, or neither.
 enum class Existing { kKeep, kReplace, kRefuse };
 
-/// The folder that --output names: predictions.jsonl with settings.json beside it, metrics.json and report/.
+/// The folder that --output names: predictions.jsonl with settings.json beside it, metrics.json, report/ and
+/// with --maps maps/.
 class EvalOutput {
  public:
   /// Throws Error if the path is a file, or answers with kRefuse. Writes nothing.
@@ -37,6 +38,9 @@ class EvalOutput {
   /// Writes metrics.json and the report.
   void write_results(const MetricsReport& metrics, const std::vector<Prediction>& predictions, const Dataset& dataset,
                      const Settings& settings, const std::string& title) const;
+
+  /// Writes the picture of a map and names it in the map.
+  void write_map(const Sample& sample, HeatMap& map) const;
 
   const std::filesystem::path& folder() const { return folder_; }
   std::filesystem::path predictions_path() const { return folder_ / "predictions.jsonl"; }

@@ -13,6 +13,7 @@
 #include "lriad/core/log.h"
 #include "lriad/eval/compare.h"
 #include "lriad/eval/import.h"
+#include "lriad/eval/map_figures.h"
 #include "lriad/eval/operating_point.h"
 #include "lriad/eval/paper_tables.h"
 #include "lriad/eval/predictions.h"
@@ -66,11 +67,14 @@ void finish(const EvalOutput& output, const std::vector<Prediction>& predictions
     const auto false_alarms = m.specificity ? std::optional(1 - *m.specificity) : std::nullopt;
     metrics.operating_point = {threshold->value, threshold->chosen_on, config.data.split, m.recall, false_alarms};
   }
+  if (std::ranges::any_of(predictions, [](const Prediction& p) { return p.map.has_value(); }))
+    metrics.maps = map_figures(predictions, dataset);
   output.write_results(metrics, predictions, dataset, with_scoring(settings, config), title);
   if (metrics.overall.n > 0) {
     std::cout << metrics_table(metrics);
   } else {
     print_verdicts(predictions);
+    if (metrics.maps) std::cout << "\n" << map_text(*metrics.maps);
   }
   std::cout << "\nanswers  " << output.predictions_path().string() << "\nmetrics  "
             << (output.folder() / "metrics.json").string() << "\nreport   "
@@ -155,10 +159,10 @@ int ask_model(const EvalCommandLine& line, const EvalConfig& given) {
     if (!line.threshold_from.empty()) {
       const Dataset choosing = read_choosing_data(line, config, dataset);
       EvalOutput beside((output.folder() / "threshold").string(), existing);
-      threshold = choose(line, model.ask(choosing, beside, std::nullopt));
+      threshold = choose(line, model.ask(choosing, beside, std::nullopt, /*maps=*/false));
       if (line.save_threshold) save_threshold(given, *threshold);
     }
-    predictions = model.ask(dataset, output, value_of(threshold));
+    predictions = model.ask(dataset, output, value_of(threshold), line.maps);
   } catch (const Stopped& stopped) {
     log_warning(concat("stopped by signal ", stopped.signal, "; ", output.predictions_path().string(),
                        " keeps the answers so far, --resume goes on from there"));

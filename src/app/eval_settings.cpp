@@ -52,6 +52,7 @@ Settings answer_settings(const EvalCommandLine& line, const Config& config, cons
   settings.set("ban_vision_tokens", config.rollout.ban_vision_tokens);
   settings.set("token_ids", line.token_ids);
   settings.set("logprobs", line.logprobs);
+  if (line.maps) settings.set("maps", true);
   if (config.eval.temperature > 0) settings.set("seed", static_cast<int64_t>(config.seed));
   return settings;
 }

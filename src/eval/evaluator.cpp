@@ -134,9 +134,15 @@ class Evaluator {
   void answer_batch() {
     if (batch_.empty()) return;
     const std::vector<RawAnswer> answers = answer_(batch_);
+    std::vector<HeatMap> maps = options_.maps ? options_.maps(batch_, answers) : std::vector<HeatMap>();
     for (size_t i = 0; i < batch_.size(); ++i) {
       const Sample& sample = dataset_.samples[static_cast<size_t>(batch_[i].index)];
-      add(make_prediction(sample, batch_[i], answers.at(i), tokenizer_, options_));
+      Prediction prediction = make_prediction(sample, batch_[i], answers.at(i), tokenizer_, options_);
+      if (options_.maps) {
+        prediction.map = std::move(maps.at(i));
+        if (options_.keep_map) options_.keep_map(batch_[i].index, *prediction.map);
+      }
+      add(std::move(prediction));
     }
     batch_.clear();
     batch_tokens_ = 0;

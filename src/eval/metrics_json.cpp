@@ -63,6 +63,23 @@ Json coverage_json(const Coverage& coverage) {
           {"scored", coverage.scored}};
 }
 
+Json mask_json(const MaskFigures& figures) {
+  return {{"n", figures.n},
+          {"hit_rate", optional_number(figures.hit_rate)},
+          {"pixel_auroc", optional_number(figures.pixel_auroc)}};
+}
+
+Json maps_json(const MapFigures& maps) {
+  return {{"deletion_ratio", optional_number(maps.deletion_ratio)},
+          {"hit_rate", optional_number(maps.found.hit_rate)},
+          {"pixel_auroc", optional_number(maps.found.pixel_auroc)},
+          {"n", maps.n},
+          {"with_mask", maps.found.n},
+          {"deletion", {{"map", optional_number(maps.drop)}, {"random", optional_number(maps.random_drop)}}},
+          {"no_better_than_random", maps.weaker},
+          {"missed", mask_json(maps.missed)}};
+}
+
 Json answer_counts(const std::vector<Prediction>& predictions) {
   Json out = {{"defect", 0}, {"normal", 0}, {"invalid", 0}, {"unreadable", 0}};
   for (const Prediction& prediction : predictions) {
@@ -95,6 +112,7 @@ void write_metrics(const std::filesystem::path& path, const MetricsReport& repor
                               {"recall", optional_number(point->recall)},
                               {"false_alarms", optional_number(point->false_alarms)}};
   }
+  if (report.maps) out["maps"] = maps_json(*report.maps);
   out["answers"] = answer_counts(predictions);
   out["settings"] = Json::parse(settings.json());
   write_file_atomic("eval", path, out.dump(2, ' ', /*ensure_ascii=*/false, Json::error_handler_t::replace) + "\n");

@@ -2,6 +2,7 @@
 #include <cstdio>
 
 #include "lriad/core/error.h"
+#include "lriad/eval/map_figures.h"
 #include "lriad/eval/metrics.h"
 
 namespace lriad {
@@ -129,7 +130,9 @@ std::string metrics_table(const MetricsReport& report) {
   text += "\n";
   text += defect_types(report);
   text += intervals("all images", report.overall) + intervals("mean of objects", report.object_mean);
-  return text + mean_note(report) + choice_text(report) + operating_point_text(report) + coverage_text(report.coverage);
+  text += mean_note(report) + choice_text(report) + operating_point_text(report);
+  if (report.maps) text += map_text(*report.maps);
+  return text + coverage_text(report.coverage);
 }
 
 }  // namespace lriad

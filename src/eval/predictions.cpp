@@ -13,6 +13,7 @@ namespace {
 
 using Json = nlohmann::ordered_json;
 
+constexpr double kCellSteps = 1e7;  // cells of a map are written with seven decimals
 constexpr uint64_t kLargestLog = 1ull << 36;
 constexpr const char* kUnreadable = "unreadable";  ///< the verdict of a line whose image could not be read
 
@@ -89,6 +90,50 @@ std::vector<double> number_list(const Json& line, const char* name) {
   return numbers;
 }
 
+double number_member(const Json& line, const char* name) {
+  const Json& value = member(line, name);
+  if (!value.is_number() && !value.is_null())
+    throw LineError{concat(name, " of the map is ", value.type_name(), ", expected a number")};
+  return value.is_null() ? std::nan("") : value.get<double>();
+}
+
+HeatMap read_map(const Json& value) {
+  if (!value.is_object()) throw LineError{concat("map is ", value.type_name(), ", expected an object")};
+  HeatMap map;
+  const Json* rows = list_member(value, "cells");
+  if (rows == nullptr || rows->empty()) throw LineError{"map has no cells"};
+  for (const Json& row : *rows) {
+    if (!row.is_array() || row.empty() || row.size() != rows->front().size())
+      throw LineError{"cells of the map are no rows of equal length"};
+    for (const Json& cell : row) {
+      if (!cell.is_number() && !cell.is_null()) throw LineError{concat("cells of the map hold ", cell.type_name())};
+      map.cells.push_back(cell.is_null() ? std::nan("") : cell.get<double>());
+    }
+  }
+  map.rows = std::ssize(*rows);
+  map.columns = std::ssize(rows->front());
+  const Json& deletion = member(value, "deletion");
+  if (!deletion.is_object()) throw LineError{"deletion of the map is no object"};
+  map.drop = number_member(deletion, "map");
+  map.random_drop = number_member(deletion, "random");
+  map.file = text_member(value, "file");
+  return map;
+}
+
+Json map_json(const HeatMap& map) {
+  Json rows = Json::array();
+  for (int64_t row = 0; row < map.rows; ++row) {
+    Json& cells = rows.emplace_back(Json::array());
+    for (int64_t column = 0; column < map.columns; ++column) {
+      const double value = map.cells[static_cast<size_t>(row * map.columns + column)];
+      cells.push_back(finite_or_null(std::round(value * kCellSteps) / kCellSteps));
+    }
+  }
+  return {{"cells", rows},
+          {"deletion", {{"map", finite_or_null(map.drop)}, {"random", finite_or_null(map.random_drop)}}},
+          {"file", map.file}};
+}
+
 Prediction read_line(const std::string& text) {
   std::string problem;
   const Json line = parse_json_object<Json>(text, problem);
@@ -113,6 +158,7 @@ Prediction read_line(const std::string& text) {
   p.prompt_ids = id_list(line, "prompt_ids");
   p.completion_ids = id_list(line, "completion_ids");
   p.logprobs = number_list(line, "logprobs");
+  if (const auto map = line.find("map"); map != line.end()) p.map = read_map(*map);
   return p;
 }
 
@@ -149,6 +195,7 @@ std::string prediction_line(const Prediction& p) {
     line["logprobs"] = Json::array();
     for (const double value : p.logprobs) line["logprobs"].push_back(finite_or_null(value));
   }
+  if (p.map) line["map"] = map_json(*p.map);
   return json_line(line);
 }
 

@@ -59,6 +59,16 @@ std::optional<double> auroc_of(const std::vector<RankStep>& steps) {
   return pairs / (above * static_cast<double>(all.normals));
 }
 
+std::optional<double> area_under_curve(std::vector<std::pair<double, bool>> values) {
+  std::sort(values.begin(), values.end(), [](const auto& a, const auto& b) { return a.first > b.first; });
+  std::vector<RankStep> steps;
+  for (size_t i = 0; i < values.size(); ++i) {
+    if (i == 0 || values[i].first != values[i - 1].first) steps.emplace_back();
+    ++(values[i].second ? steps.back().defects : steps.back().normals);
+  }
+  return auroc_of(steps);
+}
+
 std::optional<double> recall_at(const std::vector<RankStep>& steps, double share) {
   const RankStep all = total(steps);
   if (all.defects == 0 || all.normals == 0) return std::nullopt;

@@ -2,6 +2,7 @@
 
 #include <cstddef>
 #include <optional>
+#include <utility>
 #include <vector>
 
 #include "lriad/eval/metrics.h"
@@ -34,6 +35,9 @@ size_t steps_within(const std::vector<RankStep>& steps, double share);
 /// Probability that a defect stands above a normal image, sharing a step counting half (Mann-Whitney; scikit-learn's
 /// roc_auc_score); null if a class is missing.
 std::optional<double> auroc_of(const std::vector<RankStep>& steps);
+
+/// auroc_of() of values, each with whether it is positive.
+std::optional<double> area_under_curve(std::vector<std::pair<double, bool>> values);
 
 /// Largest recall over thresholds of the score with at most `share` of false alarms (scikit-learn's roc_curve); null if
 /// a class is missing.

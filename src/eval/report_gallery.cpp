@@ -3,6 +3,7 @@
 #include <set>
 
 #include "lriad/core/error.h"
+#include "lriad/eval/map_figures.h"
 #include "lriad/eval/predictions.h"
 #include "report_page.h"
 
@@ -68,6 +69,13 @@ std::string image_html(const GalleryCard& card) {
   return concat("<a class=image href=\"", card.original, "\" target=_blank rel=noopener>", inner, "</a>");
 }
 
+/// The page lies in a folder beside that of the maps.
+std::string map_html(const Prediction& p) {
+  if (!p.map) return "";
+  return concat("<div class=file><a href=\"../", url_path(p.map->file),
+                "\" target=_blank rel=noopener>map</a>: ", html_escape(deletion_text(*p.map)), "</div>");
+}
+
 std::string card_html(const GalleryCard& card) {
   const Prediction& p = *card.prediction;
   const OutcomeText outcome = outcome_text(outcome_of(p));
@@ -79,7 +87,7 @@ std::string card_html(const GalleryCard& card) {
                 html_escape(p.object), "\">", image_html(card), "<div class=text><div class=top><span class=object>",
                 html_escape(p.object), "</span><span class=tag>", outcome.tag, "</span></div><dl><dt>answer</dt><dd>",
                 verdict_text(p), cut, "</dd><dt>label</dt><dd>", html_escape(label_text(p)), "</dd><dt>score</dt><dd>",
-                score_text(p), "</dd></dl>", quote, "<div class=file>", html_escape(p.image),
+                score_text(p), "</dd></dl>", quote, map_html(p), "<div class=file>", html_escape(p.image),
                 "</div></div></article>\n");
 }
 

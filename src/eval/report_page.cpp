@@ -5,6 +5,7 @@
 #include <set>
 
 #include "lriad/core/error.h"
+#include "lriad/eval/map_figures.h"
 #include "lriad/eval/predictions.h"
 
 namespace lriad {
@@ -99,6 +100,10 @@ std::string operating_point_html(const MetricsReport& metrics) {
                 percent(point->recall), "%, false alarms ", percent(point->false_alarms), "%.</p>\n");
 }
 
+std::string maps_html(const MetricsReport& metrics) {
+  return metrics.maps ? concat("<p class=lead>", html_escape(map_text(*metrics.maps)), "</p>\n") : "";
+}
+
 }  // namespace
 
 std::string metrics_html(const ReportInput& input) {
@@ -129,7 +134,7 @@ std::string metrics_html(const ReportInput& input) {
                        concat(m.invalid_defect + m.invalid_normal, " of ", m.n, " not in the asked format"),
                        {}});
   return html + confusion_html(input.predictions) + "</div>\n" + choice_html(input.metrics) +
-         operating_point_html(input.metrics);
+         operating_point_html(input.metrics) + maps_html(input.metrics);
 }
 
 std::string settings_html(const Settings& settings) {

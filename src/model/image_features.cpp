@@ -6,22 +6,27 @@
 
 namespace lriad {
 
-std::vector<at::Tensor> image_features(Qwen2Vl& model, const std::vector<const Patches*>& images) {
-  if (images.empty()) return {};
+at::Tensor pixel_values(const Qwen2Vl& model, const std::vector<const Patches*>& images) {
   const at::Tensor& like = model->head();
-  const VisionConfig& vision = model->config().vision;
   std::vector<at::Tensor> patches;
-  std::vector<Grid> grids;
-  std::vector<int64_t> rows;
   for (const Patches* image : images) {
     const auto& values = image->values;
     const at::Tensor view =
         at::from_blob(const_cast<float*>(values.data()), {static_cast<int64_t>(values.size())}, at::kFloat);
-    patches.push_back(view.view({-1, vision.patch_dim()}).to(like.device(), like.scalar_type()));
-    grids.push_back(image->grid);
-    rows.push_back(image->tokens(vision.spatial_merge_size));
+    patches.push_back(view.view({-1, model->config().vision.patch_dim()}).to(like.device(), like.scalar_type()));
   }
-  return model->image_features(patches.size() == 1 ? patches.front() : at::cat(patches), grids).split_with_sizes(rows);
+  return patches.size() == 1 ? patches.front() : at::cat(patches);
+}
+
+std::vector<at::Tensor> image_features(Qwen2Vl& model, const std::vector<const Patches*>& images) {
+  if (images.empty()) return {};
+  std::vector<Grid> grids;
+  std::vector<int64_t> rows;
+  for (const Patches* image : images) {
+    grids.push_back(image->grid);
+    rows.push_back(image->tokens(model->config().vision.spatial_merge_size));
+  }
+  return model->image_features(pixel_values(model, images), grids).split_with_sizes(rows);
 }
 
 ImageSettings read_model_image_settings(const std::filesystem::path& model_dir, const ImageSection& section) {

@@ -7,6 +7,7 @@
 #include <fstream>
 #include <memory>
 #include <nlohmann/json.hpp>
+#include <set>
 #include <thread>
 
 #include "app/program.h"
@@ -79,6 +80,41 @@ TEST_F(Eval, WritesAnswersMetricsAndReportAndPrintsTheTable) {
   EXPECT_EQ(metrics()["settings"]["max_new_tokens"], 3);
   EXPECT_EQ(metrics()["settings"]["adapter"], nullptr);
   EXPECT_TRUE(fs::exists(at("report/index.html")));
+}
+
+TEST_F(Eval, MakesMapsOnlyIfAsked) {
+  ASSERT_EQ(evaluate().code, 0);
+  EXPECT_FALSE(fs::exists(at("maps")));
+  EXPECT_FALSE(metrics().contains("maps"));
+  for (const json& line : predictions()) EXPECT_FALSE(line.contains("map"));
+  const std::vector<json> without = predictions();
+  EXPECT_THAT(evaluate({"--maps", "--resume"}).err, HasSubstr("maps: not set before, true now"));
+
+  const Ended run = evaluate({"--maps", "--overwrite"});
+  ASSERT_EQ(run.code, 0) << run.err;
+  EXPECT_THAT(run.out, HasSubstr("\nmaps"));
+  EXPECT_THAT(run.err, HasSubstr("s an image"));
+  ASSERT_EQ(predictions().size(), without.size());
+  for (size_t i = 0; i < without.size(); ++i) {
+    json line = predictions()[i];
+    EXPECT_EQ(line["map"]["cells"].size(), 2u);
+    EXPECT_EQ(line["map"]["cells"][0].size(), 2u);
+    EXPECT_TRUE(line["map"]["deletion"]["random"].is_number());
+    EXPECT_TRUE(fs::exists(at(line["map"]["file"])));
+    line.erase("map");
+    EXPECT_EQ(line, without[i]);
+  }
+  EXPECT_EQ(metrics()["maps"]["n"], metrics()["answers"]["defect"]);
+  EXPECT_THAT(evaluate({"--maps", "--import", at("predictions.jsonl").string()}).err,
+              HasSubstr("--maps needs a model"));
+}
+
+TEST_F(Eval, MapsGoOnWithResume) {
+  ASSERT_EQ(evaluate({"--maps", "--limit", "3"}).code, 0);
+  ASSERT_EQ(evaluate({"--maps", "--resume"}).code, 0);
+  std::set<std::string> pictures;
+  for (const json& line : predictions()) pictures.insert(line["map"]["file"]);
+  EXPECT_EQ(pictures.size(), 8u);
 }
 
 TEST_F(Eval, ResumesBehindHalfALineAndKeepsWhatWasThere) {

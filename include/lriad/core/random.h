@@ -18,6 +18,7 @@ enum class RandomUse : uint32_t {
   kResponse = 6,
   kModelInit = 7,
   kMakeData = 8,
+  kMapCells = 14,
   kBootstrap = 9,
   kLimit = 10,
 };

@@ -27,6 +27,9 @@ struct RawAnswer {
 /// model.
 using AnswerFunction = std::function<std::vector<RawAnswer>(std::span<const PreparedSample>)>;
 
+/// Heat maps of a batch of answered prompts, in their order; model_maps() in eval/model_maps.h makes such a function.
+using MapFunction = std::function<std::vector<HeatMap>(std::span<const PreparedSample>, std::span<const RawAnswer>)>;
+
 struct EvaluateOptions {
   int64_t batch_size = 0;        ///< prompts at once; 0: as many as fit a token budget, at most 64
   int64_t max_new_tokens = 256;  ///< counts towards the budget
@@ -34,8 +37,10 @@ struct EvaluateOptions {
   std::optional<double> threshold;  ///< a valid answer is a defect if its score is at least this; null: what it says
   bool keep_token_ids = false;      ///< fill prompt_ids and completion_ids
   bool keep_logprobs = false;       ///< fill logprobs
-  bool show_progress = true;        ///< status line on a terminal, else a log line now and then
-  int64_t num_threads = 2;          ///< that decode images ahead of the model
+  MapFunction maps;                 ///< makes the maps of the answers; empty: none
+  std::function<void(int64_t index, HeatMap&)> keep_map;  ///< called with each map, which may name its picture
+  bool show_progress = true;                              ///< status line on a terminal, else a log line now and then
+  int64_t num_threads = 2;                                ///< that decode images ahead of the model
 };
 
 /// How many prompts of `prompt_tokens` tokens evaluate() asks about at once.

@@ -9,6 +9,7 @@
 
 #include "lriad/core/verdict.h"
 #include "lriad/data/dataset.h"
+#include "lriad/eval/heat_map.h"
 
 namespace lriad {
 
@@ -28,6 +29,7 @@ struct Prediction {
   std::vector<int64_t> prompt_ids;      ///< empty unless asked for
   std::vector<int64_t> completion_ids;  ///< empty unless asked for
   std::vector<double> logprobs;         ///< empty unless asked for
+  std::optional<HeatMap> map;           ///< null unless asked for
 
   bool unreadable() const { return !error.empty(); }
 };
@@ -99,6 +101,7 @@ struct MetricsReport {
   Coverage coverage;
   std::optional<CheckpointChoice> chosen_on;      ///< null: not chosen by an evaluation
   std::optional<OperatingPoint> operating_point;  ///< null: the answers' own verdicts
+  std::optional<MapFigures> maps;                 ///< null: no heat maps were made
 };
 
 /// Predictions without a label are left out, those of unreadable images count in the coverage alone. `skipped`:

@@ -12,8 +12,8 @@ namespace lriad {
 /// A prediction that names the sample and says nothing of it yet.
 Prediction prediction_of(const Sample& sample);
 
-/// One line of predictions.jsonl without its newline. prompt_ids, completion_ids and logprobs are written only if not
-/// empty; a score or log-probability that is not finite becomes null.
+/// One line of predictions.jsonl without its newline. prompt_ids, completion_ids, logprobs and map are written only if
+/// not empty; a score or log-probability that is not finite becomes null.
 std::string prediction_line(const Prediction& prediction);
 
 /// Reads one line of prediction_line() back; throws Error saying what is wrong with it.

@@ -14,6 +14,9 @@ namespace lriad {
 /// gradients if these are enabled and the tower is trained.
 std::vector<at::Tensor> image_features(Qwen2Vl& model, const std::vector<const Patches*>& images);
 
+/// Pixel values of all images one after another [N, patch_dim], on the model's device in its dtype.
+at::Tensor pixel_values(const Qwen2Vl& model, const std::vector<const Patches*>& images);
+
 /// read_image_settings() of a model folder; throws Error if their patch sizes contradict its config.json.
 ImageSettings read_model_image_settings(const std::filesystem::path& model_dir, const ImageSection& section);
 

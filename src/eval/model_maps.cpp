@@ -1,0 +1,301 @@
+#include "lriad/eval/model_maps.h"
+
+#include <ATen/ATen.h>
+#include <torch/csrc/autograd/autograd.h>
+
+#include <algorithm>
+#include <functional>
+#include <string>
+#include <utility>
+
+#include "lriad/core/error.h"
+#include "lriad/core/random.h"
+#include "lriad/grpo/token_logprobs.h"
+#include "lriad/model/accumulate_dtype.h"
+#include "lriad/model/attention_weights.h"
+#include "lriad/model/image_features.h"
+#include "lriad/text/chat_prompt.h"
+
+// Shape letters: N patches, P values of a patch, C cells, M rows, D hidden size, S rows of a sequence.
+namespace lriad {
+namespace {
+
+constexpr const char* kProbe = "<think> </think> <answer>";
+constexpr uint32_t kRandomDraws = 4;
+constexpr int64_t kRowsWithGradient = 1024;  // under 25 GB of activations at 7B, tower included
+constexpr int64_t kRowsWithout = 8192;
+
+/// A picture's sequences in a packed pass: its prompt with the answer after it, and the probe after the same prompt.
+struct Sequence {
+  int64_t begin = 0, end = 0;  ///< rows of prompt and answer; the last answer token has none
+  int64_t num_answer_rows = 0;
+  int64_t letter_row = 0;   ///< where the probe's letter is predicted
+  at::Tensor image_rows_C;  ///< rows of image tokens, counted from `begin`
+};
+
+/// Packs prompts with what follows them, and remembers the rows.
+class Sequences {
+ public:
+  Sequences(const ModelConfig& config, const MapProbe& probe) : config_(config), probe_(probe) {
+    probe_.ids.push_back(probe.a);  // the last token of a completion needs no row
+  }
+
+  /// `answer` may be empty.
+  void add(const PreparedSample& sample, const at::Tensor& features_CD, const std::vector<int64_t>& answer) {
+    Group& group = groups_.emplace_back();
+    group.prompt_ids = sample.prompt_ids;
+    group.grids = {sample.patches.grid};
+    group.features_ID = features_CD;
+    if (!answer.empty()) group.completions.emplace_back().ids = answer;
+    group.completions.emplace_back().ids = probe_.ids;
+    Sequence sequence;
+    sequence.begin = rows_;
+    sequence.num_answer_rows = std::ssize(answer);
+    sequence.end = rows_ + std::ssize(sample.prompt_ids) + std::max<int64_t>(std::ssize(answer) - 1, 0);
+    rows_ += packed_rows(group, Prefix::kShared);
+    sequence.letter_row = rows_ - 1;
+    const at::Tensor ids = at::tensor(sample.prompt_ids, at::kLong);
+    sequence.image_rows_C = (ids == config_.image_token_id).nonzero().squeeze(1).to(features_CD.device());
+    all_.push_back(std::move(sequence));
+  }
+
+  PackedTokens pack(const at::Device& device) const {
+    return pack_groups(addresses_of(groups_), config_, Prefix::kShared, device).tokens;
+  }
+
+  const std::vector<Sequence>& all() const { return all_; }
+
+ private:
+  const ModelConfig& config_;
+  MapProbe probe_;
+  std::vector<Group> groups_;
+  std::vector<Sequence> all_;
+  int64_t rows_ = 0;
+};
+
+/// s of each sequence. Only the head's two rows are needed, and their difference is rounded once.
+at::Tensor scores_of(const Qwen2Vl& model, const at::Tensor& hidden_TD, const Sequences& sequences,
+                     const MapProbe& probe) {
+  std::vector<int64_t> rows;
+  for (const Sequence& sequence : sequences.all()) rows.push_back(sequence.letter_row);
+  const at::ScalarType dtype = accumulate_dtype(hidden_TD.scalar_type());
+  const at::Tensor& head = model->head();
+  const at::Tensor apart_D = head[probe.a].to(dtype) - head[probe.b].to(dtype);
+  return at::mv(hidden_TD.index_select(0, at::tensor(rows, at::kLong).to(hidden_TD.device())).to(dtype), apart_D);
+}
+
+/// Mean attention of each picture's answer rows to its image rows, gathered layer by layer: the weights of all other
+/// rows are never computed.
+class AnswerAttention {
+ public:
+  AnswerAttention(const std::vector<Sequence>& sequences, int64_t num_layers)
+      : sequences_(sequences), num_layers_(num_layers), sums_(sequences.size()) {}
+
+  void add_layer(const at::Tensor& q_THD, const at::Tensor& k_TKD) {
+    const at::NoGradGuard no_grad;
+    for (std::size_t i = 0; i < sequences_.size(); ++i) {
+      const Sequence& s = sequences_[i];
+      const at::Tensor weights_S =
+          attention_weights(q_THD, k_TKD, s.begin, s.end, s.num_answer_rows).flatten(0, 1).mean(0);
+      const at::Tensor weights_C = weights_S.index_select(0, s.image_rows_C);
+      sums_[i] = sums_[i].defined() ? sums_[i] + weights_C : weights_C;
+    }
+  }
+
+  at::Tensor mean(std::size_t picture) const { return sums_[picture] / num_layers_; }
+
+ private:
+  const std::vector<Sequence>& sequences_;
+  int64_t num_layers_;
+  std::vector<at::Tensor> sums_;
+};
+
+std::vector<double> to_vector(const at::Tensor& values) {
+  const at::Tensor host = values.to(at::kCPU, at::kDouble).contiguous();
+  return {host.data_ptr<double>(), host.data_ptr<double>() + host.numel()};
+}
+
+int64_t patches_of_cell(const ModelConfig& config) {
+  return config.vision.spatial_merge_size * config.vision.spatial_merge_size;
+}
+
+int64_t num_cells(const PreparedSample& sample, const ModelConfig& config) {
+  return sample.patches.tokens(config.vision.spatial_merge_size);
+}
+
+/// The picture's pixel values with the mean of its patches in the hidden cells.
+at::Tensor hide(const at::Tensor& pixels_NP, const std::vector<int64_t>& cells, int64_t unit) {
+  at::Tensor result = pixels_NP.clone();
+  const at::Tensor mean_P = pixels_NP.to(accumulate_dtype(pixels_NP.scalar_type())).mean(0).to(pixels_NP.scalar_type());
+  for (const int64_t cell : cells) result.slice(0, cell * unit, (cell + 1) * unit).copy_(mean_P.expand({unit, -1}));
+  return result;
+}
+
+/// Calls act(begin, end) for stretches of `count` items that have at most `most` rows together, or one item.
+template <class RowsOf, class Act>
+void in_parts(std::size_t count, int64_t most, const RowsOf& rows_of, const Act& act) {
+  for (std::size_t begin = 0, end = 0; begin < count; begin = end) {
+    int64_t rows = 0;
+    do rows += rows_of(end++);
+    while (end < count && rows + rows_of(end) <= most);
+    act(begin, end);
+  }
+}
+
+/// A picture some of whose cells show its mean patch instead.
+struct HiddenCells {
+  const PreparedSample* sample = nullptr;
+  std::vector<int64_t> cells;
+};
+
+/// s of each picture with its cells hidden, in one forward pass.
+std::vector<double> scores_of_hidden(Qwen2Vl& model, std::span<const HiddenCells> pictures, const MapProbe& probe) {
+  const at::NoGradGuard no_grad;
+  std::vector<at::Tensor> pixels;
+  std::vector<Grid> grids;
+  std::vector<int64_t> cells;
+  for (const HiddenCells& picture : pictures) {
+    const at::Tensor whole_NP = pixel_values(model, {&picture.sample->patches});
+    pixels.push_back(hide(whole_NP, picture.cells, patches_of_cell(model->config())));
+    grids.push_back(picture.sample->patches.grid);
+    cells.push_back(num_cells(*picture.sample, model->config()));
+  }
+  const std::vector<at::Tensor> features = model->image_features(at::cat(pixels), grids).split_with_sizes(cells);
+  Sequences sequences(model->config(), probe);
+  for (std::size_t i = 0; i < pictures.size(); ++i) sequences.add(*pictures[i].sample, features[i], {});
+  const PackedTokens tokens = sequences.pack(features.front().device());
+  return to_vector(scores_of(model, model->hidden(tokens), sequences, probe));
+}
+
+/// Of each sample its strongest cells, then kRandomDraws draws of as many.
+std::vector<HiddenCells> cells_to_hide(std::span<const PreparedSample> samples, const std::vector<HeatMap>& maps,
+                                       uint64_t seed) {
+  const CounterRandom random(seed, RandomUse::kMapCells);
+  std::vector<HiddenCells> pictures;
+  for (std::size_t i = 0; i < samples.size(); ++i) {
+    const int64_t cells = std::ssize(maps[i].cells), count = num_hidden_cells(cells);
+    pictures.push_back({&samples[i], strongest_cells(maps[i].cells, count)});
+    for (uint32_t draw = 0; draw < kRandomDraws; ++draw) {
+      std::vector<int64_t> drawn = random.permutation(cells, static_cast<uint32_t>(samples[i].index), draw);
+      drawn.resize(static_cast<std::size_t>(count));
+      pictures.push_back({&samples[i], std::move(drawn)});
+    }
+  }
+  return pictures;
+}
+
+/// Fills in the deletion check of maps of pictures with these scores.
+void check_by_deletion(Qwen2Vl& model, std::span<const PreparedSample> samples, const MapProbe& probe, uint64_t seed,
+                       const std::vector<double>& scores, std::vector<HeatMap>& maps) {
+  const std::vector<HiddenCells> pictures = cells_to_hide(samples, maps, seed);
+  std::vector<double> hidden;
+  const auto rows_of = [&](std::size_t i) {
+    return std::ssize(pictures[i].sample->prompt_ids) + std::ssize(probe.ids);
+  };
+  in_parts(pictures.size(), kRowsWithout, rows_of, [&](std::size_t begin, std::size_t end) {
+    const auto part = std::span(pictures).subspan(begin, end - begin);
+    std::ranges::copy(scores_of_hidden(model, part, probe), std::back_inserter(hidden));
+  });
+  const std::size_t each = 1 + kRandomDraws;
+  for (std::size_t i = 0; i < samples.size(); ++i) {
+    maps[i].drop = scores[i] - hidden[i * each];
+    for (std::size_t draw = 1; draw < each; ++draw) {
+      maps[i].random_drop += (scores[i] - hidden[i * each + draw]) / kRandomDraws;
+    }
+  }
+}
+
+HeatMap map_of(const PreparedSample& sample, const MapParts& parts, int64_t merge) {
+  HeatMap map;
+  map.rows = sample.patches.grid[1] / merge;
+  map.columns = sample.patches.grid[2] / merge;
+  map.cells = norm01(parts.attention);
+  const std::vector<double> gradient = norm01(parts.gradient);
+  std::ranges::transform(map.cells, gradient, map.cells.begin(), std::multiplies<>());
+  return map;
+}
+
+}  // namespace
+
+MapProbe map_probe(const Tokenizer& tokenizer) {
+  const AnswerTokens letters = find_answer_tokens(tokenizer);
+  std::vector<int64_t> ids = tokenizer.encode(std::string(kProbe) + "A");
+  const auto letter = answer_position(tokenizer, letters, ids);
+  if (!letter) fail("eval", "the tokenizer gives no answer token after ", kProbe, ", which heat maps ask for");
+  ids.resize(static_cast<std::size_t>(*letter));
+  return {std::move(ids), letters.a, letters.b};
+}
+
+std::vector<MapParts> map_parts(Qwen2Vl& model, std::span<const PreparedSample> samples,
+                                const std::vector<std::vector<int64_t>>& answers, const MapProbe& probe) {
+  const at::AutoGradMode with_gradient(true);
+  std::vector<const Patches*> images;
+  std::vector<Grid> grids;
+  std::vector<int64_t> cells;
+  for (const PreparedSample& sample : samples) {
+    images.push_back(&sample.patches);
+    grids.push_back(sample.patches.grid);
+    cells.push_back(num_cells(sample, model->config()));
+  }
+  const at::Tensor pixels_NP = pixel_values(model, images).detach().requires_grad_(true);
+  const std::vector<at::Tensor> features = model->image_features(pixels_NP, grids).split_with_sizes(cells);
+  Sequences sequences(model->config(), probe);
+  for (std::size_t i = 0; i < samples.size(); ++i) sequences.add(samples[i], features[i], answers[i]);
+  const PackedTokens tokens = sequences.pack(pixels_NP.device());
+  const TextConfig& text = model->config().text;
+  const auto layout = attention_layout(tokens.spans, text.num_attention_heads, pixels_NP.device());
+  AnswerAttention attention(sequences.all(), text.num_hidden_layers);
+  const auto attend = [&](int64_t, const at::Tensor& q, const at::Tensor& k, const at::Tensor& v) {
+    attention.add_layer(q, k);
+    return packed_attention(q, k, v, layout);
+  };
+  const at::Tensor scores = scores_of(model, model->hidden(tokens, attend), sequences, probe);
+  // The pictures do not see each other, so that the gradient of the sum is that of each score.
+  const at::Tensor gradient_NP = torch::autograd::grad({scores.sum()}, {pixels_NP}).front();
+  const std::vector<at::Tensor> gradient = gradient_NP.to(accumulate_dtype(gradient_NP.scalar_type()))
+                                               .abs()
+                                               .sum(1)
+                                               .view({-1, patches_of_cell(model->config())})
+                                               .sum(1)
+                                               .split_with_sizes(cells);
+  const std::vector<double> values = to_vector(scores.detach());
+  std::vector<MapParts> parts;
+  for (std::size_t i = 0; i < samples.size(); ++i) {
+    parts.push_back({to_vector(attention.mean(i)), to_vector(gradient[i]), values[i]});
+  }
+  return parts;
+}
+
+std::vector<HeatMap> heat_maps(Qwen2Vl& model, std::span<const PreparedSample> samples,
+                               const std::vector<std::vector<int64_t>>& answers, const MapProbe& probe, uint64_t seed) {
+  std::vector<HeatMap> maps;
+  std::vector<double> scores;
+  const auto rows_of = [&](std::size_t i) {
+    return std::ssize(samples[i].prompt_ids) + std::ssize(answers[i]) + std::ssize(probe.ids);
+  };
+  in_parts(samples.size(), kRowsWithGradient, rows_of, [&](std::size_t begin, std::size_t end) {
+    const auto first = answers.begin() + static_cast<std::ptrdiff_t>(begin);
+    const auto last = answers.begin() + static_cast<std::ptrdiff_t>(end);
+    for (const MapParts& parts : map_parts(model, samples.subspan(begin, end - begin), {first, last}, probe)) {
+      maps.push_back(map_of(samples[maps.size()], parts, model->config().vision.spatial_merge_size));
+      scores.push_back(parts.score);
+    }
+  });
+  check_by_deletion(model, samples, probe, seed, scores, maps);
+  return maps;
+}
+
+MapFunction model_maps(Qwen2Vl& model, const Tokenizer& tokenizer, uint64_t seed) {
+  return [&model, &tokenizer, seed, letters = find_answer_tokens(tokenizer), probe = map_probe(tokenizer)](
+             std::span<const PreparedSample> samples, std::span<const RawAnswer> answers) {
+    std::vector<std::vector<int64_t>> texts;
+    for (const RawAnswer& answer : answers) {
+      const auto letter = answer_position(tokenizer, letters, answer.ids);
+      texts.push_back(answer.ids);
+      if (letter) texts.back().resize(static_cast<std::size_t>(*letter) + 1);
+    }
+    return heat_maps(model, samples, texts, probe, seed);
+  };
+}
+
+}  // namespace lriad
