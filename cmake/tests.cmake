@@ -49,6 +49,9 @@ gtest_discover_tests(fake_device_test DISCOVERY_TIMEOUT 120 PROPERTIES TIMEOUT 9
 add_test(NAME RealRunQuick COMMAND "${CMAKE_COMMAND}" -E env QUICK=1 "BIN_DIR=${CMAKE_BINARY_DIR}/bin"
   "${CMAKE_SOURCE_DIR}/scripts/real_run.sh")
 set_tests_properties(RealRunQuick PROPERTIES SKIP_RETURN_CODE 77 TIMEOUT 300 LABELS slow)
+add_test(NAME BenchMapsQuick COMMAND "${CMAKE_COMMAND}" -E env QUICK=1 "BIN_DIR=${CMAKE_BINARY_DIR}/bin"
+  "${CMAKE_SOURCE_DIR}/scripts/bench_maps.sh")
+set_tests_properties(BenchMapsQuick PROPERTIES TIMEOUT 300 LABELS slow)
 add_test(NAME Format COMMAND "${CMAKE_SOURCE_DIR}/scripts/format.sh")
 set_tests_properties(Format PROPERTIES SKIP_RETURN_CODE 77)
 add_test(NAME GitVersion COMMAND "${CMAKE_SOURCE_DIR}/tests/core/git_version.sh")
