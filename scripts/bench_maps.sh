@@ -16,7 +16,7 @@ if [ "$quick" = 1 ] && [ -z "${RUN_DIR:-}" ]; then
   trap 'rm -rf "$run"' EXIT
 fi
 
-images=400 seen=30 unseen=40 steps=900 batch=24
+images=240 seen=30 unseen=40 steps=900 batch=24
 if [ "$quick" = 1 ]; then images=4 seen=2 unseen=2 steps=2 batch=2; fi
 mkdir -p "$run"
 

@@ -56,7 +56,11 @@ Dataset read_images(const std::vector<std::string>& paths, const std::string& ob
   Dataset dataset;
   dataset.root = "/";
   for (const std::string& path : found) {
-    dataset.samples.push_back({path, path, path, object_name, spaced, "", std::nullopt, ""});
+    Sample& sample = dataset.samples.emplace_back();
+    sample.id = sample.image = path;
+    sample.path = path;
+    sample.object = object_name;
+    sample.object_name = spaced;
   }
   return dataset;
 }
