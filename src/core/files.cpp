@@ -9,6 +9,7 @@
 #include <cstring>
 
 #include "lriad/core/error.h"
+#include "lriad/core/lfs_pointer.h"
 
 namespace lriad {
 namespace {
@@ -70,6 +71,7 @@ std::string read_file(std::string_view where, const fs::path& path, uint64_t max
     done += static_cast<std::size_t>(got);
   }
   bytes.resize(done);
+  refuse_lfs_pointer(where, path, bytes);
   return bytes;
 }
 

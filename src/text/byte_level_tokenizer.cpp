@@ -70,11 +70,8 @@ void ByteLevelTokenizer::append_text(std::string_view text, bool specials_are_te
 
 std::shared_ptr<const Tokenizer::Impl> load_byte_level(const std::filesystem::path& model_dir) {
   const std::filesystem::path json = model_dir / "tokenizer.json";
-  if (is_there(json)) return std::make_shared<ByteLevelTokenizer>(model_dir, read_tokenizer_json(json));
-  Vocabulary vocabulary = read_vocab_and_merges(model_dir);
-  for (AddedToken& token : read_config_tokens(model_dir)) {
-    vocabulary.add_added_token(model_dir / "tokenizer_config.json", std::move(token));
-  }
+  Vocabulary vocabulary = is_there(json) ? read_tokenizer_json(json) : read_vocab_and_merges(model_dir);
+  add_config_tokens(model_dir, vocabulary);
   return std::make_shared<ByteLevelTokenizer>(model_dir, std::move(vocabulary));
 }
 

@@ -58,11 +58,12 @@ std::optional<std::string> template_in(const fs::path& file) {
   fail("text", file.string(), ": chat_template has no entry named \"default\"");
 }
 
-/// File and text of the template that counts: transformers' processor reads chat_template.json, else the .jinja file; a
-/// tokenizer's own template is read where there is neither.
+/// File and text of the template that counts: transformers' processor takes that of its own config, else
+/// chat_template.json, else the .jinja file; a tokenizer's own template is read where there is none of these.
 std::optional<std::pair<fs::path, std::string>> find_template(const fs::path& model_dir) {
   const fs::path jinja = model_dir / "chat_template.jinja";
-  for (const char* name : {"chat_template.json", "chat_template.jinja", "tokenizer_config.json"}) {
+  for (const char* name :
+       {"processor_config.json", "chat_template.json", "chat_template.jinja", "tokenizer_config.json"}) {
     const fs::path file = model_dir / name;
     if (!is_there(file)) continue;
     const auto text = file == jinja ? read_file("text", file) : template_in(file);

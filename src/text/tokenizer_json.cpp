@@ -1,3 +1,4 @@
+#include <algorithm>
 #include <nlohmann/json.hpp>
 #include <sstream>
 #include <string>
@@ -133,6 +134,33 @@ int64_t id_of_key(const fs::path& file, const std::string& key) {
   return std::stoll(key);
 }
 
+/// tokenizer_config.json's added_tokens_decoder; null if the folder has none.
+json tokens_decoder(const fs::path& model_dir) {
+  const fs::path file = model_dir / "tokenizer_config.json";
+  if (!is_there(file)) return nullptr;
+  const json decoder = member(read_json_object(file), "added_tokens_decoder");
+  if (!decoder.is_null() && !decoder.is_object()) refuse(file, "added_tokens_decoder", decoder, "an object");
+  return decoder;
+}
+
+/// Tokens that tokenizer_config.json names as special beside its list of added tokens.
+std::vector<std::string> named_special(const fs::path& model_dir) {
+  const fs::path file = model_dir / "tokenizer_config.json";
+  if (!is_there(file)) return {};
+  const json root = read_json_object(file);
+  std::vector<std::string> names;
+  for (const char* key : {"additional_special_tokens", "extra_special_tokens"}) {
+    const json list = member(root, key);
+    if (!list.is_structured()) continue;
+    for (const json& entry : list) {
+      const json name = entry.is_object() ? member(entry, "content") : entry;
+      if (!name.is_string()) refuse(file, key, list, "a list of tokens");
+      names.push_back(name.get<std::string>());
+    }
+  }
+  return names;
+}
+
 /// Whether special_tokens_map.json lists this token.
 bool names_special(const json& map, const std::string& content) {
   const auto is_it = [&](const json& value) { return value == content || member(value, "content") == content; };
@@ -151,9 +179,11 @@ std::vector<AddedToken> read_added_tokens_json(const fs::path& model_dir) {
   if (!is_there(file)) return {};
   const fs::path map_file = model_dir / "special_tokens_map.json";
   const json map = is_there(map_file) ? read_json_object(map_file) : json::object();
+  const json ids = read_json_object(file);
   std::vector<AddedToken> tokens;
-  for (const auto& [content, id] : read_json_object(file).items()) {
-    const json entry = {{"content", content}, {"special", names_special(map, content)}};
+  for (const auto& [content, id] : ids.items()) {
+    const bool special = names_special(map, content);
+    const json entry = {{"content", content}, {"special", special}, {"normalized", !special}};
     tokens.push_back(added_token(file, entry, integer(file, "the id of \"" + content + "\"", id)));
   }
   return tokens;
@@ -195,15 +225,43 @@ Vocabulary read_vocab_and_merges(const fs::path& model_dir) {
 }
 
 std::vector<AddedToken> read_config_tokens(const fs::path& model_dir) {
-  const fs::path file = model_dir / "tokenizer_config.json";
-  if (!is_there(file)) return read_added_tokens_json(model_dir);
-  const json root = read_json_object(file);
-  const json decoder = member(root, "added_tokens_decoder");
+  const json decoder = tokens_decoder(model_dir);
   if (decoder.is_null()) return read_added_tokens_json(model_dir);
-  if (!decoder.is_object()) refuse(file, "added_tokens_decoder", decoder, "an object");
+  const fs::path file = model_dir / "tokenizer_config.json";
   std::vector<AddedToken> tokens;
   for (const auto& [key, entry] : decoder.items()) tokens.push_back(added_token(file, entry, id_of_key(file, key)));
   return tokens;
+}
+
+void add_config_tokens(const fs::path& model_dir, Vocabulary& vocabulary) {
+  const bool decides = !tokens_decoder(model_dir).is_null();
+  const fs::path file = model_dir / (decides ? "tokenizer_config.json" : "added_tokens.json");
+  std::vector<AddedToken> tokens = read_config_tokens(model_dir);
+  std::ranges::sort(tokens, {}, &AddedToken::id);
+  for (AddedToken& token : tokens) {
+    const auto known = std::ranges::find(vocabulary.added(), token.content, &AddedToken::content);
+    if (!decides && known != vocabulary.added().end()) continue;
+    const size_t next = vocabulary.tokens().size();
+    if (!vocabulary.find(token.content) && token.id > next) {
+      fail("text", file.string(), ": added token \"", token.content, "\" has id ", token.id, ", expected ", next,
+           ", the next after the tokens before it; take the tokenizer files of one model");
+    }
+    vocabulary.add_added_token(file, std::move(token));
+  }
+  for (const std::string& name : named_special(model_dir)) {
+    const auto id = vocabulary.find(name);
+    if (!id) {
+      fail("text", (model_dir / "tokenizer_config.json").string(), " names the special token \"", name,
+           "\", to which no file gives an id; take the tokenizer files of one model");
+    }
+    const auto known = std::ranges::find(vocabulary.added(), name, &AddedToken::content);
+    AddedToken token;
+    if (known != vocabulary.added().end()) token = *known;
+    token.id = *id;
+    token.content = name;
+    token.special = true;
+    vocabulary.add_added_token(model_dir / "tokenizer_config.json", std::move(token));
+  }
 }
 
 }  // namespace lriad

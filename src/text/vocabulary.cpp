@@ -41,10 +41,12 @@ void Vocabulary::add_merge(const std::filesystem::path& file, const std::string&
 
 void Vocabulary::add_added_token(const std::filesystem::path& file, AddedToken token) {
   if (token.content.empty()) fail("text", file.string(), ": the added token ", token.id, " has no text");
-  for (const AddedToken& known : added_) {
+  for (AddedToken& known : added_) {
     if (known.content != token.content) continue;
-    if (known.id == token.id) return;
-    fail("text", file.string(), ": added token \"", token.content, "\" has two ids, ", known.id, " and ", token.id);
+    if (known.id != token.id)
+      fail("text", file.string(), ": added token \"", token.content, "\" has two ids, ", known.id, " and ", token.id);
+    known = std::move(token);
+    return;
   }
   const auto found = find(token.content);
   if (!found) {

@@ -24,7 +24,7 @@ class Vocabulary {
   void add_merge(const std::filesystem::path& file, const std::string& location, std::string_view left,
                  std::string_view right);
 
-  /// Adding the same token twice is allowed; throws Error if its text has another id already.
+  /// A token that was added before gets the flags of this one; throws Error if its text has another id already.
   void add_added_token(const std::filesystem::path& file, AddedToken token);
 
   std::optional<uint32_t> find(std::string_view token) const;
@@ -56,5 +56,10 @@ Vocabulary read_vocab_and_merges(const std::filesystem::path& model_dir);
 /// Reads the added tokens of tokenizer_config.json, or if it has none those of added_tokens.json; the latter are
 /// special if special_tokens_map.json lists them. Empty if neither file exists.
 std::vector<AddedToken> read_config_tokens(const std::filesystem::path& model_dir);
+
+/// Adds to a byte-level vocabulary what only these files name; their flags count before those of tokenizer.json, except
+/// added_tokens.json's. Throws Error for a token with an id beyond the next free one, which transformers would not
+/// keep.
+void add_config_tokens(const std::filesystem::path& model_dir, Vocabulary& vocabulary);
 
 }  // namespace lriad

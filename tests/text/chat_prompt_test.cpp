@@ -135,6 +135,8 @@ TEST_F(ChatTemplate, RefusesAnotherNamingTheFileAndItsBeginning) {
   EXPECT_THAT([&] { check(); }, ThrowsMessage<Error>(HasSubstr("chat_template.jinja")));
   write("chat_template.json", json{{"chat_template", chat_template("qwen2_vl").jinja}}.dump());
   EXPECT_NO_THROW(check());  // it comes before the .jinja file
+  write("processor_config.json", json{{"chat_template", "USER:"}}.dump());
+  EXPECT_THAT([&] { check(); }, refused("processor_config.json"));  // and this before all others
 }
 
 TEST_F(ChatTemplate, RefusesDamagedFiles) {

@@ -14,6 +14,7 @@ namespace lriad {
 namespace {
 
 namespace fs = std::filesystem;
+using ::testing::AllOf;
 using ::testing::HasSubstr;
 using ::testing::ThrowsMessage;
 
@@ -85,6 +86,57 @@ TEST_F(RealTokenizer, KnowsItsSpecialTokens) {
   EXPECT_EQ(tokenizer.encode("<|im_end|>"), (std::vector<int64_t>{151645}));
   EXPECT_GT(tokenizer.encode("<|im_end|>", Tokenizer::Special::kAsText).size(), 1u);
   EXPECT_EQ(tokenizer.token_bytes(999999), "");
+}
+
+/// The published tokenizer with JSON merge patches; null removes a file.
+void write_patched(const fs::path& folder, const nlohmann::json& patches) {
+  for (const char* name : {"tokenizer.json", "vocab.json", "merges.txt", "tokenizer_config.json"}) {
+    if (!patches.contains(name)) fs::copy_file(real_tokenizer() / name, folder / name);
+  }
+  for (const auto& [name, patch] : patches.items()) {
+    if (patch.is_null()) continue;
+    nlohmann::json file = nlohmann::json::object();
+    if (name != "added_tokens.json") file = nlohmann::json::parse(read_file("test", real_tokenizer() / name));
+    file.merge_patch(patch);
+    write_file_atomic("test", folder / name, file.dump());
+  }
+}
+
+// Golden: scripts/golden/make_added_tokens.py, transformers 5.23.0.
+TEST(AddedTokens, OfEachFileAreThoseOfTransformers) {
+  const auto golden = nlohmann::json::parse(read_file("test", fs::path(LRIAD_GOLDEN_DIR) / "added_tokens.json"));
+  ASSERT_EQ(golden["cases"].size(), 14u);
+  for (const auto& one : golden["cases"]) {
+    const TempFolder folder;
+    write_patched(folder.path(), one["patches"]);
+    const Tokenizer tokenizer = Tokenizer::load(folder.path());
+    const auto ids = tokenizer.encode(golden["text"].get<std::string>());
+    EXPECT_EQ(nlohmann::json(ids), one["ids"]) << one["name"];
+    EXPECT_EQ(tokenizer.decode(ids, /*skip_special=*/true), one["decoded"]) << one["name"];
+  }
+}
+
+TEST(AddedTokens, WithoutAnIdThatTransformersWouldKeepAreRefused) {
+  const auto refused = [](const nlohmann::json& patch, const char* why) {
+    const TempFolder folder;
+    write_patched(folder.path(), {{"tokenizer_config.json", patch}});
+    EXPECT_THAT([&] { Tokenizer::load(folder.path()); }, ThrowsMessage<Error>(HasSubstr(why)));
+  };
+  refused({{"added_tokens_decoder", {{"151700", {{"content", "<think>"}}}}}},
+          "added token \"<think>\" has id 151700, expected 151657");
+  refused({{"added_tokens_decoder", {{"151650", {{"content", "<think>"}}}}}}, "151650");
+  refused({{"extra_special_tokens", {"<think>"}}}, "names the special token \"<think>\"");
+}
+
+TEST(TokenizerFiles, PointersOfGitLfsAreNamedAsSuch) {
+  constexpr const char* kPointer = "version https://git-lfs.github.com/spec/v1\noid sha256:ab\nsize 3\n";
+  for (const char* name : {"tokenizer.json", "vocab.json", "tokenizer.model"}) {
+    const TempFolder folder;
+    write_file_atomic("test", folder.path() / name, kPointer);
+    EXPECT_THAT(
+        [&] { Tokenizer::load(folder.path()); },
+        ThrowsMessage<Error>(AllOf(HasSubstr(name), HasSubstr("is a pointer of Git LFS"), HasSubstr("git lfs pull"))));
+  }
 }
 
 TEST(TokenizerFiles, DamageIsNamed) {
