@@ -7,7 +7,6 @@
 #include "lriad/core/error.h"
 #include "lriad/core/files.h"
 #include "lriad/eval/predictions.h"
-#include "lriad/eval/report.h"
 
 namespace lriad {
 
@@ -91,15 +90,12 @@ void EvalOutput::write_predictions(const std::vector<Prediction>& predictions, c
   });
 }
 
-void EvalOutput::write_results(const MetricsReport& metrics, const std::vector<Prediction>& predictions,
-                               const Dataset& dataset, const Settings& settings, const std::string& title) const {
-  write_metrics(folder_ / "metrics.json", metrics, predictions, settings);
-  ReportInput report;
-  report.title = title;
-  report.predictions = predictions;
-  report.metrics = metrics;
-  report.settings = settings;
+void EvalOutput::write_results(ReportInput report, const Dataset& dataset) const {
+  write_metrics(folder_ / "metrics.json", report.metrics, report.predictions, report.settings);
   for (const Sample& sample : dataset.samples) report.images.emplace(sample.id, sample.path);
+  for (const Prediction& p : report.predictions) {
+    if (p.map && !p.map->file.empty()) report.maps.emplace(p.sample_id, folder_ / p.map->file);
+  }
   write_report(folder_ / "report", report);
 }
 

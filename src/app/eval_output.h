@@ -8,6 +8,7 @@
 #include "lriad/core/files.h"
 #include "lriad/data/dataset.h"
 #include "lriad/eval/metrics.h"
+#include "lriad/eval/report.h"
 #include "lriad/eval/settings.h"
 #include "lriad/run/run_folder.h"
 
@@ -35,9 +36,8 @@ class EvalOutput {
   /// Writes all answers at once, for --import.
   void write_predictions(const std::vector<Prediction>& predictions, const Settings& settings);
 
-  /// Writes metrics.json and the report.
-  void write_results(const MetricsReport& metrics, const std::vector<Prediction>& predictions, const Dataset& dataset,
-                     const Settings& settings, const std::string& title) const;
+  /// Writes metrics.json and the report, with the images of `dataset`.
+  void write_results(ReportInput report, const Dataset& dataset) const;
 
   /// Writes the picture of a map and names it in the map.
   void write_map(const Sample& sample, HeatMap& map) const;

@@ -56,12 +56,34 @@ InvalidPolicy invalid_policy(const Config& config) {
   return config.eval.invalid_extra_class ? InvalidPolicy::kExtraClass : InvalidPolicy::kWrong;
 }
 
-/// Writes metrics and report and prints the table of all answers.
-void finish(const EvalOutput& output, const std::vector<Prediction>& predictions, const Dataset& dataset,
-            const Config& config, const Settings& settings, const std::string& title,
-            const std::optional<Threshold>& threshold, const std::optional<CheckpointChoice>& chosen_on = {}) {
+/// metrics.jsonl of the run that trained the adapter or model: in its folder, or above that of a checkpoint.
+fs::path training_log(const Config& config) {
+  const fs::path folder = fs::absolute(config.model.adapter.value_or(config.model.path)).lexically_normal();
+  for (const fs::path& place : {folder, (folder / "").parent_path().parent_path()}) {
+    std::error_code error;
+    if (fs::is_regular_file(place / "metrics.jsonl", error)) return place / "metrics.jsonl";
+  }
+  return {};
+}
+
+/// The head of the report about the images that the command line names.
+ReportInput report_on(const EvalCommandLine& line, const Config& config, const std::string& title) {
+  ReportInput report;
+  report.title = title;
+  if (line.images.empty()) {
+    report.about = about_data(config.data);
+  } else {
+    report.about.emplace_back("Object", line.object);
+  }
+  return report;
+}
+
+/// Fills in metrics, writes them and the report, and prints the table of all answers.
+void finish(const EvalOutput& output, ReportInput report, const Dataset& dataset, const Config& config,
+            const std::optional<Threshold>& threshold) {
+  const std::vector<Prediction>& predictions = report.predictions;
   MetricsReport metrics = compute_metrics(predictions, invalid_policy(config), labelled_without(predictions, dataset));
-  metrics.chosen_on = chosen_on;
+  metrics.chosen_on = report.metrics.chosen_on;
   if (threshold && metrics.overall.n > 0) {
     const ClassMetrics& m = metrics.overall;
     const auto false_alarms = m.specificity ? std::optional(1 - *m.specificity) : std::nullopt;
@@ -69,7 +91,9 @@ void finish(const EvalOutput& output, const std::vector<Prediction>& predictions
   }
   if (std::ranges::any_of(predictions, [](const Prediction& p) { return p.map.has_value(); }))
     metrics.maps = map_figures(predictions, dataset);
-  output.write_results(metrics, predictions, dataset, with_scoring(settings, config), title);
+  report.metrics = metrics;
+  report.settings = with_scoring(report.settings, config);
+  output.write_results(report, dataset);
   if (metrics.overall.n > 0) {
     std::cout << metrics_table(metrics);
   } else {
@@ -168,8 +192,13 @@ int ask_model(const EvalCommandLine& line, const EvalConfig& given) {
                        " keeps the answers so far, --resume goes on from there"));
     return 128 + stopped.signal;
   }
-  finish(output, predictions, dataset, config, model.settings(value_of(threshold)), model.title(), threshold,
-         choice_of(given));
+  ReportInput report = report_on(line, config, model.title());
+  std::ranges::copy(about_prompt(config.prompt), std::back_inserter(report.about));
+  report.predictions = predictions;
+  report.settings = model.settings(value_of(threshold));
+  report.metrics.chosen_on = choice_of(given);
+  report.run_log = training_log(config);
+  finish(output, report, dataset, config, threshold);
   print_paper(line, predictions);
   return 0;
 }
@@ -203,7 +232,10 @@ int import(const EvalCommandLine& line, const Config& config) {
   Settings settings = import_settings(line, config);
   settings.set("threshold", value_of(threshold));
   if (!own) output.write_predictions(predictions, settings);
-  finish(output, predictions, dataset, config, settings, fs::path(line.import_file).filename().string(), threshold);
+  ReportInput report = report_on(line, config, fs::path(line.import_file).filename().string());
+  report.predictions = predictions;
+  report.settings = settings;
+  finish(output, report, dataset, config, threshold);
   print_paper(line, predictions);
   return 0;
 }

@@ -3,6 +3,7 @@
 
 #include "lriad/core/files.h"
 #include "lriad/eval/settings.h"
+#include "metrics_text.h"
 
 namespace lriad {
 namespace {
@@ -91,8 +92,8 @@ Json answer_counts(const std::vector<Prediction>& predictions) {
 
 }  // namespace
 
-void write_metrics(const std::filesystem::path& path, const MetricsReport& report,
-                   const std::vector<Prediction>& predictions, const Settings& settings) {
+std::string metrics_text(const MetricsReport& report, const std::vector<Prediction>& predictions,
+                         const Settings& settings, int indent) {
   Json out;
   out["coverage"] = coverage_json(report.coverage);
   out["overall"] = metrics_json(report.overall);
@@ -115,7 +116,12 @@ void write_metrics(const std::filesystem::path& path, const MetricsReport& repor
   if (report.maps) out["maps"] = maps_json(*report.maps);
   out["answers"] = answer_counts(predictions);
   out["settings"] = Json::parse(settings.json());
-  write_file_atomic("eval", path, out.dump(2, ' ', /*ensure_ascii=*/false, Json::error_handler_t::replace) + "\n");
+  return out.dump(indent, ' ', /*ensure_ascii=*/false, Json::error_handler_t::replace);
+}
+
+void write_metrics(const std::filesystem::path& path, const MetricsReport& report,
+                   const std::vector<Prediction>& predictions, const Settings& settings) {
+  write_file_atomic("eval", path, metrics_text(report, predictions, settings, /*indent=*/2) + "\n");
 }
 
 }  // namespace lriad

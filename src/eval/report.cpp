@@ -4,6 +4,7 @@
 #include <atomic>
 #include <fstream>
 #include <mutex>
+#include <set>
 #include <system_error>
 #include <thread>
 
@@ -17,8 +18,7 @@ namespace {
 
 namespace fs = std::filesystem;
 
-constexpr int64_t kThumbnailSide = 360;
-constexpr int64_t kTinySide = 128;
+constexpr int64_t kThumbnailSide = 400;
 
 /// Relative to the page where that is possible, so that results and data can move together.
 std::string link_to(const fs::path& folder, const fs::path& file) {
@@ -28,41 +28,68 @@ std::string link_to(const fs::path& folder, const fs::path& file) {
   return "file://" + url_path(fs::absolute(file).generic_string());
 }
 
-/// Not flushed to the disk one by one: the page that names the images is written last.
-void write_plain(const fs::path& path, const std::string& bytes) {
-  std::ofstream file(path, std::ios::binary | std::ios::trunc);
+/// Whole or not there, but not flushed to the disk one by one: the page that names the pictures is written last.
+void write_whole(const fs::path& path, const std::string& bytes) {
+  const fs::path part =
+      path.parent_path() / concat(".", path.filename().string(), ".", std::this_thread::get_id(), ".tmp");
+  std::ofstream file(part, std::ios::binary | std::ios::trunc);
   file.write(bytes.data(), static_cast<std::streamsize>(bytes.size()));
   file.close();
-  if (!file) fail("eval", "cannot write ", path.string(), "; is the disk full, or the folder read-only?");
+  std::error_code error;
+  if (file) fs::rename(part, path, error);
+  if (file && !error) return;
+  fs::remove(part, error);
+  fail("eval", "cannot write ", path.string(), "; is the disk full, or the folder read-only?");
 }
 
-void write_thumbnail(const fs::path& folder, const fs::path& image, size_t number, GalleryCard& card) {
+/// A name for the picture of a file as it is now.
+std::string picture_name(const fs::path& file) {
+  std::error_code error;
+  const auto size = fs::file_size(file, error);
+  const auto changed = fs::last_write_time(file, error).time_since_epoch().count();
+  return sha256_hex(concat(fs::absolute(file).string(), '\n', size, '\n', changed)).substr(0, 16);
+}
+
+/// URL of the picture of `file`, made unless an older report had it; empty if the file cannot be read.
+std::string picture_of(const fs::path& folder, const fs::path& file) {
+  if (file.empty()) return "";
+  const std::string name = "images/" + picture_name(file);
+  std::error_code error;
+  for (const char* extension : {".jpg", ".png"}) {
+    if (fs::file_size(folder / (name + extension), error) > 0 && !error) return name + extension;
+  }
   Thumbnail thumbnail;
   try {
-    thumbnail = make_thumbnail(image, kThumbnailSide);
+    thumbnail = make_thumbnail(file, kThumbnailSide);
   } catch (const Error&) {
-    return;  // named by whoever tried to answer for it
+    return "";  // named by whoever tried to answer for it
   }
-  const std::string name = concat("images/", number, thumbnail.extension);
-  write_plain(folder / name, thumbnail.bytes);
-  card.thumbnail = name;
-  card.tiny = std::max(thumbnail.width, thumbnail.height) <= kTinySide;
+  write_whole(folder / (name + thumbnail.extension), thumbnail.bytes);
+  return name + thumbnail.extension;
 }
 
-/// Thumbnails of all cards, on a few threads since decoding is most of the work.
-void write_thumbnails(const fs::path& folder, const std::vector<fs::path>& images, std::vector<GalleryCard>& cards) {
+fs::path file_of(const std::map<std::string, fs::path>& files, const Prediction& prediction) {
+  const auto found = files.find(prediction.sample_id);
+  return found == files.end() ? fs::path() : found->second;
+}
+
+/// The files of all predictions, on a few threads since decoding is most of the work.
+std::vector<ReportFiles> write_pictures(const fs::path& folder, const ReportInput& input) {
+  std::vector<ReportFiles> files(input.predictions.size());
   std::atomic<size_t> next = 0;
   std::mutex mutex;
   std::exception_ptr failure;
   const auto work = [&] {
-    for (size_t i = next++; i < cards.size(); i = next++) {
-      if (images[i].empty()) continue;
+    for (size_t i = next++; i < files.size(); i = next++) {
       try {
-        write_thumbnail(folder, images[i], i, cards[i]);
+        const fs::path image = file_of(input.images, input.predictions[i]);
+        files[i].picture = picture_of(folder, image);
+        files[i].map = picture_of(folder, file_of(input.maps, input.predictions[i]));
+        if (!image.empty()) files[i].original = link_to(folder, image);
       } catch (...) {
         const std::lock_guard lock(mutex);
         failure = std::current_exception();
-        next = cards.size();
+        next = files.size();
       }
     }
   };
@@ -72,28 +99,42 @@ void write_thumbnails(const fs::path& folder, const std::vector<fs::path>& image
     for (unsigned i = 0; i < count; ++i) threads.emplace_back(work);
   }
   if (failure) std::rethrow_exception(failure);
+  return files;
+}
+
+/// Removes what no page names any more, of older reports and of ones that were interrupted.
+void remove_others(const fs::path& folder, const std::vector<ReportFiles>& files) {
+  std::set<std::string> named;
+  for (const ReportFiles& one : files) {
+    named.insert(one.picture);
+    named.insert(one.map);
+  }
+  std::vector<fs::path> others;
+  std::error_code error;
+  for (const auto& entry : fs::directory_iterator(folder / "images", error)) {
+    if (!named.contains("images/" + entry.path().filename().string())) others.push_back(entry.path());
+  }
+  for (const fs::path& path : others) fs::remove(path, error);
 }
 
 }  // namespace
 
+std::vector<std::pair<std::string, std::string>> about_data(const DataSection& data) {
+  return {{"Data", concat(data.root, ", format ", data.format, ", split ", data.split)}};
+}
+
+std::vector<std::pair<std::string, std::string>> about_prompt(const PromptSection& prompt) {
+  std::vector<std::pair<std::string, std::string>> about;
+  if (prompt.system) about.emplace_back("System", *prompt.system);
+  about.emplace_back("Prompt", prompt.template_text);
+  return about;
+}
+
 void write_report(const std::filesystem::path& folder, const ReportInput& input) {
-  make_folder("eval", folder);
-  std::error_code error;
-  fs::remove(folder / "index.html", error);
-  fs::remove_all(folder / "images", error);
   make_folder("eval", folder / "images");
-  std::vector<GalleryCard> cards;
-  std::vector<fs::path> images;
-  for (const Prediction* prediction : choose_gallery(input.predictions, input.max_gallery)) {
-    const auto image = input.images.find(prediction->sample_id);
-    GalleryCard card;
-    card.prediction = prediction;
-    images.push_back(image == input.images.end() ? fs::path() : image->second);
-    if (!images.back().empty()) card.original = link_to(folder, images.back());
-    cards.push_back(card);
-  }
-  write_thumbnails(folder, images, cards);
-  write_file_atomic("eval", folder / "index.html", page_html(input, cards));
+  const std::vector<ReportFiles> files = write_pictures(folder, input);
+  write_file_atomic("eval", folder / "index.html", [&](const ByteSink& put) { write_page(input, files, put); });
+  remove_others(folder, files);
 }
 
 }  // namespace lriad

@@ -43,11 +43,6 @@ std::string_view escaped(char c) {
   }
 }
 
-/// `count` of the items, evenly spaced and in order.
-void append_spread(const std::vector<const Prediction*>& items, size_t count, std::vector<const Prediction*>& out) {
-  for (size_t i = 0; i < count; ++i) out.push_back(items[i * items.size() / count]);
-}
-
 }  // namespace
 
 std::string html_escape(std::string_view text) {
@@ -82,32 +77,6 @@ std::string url_path(std::string_view path) {
     }
   }
   return out;
-}
-
-Outcome outcome_of(const Prediction& prediction) {
-  if (prediction.unreadable()) return Outcome::kUnreadable;
-  if (prediction.verdict == Verdict::kInvalid) return Outcome::kInvalid;
-  if (!prediction.label) return Outcome::kUnlabelled;
-  const bool says_defect = prediction.verdict == Verdict::kDefect;
-  if (says_defect == (*prediction.label == Verdict::kDefect)) return Outcome::kRight;
-  return says_defect ? Outcome::kFalseAlarm : Outcome::kMissed;
-}
-
-std::vector<const Prediction*> choose_gallery(const std::vector<Prediction>& predictions, int64_t limit) {
-  std::vector<const Prediction*> wrong, right, chosen;
-  for (const Outcome outcome : {Outcome::kMissed, Outcome::kFalseAlarm, Outcome::kInvalid, Outcome::kUnreadable,
-                                Outcome::kRight, Outcome::kUnlabelled}) {
-    const bool mistake = outcome != Outcome::kRight && outcome != Outcome::kUnlabelled;
-    for (const Prediction& prediction : predictions) {
-      if (outcome_of(prediction) == outcome) (mistake ? wrong : right).push_back(&prediction);
-    }
-  }
-  const size_t most = static_cast<size_t>(std::max<int64_t>(limit, 0));
-  const size_t kept_for_right = std::min(right.size(), most / 4);
-  const size_t num_wrong = std::min(wrong.size(), most - kept_for_right);
-  append_spread(wrong, num_wrong, chosen);
-  append_spread(right, std::min(right.size(), most - num_wrong), chosen);
-  return chosen;
 }
 
 }  // namespace lriad

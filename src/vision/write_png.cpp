@@ -11,7 +11,6 @@ namespace lriad {
 namespace {
 
 constexpr int kPngLevel = 6;
-constexpr int kJpegQuality = 88;
 
 std::string encode(const cv::Mat& bgr, const std::string& extension, const std::vector<int>& options) {
   std::vector<uchar> bytes;
@@ -38,6 +37,23 @@ cv::Mat to_bgr(const Image& image) {
 }
 
 std::string png_bytes(const cv::Mat& image) { return encode(image, ".png", {cv::IMWRITE_PNG_COMPRESSION, kPngLevel}); }
+
+cv::Mat shrunk(const cv::Mat& bgr, double scale) {
+  cv::Mat small;
+  cv::resize(bgr, small, cv::Size(std::max(1, cvRound(bgr.cols * scale)), std::max(1, cvRound(bgr.rows * scale))), 0, 0,
+             cv::INTER_AREA);
+  return small;
+}
+
+/// Sets `bytes` to a JPEG of at most kMaxThumbnailBytes and returns the image that it shows, smaller if need be.
+cv::Mat small_jpeg(cv::Mat bgr, std::string& bytes) {
+  for (;; bgr = shrunk(bgr, 0.75)) {
+    for (const int quality : {88, 75, 60, 45}) {
+      bytes = encode(bgr, ".jpg", {cv::IMWRITE_JPEG_QUALITY, quality});
+      if (std::ssize(bytes) <= kMaxThumbnailBytes) return bgr;
+    }
+  }
+}
 
 /// A failure leaves no file.
 void write_bytes(const std::filesystem::path& path, const std::string& bytes) {
@@ -69,18 +85,12 @@ Thumbnail make_thumbnail(const std::filesystem::path& path, int64_t max_side) {
   cv::Mat bgr = to_bgr(decode_image(path, ResizeBackend::kPil));
   const double longer = std::max(bgr.cols, bgr.rows);
   const bool shrinks = longer > static_cast<double>(max_side);
-  if (shrinks) {
-    const double scale = static_cast<double>(max_side) / longer;
-    cv::Mat small;
-    cv::resize(bgr, small, cv::Size(std::max(1, cvRound(bgr.cols * scale)), std::max(1, cvRound(bgr.rows * scale))), 0,
-               0, cv::INTER_AREA);
-    bgr = small;
+  if (shrinks) bgr = shrunk(bgr, static_cast<double>(max_side) / longer);
+  Thumbnail thumbnail{shrinks ? "" : png_bytes(bgr), ".png", bgr.cols, bgr.rows};
+  if (shrinks || std::ssize(thumbnail.bytes) > kMaxThumbnailBytes) {
+    bgr = small_jpeg(bgr, thumbnail.bytes);
+    thumbnail = {std::move(thumbnail.bytes), ".jpg", bgr.cols, bgr.rows};
   }
-  Thumbnail thumbnail;
-  thumbnail.width = bgr.cols;
-  thumbnail.height = bgr.rows;
-  thumbnail.extension = shrinks ? ".jpg" : ".png";
-  thumbnail.bytes = shrinks ? encode(bgr, ".jpg", {cv::IMWRITE_JPEG_QUALITY, kJpegQuality}) : png_bytes(bgr);
   return thumbnail;
 }
 

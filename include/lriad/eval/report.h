@@ -1,11 +1,12 @@
 #pragma once
 
-#include <cstdint>
 #include <filesystem>
 #include <map>
 #include <string>
+#include <utility>
 #include <vector>
 
+#include "lriad/config/config.h"
 #include "lriad/eval/metrics.h"
 #include "lriad/eval/settings.h"
 
@@ -13,17 +14,25 @@ namespace lriad {
 
 /// Content of a report.
 struct ReportInput {
-  std::string title;  ///< such as the model's name
+  std::string title;                                       ///< such as the model's name
+  std::vector<std::pair<std::string, std::string>> about;  ///< names and texts for the head: data, prompt
   std::vector<Prediction> predictions;
   MetricsReport metrics;
   Settings settings;
   std::map<std::string, std::filesystem::path> images;  ///< sample id -> file; without one only the name is shown
-  int64_t max_gallery = 1000;  ///< most images shown; if there are more, mistakes come first, evenly spaced
+  std::map<std::string, std::filesystem::path> maps;    ///< sample id -> picture with the heat map over it
+  std::filesystem::path run_log;  ///< metrics.jsonl of the training run, whose curves are shown; empty: none
 };
 
-/// Writes folder/index.html and folder/images/: a page that needs no network, with the metrics, a table by object and a
-/// gallery of images with reasoning, answer, label and score. All texts are escaped. Replaces an older report. Throws
-/// Error naming the path if writing fails; an image that cannot be read is left out of the page.
+/// The data set and, if the answers were given to it, the prompt, for the head of a report.
+std::vector<std::pair<std::string, std::string>> about_data(const DataSection& data);
+std::vector<std::pair<std::string, std::string>> about_prompt(const PromptSection& prompt);
+
+/// Writes folder/index.html and folder/images/, which can be moved and mailed together: a page that needs no network,
+/// with the metrics, a threshold to move, curves of the run and every prediction with a small picture. Its
+/// source is src/eval/report. No text is taken for markup. Pictures that an older report has of
+/// the same files are kept; the page is replaced at last, so that a failure leaves the older one whole. Throws Error
+/// naming the path if writing fails; an image that cannot be read is shown without a picture.
 void write_report(const std::filesystem::path& folder, const ReportInput& input);
 
 }  // namespace lriad

@@ -1,0 +1,11 @@
+# The page of a report as one text of the program: src/eval/report/report.html with the files that it names as @file@.
+set(page_folder "${CMAKE_SOURCE_DIR}/src/eval/report")
+file(READ "${page_folder}/report.html" LRIAD_REPORT_PAGE)
+set_property(DIRECTORY APPEND PROPERTY CMAKE_CONFIGURE_DEPENDS "${page_folder}/report.html")
+foreach(name IN ITEMS report.css judge.js charts.js gallery.js page.js)
+  file(READ "${page_folder}/${name}" part)
+  string(REPLACE "@${name}@" "${part}" LRIAD_REPORT_PAGE "${LRIAD_REPORT_PAGE}")
+  set_property(DIRECTORY APPEND PROPERTY CMAKE_CONFIGURE_DEPENDS "${page_folder}/${name}")
+endforeach()
+configure_file(cmake/report_page.cpp.in "${CMAKE_BINARY_DIR}/report_page.cpp" @ONLY)
+target_sources(lriad_eval PRIVATE "${CMAKE_BINARY_DIR}/report_page.cpp")
