@@ -102,6 +102,10 @@ void RunLog::write(const StepMetrics& metrics) {
   if (events_) events_->write(metrics.step(), metrics.scalars());
 }
 
+void RunLog::write_examples(int64_t step, const std::vector<EventExample>& examples) {
+  if (events_) events_->write_examples(step, examples);
+}
+
 void RunLog::write_completion(const std::string& line) {
   if (completions_) completions_->write_line(line);
 }

@@ -55,11 +55,36 @@ std::string text_field(uint32_t field, std::string_view text) {
   return key(field, kLengthGiven) + varint(text.size()) + std::string(text);
 }
 
+std::string number_field(uint32_t field, int64_t number) {
+  return key(field, kVarint) + varint(static_cast<uint64_t>(number));
+}
+
 // Field numbers of Event: wall_time 1 (double), step 2 (int64), file_version 3 (string), summary 5; of Summary: value
-// 1; of Value: tag 1, simple_value 2.
+// 1; of Value: tag 1, simple_value 2, image 4, tensor 8, metadata 9.
 std::string event_start(int64_t step) {
   const std::chrono::duration<double> now = std::chrono::system_clock::now().time_since_epoch();
-  return key(1, kFixed64) + little_endian(now.count()) + key(2, kVarint) + varint(static_cast<uint64_t>(step));
+  return key(1, kFixed64) + little_endian(now.count()) + number_field(2, step);
+}
+
+std::string value_of(const std::string& tag, const std::string& content) {
+  return text_field(1, text_field(1, tag) + content);
+}
+
+/// Image: height 1, width 2, colorspace 3 (3: RGB), encoded_image_string 4.
+std::string image_value(const EventExample& example) {
+  constexpr int64_t kRgb = 3;
+  return value_of(example.tag, text_field(4, number_field(1, example.height) + number_field(2, example.width) +
+                                                 number_field(3, kRgb) + text_field(4, example.image)));
+}
+
+/// TensorProto: dtype 1 (7: string), tensor_shape 2 (dim 2, of it size 1), string_val 8. SummaryMetadata: plugin_data
+/// 1, of it plugin_name 1.
+std::string text_value(const EventExample& example) {
+  constexpr int64_t kString = 7;
+  const std::string one_element = text_field(2, number_field(1, 1));
+  const std::string tensor = number_field(1, kString) + text_field(2, one_element) + text_field(8, example.text);
+  return value_of(example.tag + "/text_summary",
+                  text_field(9, text_field(1, text_field(1, "text"))) + text_field(8, tensor));
 }
 
 std::string framed(std::string_view event) {
@@ -127,7 +152,16 @@ void EventWriter::append(std::string_view event) {
 void EventWriter::write(int64_t step, const std::vector<std::pair<std::string, double>>& scalars) {
   std::string summary;
   for (const auto& [tag, value] : scalars) {
-    summary += text_field(1, text_field(1, tag) + key(2, kFixed32) + little_endian(static_cast<float>(value)));
+    summary += value_of(tag, key(2, kFixed32) + little_endian(static_cast<float>(value)));
+  }
+  append(event_start(step) + text_field(5, summary));
+}
+
+void EventWriter::write_examples(int64_t step, const std::vector<EventExample>& examples) {
+  std::string summary;
+  for (const EventExample& example : examples) {
+    if (!example.image.empty()) summary += image_value(example);
+    summary += text_value(example);
   }
   append(event_start(step) + text_field(5, summary));
 }

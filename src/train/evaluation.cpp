@@ -1,5 +1,6 @@
 #include "evaluation.h"
 
+#include <algorithm>
 #include <nlohmann/json.hpp>
 
 #include "lriad/eval/evaluator.h"
@@ -8,7 +9,7 @@
 
 namespace lriad {
 
-MetricsReport evaluate_model(RunContext& m, Communicator& communicator) {
+Evaluation evaluate_model(RunContext& m, Communicator& communicator) {
   const EvalSection& section = m.config.eval;
   const AnswerFunction answer =
       model_answers(m.model, m.tokenizer,
@@ -27,12 +28,19 @@ MetricsReport evaluate_model(RunContext& m, Communicator& communicator) {
                                                [&](const Prediction&) { communicator.check(); });
   nlohmann::json lines = nlohmann::json::array();
   for (const Prediction& prediction : own) lines.push_back(prediction_line(prediction));
-  std::vector<Prediction> all;
+  Evaluation evaluation;
+  evaluation.predictions.resize(m.eval_data->samples.size());
+  size_t rank = 0;
   for (const std::string& bytes : communicator.gather(lines.dump(), "evaluation")) {
-    for (const auto& line : nlohmann::json::parse(bytes)) all.push_back(parse_prediction(line.get<std::string>()));
+    size_t index = rank++;
+    for (const auto& line : nlohmann::json::parse(bytes)) {
+      evaluation.predictions.at(index) = parse_prediction(line.get<std::string>());
+      index += static_cast<size_t>(communicator.size());
+    }
   }
   const auto policy = section.invalid_extra_class ? InvalidPolicy::kExtraClass : InvalidPolicy::kWrong;
-  return compute_metrics(all, policy);
+  evaluation.report = compute_metrics(evaluation.predictions, policy);
+  return evaluation;
 }
 
 Metrics evaluation_metrics(const MetricsReport& report, const TrainSection& section) {

@@ -4,6 +4,7 @@
 #include <memory>
 #include <optional>
 
+#include "evaluation.h"
 #include "lriad/health/guard.h"
 #include "lriad/run/metrics_log.h"
 #include "lriad/run/phase_clock.h"
@@ -38,7 +39,8 @@ struct Trainer::Impl {
   bool update(const StepResult& result, StepMetrics& metrics, int64_t number);
   double agreed_norm();
   void keep_batch(const StepHealth& health, const std::string& reason, int64_t number);
-  void evaluate_step(int64_t number, StepMetrics& metrics);
+  Evaluation evaluate_step(int64_t number, StepMetrics& metrics);
+  void show_evaluation(const Evaluation& evaluation, int64_t number);
   void log_step(const StepResult& result, StepMetrics& metrics);
   void save();
   int agreed_signal();

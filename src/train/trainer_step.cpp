@@ -4,7 +4,6 @@
 #include <algorithm>
 #include <chrono>
 
-#include "evaluation.h"
 #include "lriad/core/error.h"
 #include "lriad/core/files.h"
 #include "lriad/core/log.h"
@@ -45,7 +44,8 @@ bool Trainer::Impl::step(int64_t number) {
   trainer.global_step = number;
   trainer.epoch = static_cast<double>(number) / static_cast<double>(stage->steps_per_epoch());
   metrics.add(result.metrics);
-  if (config.train.eval_steps > 0 && number % config.train.eval_steps == 0) evaluate_step(number, metrics);
+  std::optional<Evaluation> evaluation;
+  if (config.train.eval_steps > 0 && number % config.train.eval_steps == 0) evaluation = evaluate_step(number, metrics);
   const NamedMetrics phases = clock.finish();
   const double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
   metrics.add("time/step", seconds);
@@ -63,6 +63,7 @@ bool Trainer::Impl::step(int64_t number) {
   metrics.add("passes/images", passes[1]);
   metrics.add("memory/peak_gb", peak_memory_gb(context.device));
   log_step(result, metrics);
+  if (evaluation) show_evaluation(*evaluation, number);
   progress->step_done(number, shown_metrics(metrics), phases, number % config.train.logging_steps == 0);
   return go_on;
 }
@@ -134,12 +135,12 @@ void Trainer::Impl::keep_batch(const StepHealth& health, const std::string& reas
   }
 }
 
-void Trainer::Impl::evaluate_step(int64_t number, StepMetrics& metrics) {
+Evaluation Trainer::Impl::evaluate_step(int64_t number, StepMetrics& metrics) {
   clock.enter("evaluation");
   const std::string best = "eval_" + config.train.metric_for_best_model;
-  const MetricsReport report = evaluate_model(context, communicator);
-  trainer.extra["evaluation"] = evaluation_section(config, report, number);
-  for (const auto& [name, value] : evaluation_metrics(report, config.train)) {
+  Evaluation evaluation = evaluate_model(context, communicator);
+  trainer.extra["evaluation"] = evaluation_section(config, evaluation.report, number);
+  for (const auto& [name, value] : evaluation_metrics(evaluation.report, config.train)) {
     if (!value) {
       metrics.add_null(name);
       continue;
@@ -150,6 +151,21 @@ void Trainer::Impl::evaluate_step(int64_t number, StepMetrics& metrics) {
     trainer.best_step = number;
     log_info(concat("best ", name, " so far: ", *value, " after step ", number, ", chosen on eval_data ",
                     config.eval_data->root, ", split ", config.eval_data->split));
+  }
+  return evaluation;
+}
+
+/// Writes <output_dir>/report and TensorBoard's examples, after the step's line of metrics.jsonl, which the report's
+/// curves show. A report that cannot be written is logged and does not end the run.
+void Trainer::Impl::show_evaluation(const Evaluation& evaluation, int64_t number) {
+  if (!files) return;
+  if (files->log->shows_examples()) files->log->write_examples(number, evaluation_examples(evaluation, context));
+  const std::filesystem::path folder = std::filesystem::path(config.output_dir) / "report";
+  try {
+    make_subfolder("train", folder);
+    write_report(folder, evaluation_report(evaluation, context, number, trainer.best_step == number));
+  } catch (const Error& error) {
+    log_warning(concat("[train] the report of the evaluation cannot be written: ", error.what()));
   }
 }
 

@@ -137,7 +137,7 @@ TEST_F(TrainingRun, NonFiniteWeightsStopTheRunWithThree) {
 TEST_F(TrainingRun, EvaluationFindsTheBestCheckpointAndKeepsIt) {
   const std::string eval = "eval_data={format: jsonl, root: " + at("data").string() + "/data.jsonl, max_samples: 24}";
   ASSERT_EQ(train("eval", {eval, "eval.max_new_tokens=24", "train.eval_steps=1", "train.save_steps=1",
-                           "train.save_total_limit=1", "optim.learning_rate=2e-2"}),
+                           "train.save_total_limit=1", "optim.learning_rate=2e-2", "log.tensorboard=true"}),
             0);
   double best = -1;
   int64_t best_step = 0;
@@ -153,6 +153,24 @@ TEST_F(TrainingRun, EvaluationFindsTheBestCheckpointAndKeepsIt) {
   std::vector<int64_t> expected = {best_step, 4};
   expected.erase(std::unique(expected.begin(), expected.end()), expected.end());
   EXPECT_EQ(checkpoint_steps(at("eval")), expected);
+
+  // The report is that of the last evaluation, with the curves of the whole run.
+  const std::string page = bytes(at("eval") / "report" / "index.html"), opening = "id=\"data\">";
+  const size_t begin = page.find(opening) + opening.size();
+  const Json report = Json::parse(page.substr(begin, page.find("</script>", begin) - begin));
+  EXPECT_EQ(report["title"], "eval after step 4");
+  EXPECT_EQ(report["rows"].size(), 24u);
+  EXPECT_EQ(report["metrics"]["overall"]["balanced_accuracy"], metrics("eval").at(3)["eval_balanced_accuracy"]);
+  EXPECT_EQ(report["metrics"].contains("chosen_on"), best_step == 4);
+  for (const char* curve : {"reward", "eval_balanced_accuracy"}) EXPECT_EQ(report["curves"][curve].size(), 4u);
+  EXPECT_EQ(report["about"].back()[0], "Prompt");
+  EXPECT_TRUE(std::filesystem::exists(at("eval") / "report" / report["rows"][0]["picture"].get<std::string>()));
+  std::string events;
+  for (const auto& entry : std::filesystem::directory_iterator(at("eval"))) {
+    if (entry.path().filename().string().starts_with("events.out.")) events += bytes(entry.path());
+  }
+  const std::string tag = "evaluation/" + report["rows"][0]["image"].get<std::string>();
+  EXPECT_THAT(events, HasSubstr(tag + "/text_summary"));
 }
 
 TEST_F(TrainingRun, AWarmVisionCacheChangesNothing) {

@@ -75,6 +75,7 @@ struct CompletionRecord {
 std::string completion_json(const CompletionRecord& record);
 
 class EventWriter;
+struct EventExample;
 
 /// Appends to the logs of a run folder: metrics.jsonl and, as LogSection says, completions.jsonl and TensorBoard
 /// events. Call truncate_run_logs() before. Only the main rank has one. Throws Error when the disk is full.
@@ -83,6 +84,8 @@ class RunLog {
   RunLog(const std::filesystem::path& run_dir, const LogSection& section);
   ~RunLog();
   void write(const StepMetrics& metrics);
+  bool shows_examples() const { return events_ != nullptr; }
+  void write_examples(int64_t step, const std::vector<EventExample>& examples);  ///< to TensorBoard, if it is written
   void write_completion(const std::string& line);  ///< a line made by completion_json(), on this or another rank
   void sync();                                     ///< flushes all files to the disk, before a checkpoint
 
