@@ -62,6 +62,10 @@ add_test(NAME Torchrun COMMAND "${CMAKE_COMMAND}" -E env "BIN_DIR=${CMAKE_BINARY
 set_tests_properties(Torchrun PROPERTIES SKIP_RETURN_CODE 77 TIMEOUT 600 LABELS slow)
 find_package(Python3 COMPONENTS Interpreter QUIET)
 if(Python3_FOUND)
+  add_test(NAME BenchGpuDryRun COMMAND "${CMAKE_COMMAND}" -E env "BIN_DIR=${CMAKE_BINARY_DIR}/bin"
+    "PYTHON=${Python3_EXECUTABLE}" "${CMAKE_SOURCE_DIR}/scripts/bench_gpu.sh" --dry-run
+    --output "${CMAKE_BINARY_DIR}/bench_gpu_dry_run.json")
+  set_tests_properties(BenchGpuDryRun PROPERTIES TIMEOUT 300 LABELS slow)
   # All faults, many times: tests/faults/campaign.py without these options.
   add_test(NAME Faults COMMAND Python3::Interpreter "${CMAKE_SOURCE_DIR}/tests/faults/campaign.py" --count 1
     --bin-dir "${CMAKE_BINARY_DIR}/bin" --faults kill-one,cut,file-limit,vanished)
@@ -82,3 +86,7 @@ endif()
 add_executable(bench_prefix EXCLUDE_FROM_ALL tests/bench/prefix_bench.cpp)
 target_include_directories(bench_prefix PRIVATE tests)
 target_link_libraries(bench_prefix PRIVATE lriad_grpo lriad_warnings)
+# Built with the tests, as one of them runs scripts/bench_gpu.sh --dry-run.
+add_executable(bench_gpu tests/bench/gpu_bench.cpp)
+target_include_directories(bench_gpu PRIVATE tests)
+target_link_libraries(bench_gpu PRIVATE lriad_run lriad_warnings)

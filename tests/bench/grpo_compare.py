@@ -74,11 +74,11 @@ def run_rival(kind, work, size, model, data, threads):
     shape = SIZES[size]
     settings = {"model": str(model), "data": str(data), "prompt": PROMPT, "prompts": shape["prompts"], "generations": 8,
                 "new_tokens": shape["new_tokens"], "steps": shape["steps"], "max_pixels": 401408, "beta": 0.04,
-                "threads": threads}
+                "threads": threads, "device": "cpu", "dtype": "float32"}
     path = work / f"settings_{size}.json"
     path.write_text(json.dumps(settings))
     done = subprocess.run([sys.executable, Path(__file__).with_name("grpo_rival.py"), kind, path], capture_output=True, text=True,
-                          env=dict(os.environ, OMP_NUM_THREADS=str(threads)))
+                          env=dict(os.environ, OMP_NUM_THREADS=str(threads), CUDA_VISIBLE_DEVICES=""))
     if done.returncode != 0:
         sys.exit(f"{kind} failed: {done.stderr[-1000:]}")
     return json.loads(done.stdout.splitlines()[-1])
