@@ -7,6 +7,7 @@
 
 #include <filesystem>
 
+#include "lriad/core/error.h"
 #include "lriad/model/attention.h"
 #include "lriad/model/attention_weights.h"
 #include "lriad/model/load_model.h"
