@@ -7,7 +7,7 @@ cd "$(dirname "$0")/.."
 scripts/setup.sh
 export OMP_NUM_THREADS=1
 tests=(core config text vision data)
-[ "${1:-}" != all ] || tests+=(dist model generation grpo eval run health train)
+[ "${1:-}" != all ] || tests+=(dist kernels model generation grpo eval run health train)
 
 # check SANITIZERS TEST...: builds the test programs of these folders into a build folder of their own and runs them.
 check() {

@@ -8,6 +8,8 @@
 #include <vector>
 
 #include "lriad/core/random.h"
+#include "lriad/kernels/operators.h"
+#include "lriad/model/accumulate_dtype.h"
 
 // Shape letters: T rows, W columns.
 namespace lriad {
@@ -68,14 +70,29 @@ int64_t dropout_key(uint64_t seed, int64_t row) {
   return CounterRandom(seed, RandomUse::kDropout).words(static_cast<uint32_t>(row))[0];
 }
 
+DropoutHash dropout_hash(uint64_t stream, double keep) {
+  return {mix(static_cast<uint32_t>(stream) * kWeyl), static_cast<uint32_t>(std::llround(keep * 0x1p32) - 1)};
+}
+
 at::Tensor dropout_mask(const at::Tensor& keys_T, uint64_t stream, int64_t width, double keep, at::ScalarType dtype) {
-  const uint32_t layer = mix(static_cast<uint32_t>(stream) * kWeyl);
-  const auto limit = static_cast<uint32_t>(std::llround(keep * 0x1p32) - 1);
+  const auto [layer, limit] = dropout_hash(stream, keep);
   if (!keys_T.device().is_cpu()) return mask_by_operators(keys_T, width, layer, limit, 1 / keep, dtype);
   at::Tensor mask_TW = at::empty({keys_T.size(0), width}, keys_T.options().dtype(dtype));
   AT_DISPATCH_FLOATING_TYPES(dtype, "dropout_mask",
                              [&] { fill_mask<scalar_t>(mask_TW, keys_T, layer, limit, 1 / keep); });
   return mask_TW;
+}
+
+at::Tensor drop_out(const at::Tensor& x_TW, const at::Tensor& keys_T, uint64_t stream, double keep,
+                    at::ScalarType dtype) {
+  if (!operators::serve(x_TW.device()) || x_TW.size(1) % 8 != 0) {
+    const at::ScalarType wide = accumulate_dtype(dtype);
+    return (x_TW.to(wide) * dropout_mask(keys_T, stream, x_TW.size(1), keep, wide)).to(dtype);
+  }
+  const at::Tensor result_TW = at::empty(x_TW.sizes(), x_TW.options().dtype(dtype));
+  const DropoutHash hash = dropout_hash(stream, keep);
+  operators::drop_out(x_TW.contiguous(), keys_T, hash.layer, hash.limit, 1 / keep, result_TW);
+  return result_TW;
 }
 
 }  // namespace lriad

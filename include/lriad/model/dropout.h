@@ -15,4 +15,15 @@ int64_t dropout_key(uint64_t seed, int64_t row);
 /// rank and device, and when its activations are recomputed.
 at::Tensor dropout_mask(const at::Tensor& keys_T, uint64_t stream, int64_t width, double keep, at::ScalarType dtype);
 
+/// How a mask comes about: a number stays if the hash of its row's key, its column and `layer` is below `limit`.
+struct DropoutHash {
+  uint32_t layer = 0, limit = 0;
+};
+DropoutHash dropout_hash(uint64_t stream, double keep);
+
+/// x [T, width] times the mask, computed in the dtype in which sums of the wider dtype are kept, the result in `dtype`.
+/// On a GPU the mask is made on the way.
+at::Tensor drop_out(const at::Tensor& x_TW, const at::Tensor& keys_T, uint64_t stream, double keep,
+                    at::ScalarType dtype);
+
 }  // namespace lriad

@@ -1,0 +1,30 @@
+# Our kernels (src/kernels/cuda) for GPUs, as objects of which the programs take all: they register themselves as operators
+# for tensors of a GPU. Tests compile them for the host instead (tests/kernels/emulated_kernels.cpp).
+if(LRIAD_KERNELS)
+  if(NOT CMAKE_CUDA_ARCHITECTURES)
+    set(CMAKE_CUDA_ARCHITECTURES 80-real 86-real 89-real 90-real 100-real 120)
+  endif()
+  if(NOT CMAKE_CUDA_COMPILER)
+    set(CMAKE_CUDA_COMPILER "${CUDAToolkit_NVCC_EXECUTABLE}")
+  endif()
+  if(NOT CMAKE_CUDA_HOST_COMPILER)
+    set(CMAKE_CUDA_HOST_COMPILER "${CMAKE_CXX_COMPILER}")
+  endif()
+  set(CMAKE_CUDA_COMPILER_LAUNCHER "${CCACHE}")
+  set(CMAKE_CUDA_STANDARD 17)  # CMake 3.25 knows no newer one of nvcc
+  enable_language(CUDA)
+  file(GLOB sources CONFIGURE_DEPENDS src/kernels/cuda/*.cu src/kernels/cuda/*.cpp)
+  add_library(lriad_kernels_cuda OBJECT ${sources})
+  target_include_directories(lriad_kernels_cuda PRIVATE src/kernels/cuda)
+  target_link_libraries(lriad_kernels_cuda PRIVATE lriad_kernels lriad_warnings)
+  target_compile_options(lriad_kernels_cuda PRIVATE $<$<COMPILE_LANGUAGE:CUDA>:-Xcompiler=-Wall,-Wextra>)
+  set_target_properties(lriad_kernels_cuda PROPERTIES CUDA_RUNTIME_LIBRARY None)
+endif()
+
+# lriad_use_kernels(TARGET): a program that runs them on GPUs. They call libcudart, which lies beside libtorch.
+function(lriad_use_kernels target)
+  if(LRIAD_KERNELS)
+    target_link_libraries(${target} PRIVATE lriad_kernels_cuda)
+    set_target_properties(${target} PROPERTIES LINKER_LANGUAGE CXX CUDA_RUNTIME_LIBRARY None)
+  endif()
+endfunction()

@@ -1,0 +1,5 @@
+// The kernels, compiled for the host, as operators for its tensors.
+#include "kernels/cuda/decode.cu"
+#include "kernels/cuda/drop_out.cu"
+#include "kernels/cuda/operators.cpp"
+#include "kernels/cuda/sample.cu"
