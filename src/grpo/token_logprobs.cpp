@@ -2,8 +2,10 @@
 
 #include <ATen/ATen.h>
 #include <ATen/core/grad_mode.h>
+#include <torch/csrc/autograd/custom_function.h>
 
 #include "head_logprobs.h"
+#include "lriad/model/deterministic.h"
 #include "lriad/model/dropout.h"
 #include "lriad/model/rope.h"
 
@@ -12,6 +14,26 @@ namespace lriad {
 namespace {
 
 uint64_t stream_seed(uint64_t group_seed, uint64_t part) { return group_seed * 0xD1342543DE82EF95ull + part; }
+
+/// x.index_select(0, rows). A prompt's last row is taken once for each completion, and their gradients are added up in
+/// a fixed order on a GPU too.
+struct TakeRows : torch::autograd::Function<TakeRows> {
+  static at::Tensor forward(torch::autograd::AutogradContext* context, const at::Tensor& x_TD,
+                            const at::Tensor& rows_M) {
+    context->save_for_backward({rows_M});
+    context->saved_data["rows"] = x_TD.size(0);
+    return x_TD.index_select(0, rows_M);
+  }
+
+  static torch::autograd::variable_list backward(torch::autograd::AutogradContext* context,
+                                                 const torch::autograd::variable_list& gradients) {
+    const at::Tensor& gradient_MD = gradients[0];
+    at::Tensor x_gradient =
+        at::zeros({context->saved_data["rows"].toInt(), gradient_MD.size(1)}, gradient_MD.options());
+    const DeterministicOperators deterministic;
+    return {x_gradient.index_add_(0, context->get_saved_variables()[0], gradient_MD), at::Tensor()};
+  }
+};
 
 /// Collects the packed rows of groups, and which row predicts which completion token.
 class Packer {
@@ -119,7 +141,7 @@ TokenLogprobs token_logprobs(Qwen2Vl& model, const PackedGroups& packed, double 
                              const LogprobGradient& logprob_gradient, int64_t logits_at_once) {
   const at::AutoGradMode with_gradient(static_cast<bool>(logprob_gradient));
   model->set_dropout(packed.dropout_keys_T);
-  const at::Tensor hidden_MD = model->hidden(packed.tokens).index_select(0, packed.rows_M);
+  const at::Tensor hidden_MD = TakeRows::apply(model->hidden(packed.tokens), packed.rows_M);
   const HeadLogprobs head = head_logprobs(hidden_MD, model->head(), packed.targets_M, packed.allowed_MV, temperature,
                                           logprob_gradient, logits_at_once);
   TokenLogprobs result{head.logp_M, head.entropy_M, head.top1_M, {}, {}, {}, {}};

@@ -8,6 +8,7 @@
 #include <limits>
 
 #include "attention_layout.h"
+#include "flash_attention.h"
 #include "lriad/model/accumulate_dtype.h"
 
 // Shape letters: T packed rows, H query heads, K key heads, Q query heads of a key head (H = K Q), D head size. Of a
@@ -146,6 +147,13 @@ struct LayoutHolder : torch::CustomClassHolder {
 struct PackedAttention : torch::autograd::Function<PackedAttention> {
   static at::Tensor forward(torch::autograd::AutogradContext* context, const at::Tensor& q_THD, const at::Tensor& k_TKD,
                             const at::Tensor& v_TKD, const Layout& layout) {
+    context->saved_data["layout"] = c10::IValue::make_capsule(c10::make_intrusive<LayoutHolder>(layout));
+    if (layout->flash) {
+      const FlashResult flash = flash_forward(q_THD, k_TKD, v_TKD, *layout->flash);
+      context->save_for_backward(
+          {q_THD, k_TKD, v_TKD, flash.out_THD, flash.log_sum_HT, flash.random_state, flash.unused});
+      return flash.out_THD;
+    }
     at::Tensor out_THD = at::empty_like(q_THD);
     at::Tensor log_sum_TH1 =
         at::empty({q_THD.size(0), q_THD.size(1), 1}, q_THD.options().dtype(accumulate_dtype(q_THD.scalar_type())));
@@ -157,7 +165,6 @@ struct PackedAttention : torch::autograd::Function<PackedAttention> {
       math.store(log_sum_TH1, log_sum);
     }
     context->save_for_backward({q_THD, k_TKD, v_TKD, out_THD, log_sum_TH1});
-    context->saved_data["layout"] = c10::IValue::make_capsule(c10::make_intrusive<LayoutHolder>(layout));
     return out_THD;
   }
 
@@ -167,6 +174,11 @@ struct PackedAttention : torch::autograd::Function<PackedAttention> {
     const at::Tensor &q_THD = saved[0], &k_TKD = saved[1], &v_TKD = saved[2], &out_THD = saved[3],
                      &log_sum_TH1 = saved[4];
     const auto holder = c10::static_intrusive_pointer_cast<LayoutHolder>(context->saved_data["layout"].toCapsule());
+    if (holder->layout->flash) {
+      const FlashResult flash{saved[3], saved[4], saved[5], saved[6]};
+      const FlashGradients of = flash_backward(gradients[0], q_THD, k_TKD, v_TKD, flash, *holder->layout->flash);
+      return {of.q_THD, of.k_TKD, of.v_TKD, at::Tensor()};
+    }
     at::Tensor q_gradient = at::empty_like(q_THD);
     at::Tensor k_gradient = at::zeros(k_TKD.sizes(), log_sum_TH1.options()), v_gradient = at::zeros_like(k_gradient);
     const at::Tensor along_TH1 = (gradients[0].to(log_sum_TH1.scalar_type()) * out_THD).sum(-1, /*keepdim=*/true);

@@ -74,8 +74,11 @@ std::vector<AttentionTile> make_tiles(const std::vector<RowSpan>& spans, int64_t
 }  // namespace
 
 std::shared_ptr<const AttentionLayout> attention_layout(const std::vector<RowSpan>& spans, int64_t num_heads,
-                                                        const at::Device& device) {
+                                                        const at::TensorOptions& options) {
   AttentionLayout layout;
+  const at::Device device = options.device();
+  layout.flash = flash_layout(spans, options);
+  if (layout.flash) return std::make_shared<const AttentionLayout>(std::move(layout));
   layout.tiles = make_tiles(spans, num_heads, device);
   const int64_t longest = std::ranges::max(layout.tiles, {}, &AttentionTile::num_rows).num_rows;
   layout.future_LL = at::ones({longest, longest}, at::TensorOptions().dtype(at::kBool).device(device)).triu_(1);

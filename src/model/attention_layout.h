@@ -3,7 +3,10 @@
 #include <ATen/core/Tensor.h>
 
 #include <cstdint>
+#include <optional>
 #include <vector>
+
+#include "flash_attention.h"
 
 namespace lriad {
 
@@ -26,6 +29,7 @@ struct AttentionTile {
 };
 
 struct AttentionLayout {
+  std::optional<FlashLayout> flash;  ///< where it serves; else tiles:
   std::vector<AttentionTile> tiles;
   at::Tensor future_LL;  ///< bool, L the most rows of a sequence in a tile: true where a row must not look
 };

@@ -15,8 +15,8 @@ LinearImpl::LinearImpl(int64_t in, int64_t out, bool with_bias) {
 
 at::Tensor LinearImpl::forward(const at::Tensor& x) const {
   const at::Tensor y = at::linear(x, weight, bias);
-  if (!lora_A.defined() || !lora_on_) return y;
-  return (y + lora_branch(x, lora_A, lora_B, scaling_, dropout_mask(x))).to(x.scalar_type());
+  if (!has_lora()) return y;
+  return (y + lora_branch(x, lora_A, lora_B, scaling_, dropout())).to(x.scalar_type());
 }
 
 void LinearImpl::set_dropout(const at::Tensor& keys_T, uint64_t stream) {
@@ -24,10 +24,10 @@ void LinearImpl::set_dropout(const at::Tensor& keys_T, uint64_t stream) {
   dropout_stream_ = stream;
 }
 
-DropoutMask LinearImpl::dropout_mask(const at::Tensor& x) const {
+Dropout LinearImpl::dropout() const {
   if (!is_training() || dropout_ == 0 || !dropout_keys_T_.defined()) return {};
-  return [keys_T = dropout_keys_T_, stream = dropout_stream_, keep = 1 - dropout_, width = x.size(-1),
-          dtype = lora_A.scalar_type()] { return lriad::dropout_mask(keys_T, stream, width, keep, dtype); };
+  return [keys_T = dropout_keys_T_, stream = dropout_stream_, keep = 1 - dropout_](
+             const at::Tensor& x, at::ScalarType dtype) { return drop_out(x, keys_T, stream, keep, dtype); };
 }
 
 void LinearImpl::add_lora(int64_t r, double scaling, double dropout, at::ScalarType dtype) {

@@ -57,7 +57,7 @@ at::Tensor Qwen2VlImpl::image_rows(const PackedTokens& tokens) const {
 }
 
 at::Tensor Qwen2VlImpl::hidden(const PackedTokens& tokens) {
-  const auto layout = attention_layout(tokens.spans, config_.text.num_attention_heads, tokens.ids_T.device());
+  const auto layout = attention_layout(tokens.spans, config_.text.num_attention_heads, embedding_.options());
   return hidden(tokens, [layout](int64_t, const at::Tensor& q, const at::Tensor& k, const at::Tensor& v) {
     return packed_attention(q, k, v, layout);
   });

@@ -1,10 +1,12 @@
 #include "lriad/model/rope.h"
 
 #include <ATen/ATen.h>
+#include <torch/csrc/autograd/custom_function.h>
 
 #include <algorithm>
 
 #include "lriad/core/error.h"
+#include "lriad/kernels/operators.h"
 #include "lriad/model/accumulate_dtype.h"
 #include "merge_blocks.h"
 
@@ -36,6 +38,27 @@ at::Tensor by_section(const at::Tensor& angles_3TF, const TextConfig& config) {
   }
   return at::cat(parts, -1);
 }
+
+/// By our kernel. The gradient is rotated back.
+struct RotateFunction : torch::autograd::Function<RotateFunction> {
+  static at::Tensor forward(torch::autograd::AutogradContext* context, const at::Tensor& x_THD,
+                            const at::Tensor& cos_TD, const at::Tensor& sin_TD) {
+    context->save_for_backward({cos_TD, sin_TD});
+    return rotated(x_THD, cos_TD, sin_TD, /*back=*/false);
+  }
+
+  static torch::autograd::variable_list backward(torch::autograd::AutogradContext* context,
+                                                 const torch::autograd::variable_list& gradients) {
+    const auto saved = context->get_saved_variables();
+    return {rotated(gradients[0], saved[0], saved[1], /*back=*/true), at::Tensor(), at::Tensor()};
+  }
+
+  static at::Tensor rotated(const at::Tensor& x_THD, const at::Tensor& cos_TD, const at::Tensor& sin_TD, bool back) {
+    const at::Tensor x = x_THD.contiguous(), result = at::empty_like(x);
+    operators::rotate(x, cos_TD.contiguous(), sin_TD.contiguous(), back, result);
+    return result;
+  }
+};
 
 }  // namespace
 
@@ -95,6 +118,8 @@ Rotary vision_rope(std::span<const std::array<int64_t, 3>> grids, const VisionCo
 }
 
 at::Tensor rotate(const at::Tensor& x_THD, const Rotary& rotary) {
+  if (operators::serve(x_THD.device()) && x_THD.scalar_type() == rotary.cos_TD.scalar_type())
+    return RotateFunction::apply(x_THD, rotary.cos_TD, rotary.sin_TD);
   const int64_t half = x_THD.size(-1) / 2;
   const at::Tensor turned = at::cat({-x_THD.slice(-1, half), x_THD.slice(-1, 0, half)}, -1);
   return x_THD * rotary.cos_TD.unsqueeze(1) + turned * rotary.sin_TD.unsqueeze(1);

@@ -21,10 +21,10 @@ struct RowSpan {
 };
 
 /// Which rows of a pass see which, as index tables on the device of its tensors: made once a pass, and used by every
-/// layer, forward and backward.
+/// layer, forward and backward. `options` are those of the queries: on a GPU, flash attention computes bfloat16.
 struct AttentionLayout;
 std::shared_ptr<const AttentionLayout> attention_layout(const std::vector<RowSpan>& spans, int64_t num_heads,
-                                                        const at::Device& device);
+                                                        const at::TensorOptions& options);
 
 /// Causal attention of every span over its prefix (all rows) and itself (up to each row), without padding in the rows:
 /// completions of one prompt see its keys and values, which were computed once. q [T, heads, D], k and v [T, kv heads,

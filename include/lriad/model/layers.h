@@ -24,6 +24,8 @@ class LinearImpl : public torch::nn::Module {
   /// Adds a branch with A = 0 and B = 0; weights are set by name afterwards.
   void add_lora(int64_t r, double scaling, double dropout, at::ScalarType dtype);
   void enable_lora(bool on) { lora_on_ = on; }
+  bool has_lora() const { return lora_A.defined() && lora_on_; }  ///< and it is not switched off
+  double scaling() const { return scaling_; }                     ///< of the branch
   /// Dropout acts on the adapter branch in training mode while the rows' keys are set (model/dropout.h); `stream` tells
   /// the layers apart.
   void set_dropout(const at::Tensor& keys_T, uint64_t stream);
@@ -31,7 +33,7 @@ class LinearImpl : public torch::nn::Module {
   at::Tensor weight, bias, lora_A, lora_B;
 
  private:
-  std::function<at::Tensor()> dropout_mask(const at::Tensor& x) const;
+  std::function<at::Tensor(const at::Tensor& x, at::ScalarType dtype)> dropout() const;
   double scaling_ = 0, dropout_ = 0;
   bool lora_on_ = true;
   at::Tensor dropout_keys_T_;
