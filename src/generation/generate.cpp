@@ -4,9 +4,11 @@
 
 #include <algorithm>
 
+#include "decode_step.h"
 #include "lriad/core/random.h"
 #include "lriad/generation/kv_cache.h"
 #include "lriad/model/rope.h"
+#include "step_graph.h"
 
 // Shape letters: J prompts, B = J * num_generations completions, C sequences still in the batch, N tokens, V
 // vocabulary.
@@ -42,7 +44,35 @@ class Generator {
         num_prompts_(std::ssize(prompts)) {}
 
   GeneratedTokens run() {
-    at::Tensor logits_CV = prefill();
+    const at::Tensor logits_CV = prefill();
+    if (DecodeStep::serves(model_, settings_)) {
+      run_fixed_rows(logits_CV);
+    } else {
+      run_shrinking_rows(logits_CV);
+    }
+    return std::move(generated_);
+  }
+
+ private:
+  /// By our kernels. The batch keeps its rows.
+  void run_fixed_rows(const at::Tensor& logits_BV) {
+    DecodeStep step(model_, *cache_, settings_, rotary_NCD_,
+                    {uniforms_NC_, sampler_.banned().defined() ? sampler_.banned() : at::empty({0}, eos_.options()),
+                     eos_, generated_.ids_BN, generated_.trace_BN5});
+    StepGraph graph(device(), [&] { step.next(); });
+    for (int64_t token_index = 0; token_index < settings_.max_new_tokens; ++token_index) {
+      if (settings_.each_token) settings_.each_token();
+      if (token_index == 0) {
+        step.first(logits_BV);
+      } else {
+        graph.run();
+      }
+      if ((token_index + 1) % kEndTestEvery == 0 && step.num_ended() == num_rows()) break;
+    }
+  }
+
+  /// Operator by operator. The batch shrinks as sequences end.
+  void run_shrinking_rows(at::Tensor logits_CV) {
     const int64_t every = device().is_cpu() ? 1 : kEndTestEvery;
     for (int64_t token_index = 0;; ++token_index) {
       if (settings_.each_token) settings_.each_token();
@@ -55,10 +85,8 @@ class Generator {
       logits_CV = next_logits(token_index);
     }
     fetch_allowed();
-    return std::move(generated_);
   }
 
- private:
   at::Device device() const { return weight_.device(); }
   int64_t num_rows() const { return static_cast<int64_t>(prompts_.size()) * settings_.num_generations; }
 

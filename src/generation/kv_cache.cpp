@@ -26,9 +26,11 @@ at::Tensor length_mask(const std::vector<int64_t>& lengths, int64_t longest, con
 
 KvCache::KvCache(const TextConfig& config, std::vector<int64_t> prompt_lengths, int64_t rows_per_prompt,
                  int64_t max_new_tokens, const at::TensorOptions& options)
-    : num_attention_heads_(config.num_attention_heads), rows_per_prompt_(rows_per_prompt) {
-  const auto prompts = static_cast<int64_t>(prompt_lengths.size());
-  const int64_t longest = *std::max_element(prompt_lengths.begin(), prompt_lengths.end());
+    : num_attention_heads_(config.num_attention_heads),
+      rows_per_prompt_(rows_per_prompt),
+      prompt_lengths_(std::move(prompt_lengths)) {
+  const auto prompts = static_cast<int64_t>(prompt_lengths_.size());
+  const int64_t longest = *std::max_element(prompt_lengths_.begin(), prompt_lengths_.end());
   const int64_t heads = config.num_key_value_heads;
   for (int64_t layer = 0; layer < config.num_hidden_layers; ++layer) {
     // Zeros instead of uninitialised memory: a NaN at a masked position would spread.
@@ -37,13 +39,13 @@ KvCache::KvCache(const TextConfig& config, std::vector<int64_t> prompt_lengths, 
     own_keys_.push_back(at::empty({prompts * rows_per_prompt, heads, max_new_tokens, config.head_dim}, options));
     own_values_.push_back(at::empty({prompts * rows_per_prompt, heads, max_new_tokens, config.head_dim}, options));
   }
-  const int64_t shortest = *std::min_element(prompt_lengths.begin(), prompt_lengths.end());
+  const int64_t shortest = *std::min_element(prompt_lengths_.begin(), prompt_lengths_.end());
   if (shortest < longest)
-    prompt_mask_ = length_mask(prompt_lengths, longest, options.dtype(accumulate_dtype(own_keys_[0].scalar_type())));
+    prompt_mask_ = length_mask(prompt_lengths_, longest, options.dtype(accumulate_dtype(own_keys_[0].scalar_type())));
 }
 
 Attend KvCache::prefill(const std::vector<RowSpan>& spans) {
-  const auto layout = attention_layout(spans, num_attention_heads_, own_keys_.front().device());
+  const auto layout = attention_layout(spans, num_attention_heads_, own_keys_.front().options());
   return [this, spans, layout](int64_t layer, const at::Tensor& q, const at::Tensor& k, const at::Tensor& v) {
     store_prompts(layer, spans, k, v);
     return packed_attention(q, k, v, layout);
@@ -94,6 +96,11 @@ at::Tensor KvCache::attend(int64_t layer, int64_t token_index, const at::Tensor&
   const at::Tensor from_own = at::bmm(weights.slice(-1, P).transpose(1, 2).reshape({J * G * K, R, N}), own_v);
   const at::Tensor out = from_prompt.view({J, K, G, R, D}).transpose(1, 2) + from_own.view({J, G, K, R, D});
   return out.reshape({J * G, K * R, D});
+}
+
+CacheBuffers KvCache::buffers(int64_t layer) const {
+  const auto index = static_cast<std::size_t>(layer);
+  return {prompt_keys_[index], prompt_values_[index], own_keys_[index], own_values_[index]};
 }
 
 void KvCache::keep(const at::Tensor& prompts_J, const at::Tensor& sequences_C, int64_t rows_per_prompt) {

@@ -19,17 +19,20 @@ struct Precision {
 struct Twins {
   Qwen2Vl host{nullptr}, device{nullptr};
 
-  explicit Twins(at::ScalarType dtype, double dropout = 0)
-      : host(model(dtype, dropout)), device(model(dtype, dropout)) {
+  explicit Twins(at::ScalarType dtype, double dropout = 0,
+                 const std::vector<std::string>& targets = {"q_proj", "v_proj"}, bool qk_norm = false)
+      : host(model(dtype, dropout, targets, qk_norm)), device(model(dtype, dropout, targets, qk_norm)) {
     device->to(fake_device());
   }
 
  private:
-  static Qwen2Vl model(at::ScalarType dtype, double dropout) {
+  static Qwen2Vl model(at::ScalarType dtype, double dropout, const std::vector<std::string>& targets, bool qk_norm) {
     ModelConfig config = tiny_config();
     config.eos_token_ids = {44, 45, 40, 41, 0, 1, 2, 3};
+    config.text.qk_norm = qk_norm;
+    config.text.qkv_bias = !qk_norm;
     Qwen2Vl model = tiny_model(config, 3, dtype);
-    add_tiny_adapter(model, 5, dropout);
+    if (!targets.empty()) add_tiny_adapter(model, 5, dropout, targets);
     for (auto& [name, parameter] : model->lora_parameters()) {
       parameter.set_data(parameter.to(dtype));
       parameter.requires_grad_();
@@ -90,36 +93,81 @@ TEST_P(FakeDevicePasses, TheImagesOfAStepGiveTheFeaturesOfTheCpu) {
             GetParam().tolerance);
 }
 
+void expect_equal(const Completion& a, const Completion& b, double tolerance) {
+  ASSERT_EQ(a.ids, b.ids);
+  EXPECT_EQ(a.truncated, b.truncated);
+  EXPECT_EQ(a.allowed_TV.defined(), b.allowed_TV.defined());
+  if (a.allowed_TV.defined()) {
+    EXPECT_TRUE(at::equal(a.allowed_TV, b.allowed_TV));
+  }
+  for (std::size_t t = 0; t < a.trace.size(); ++t) {
+    EXPECT_NEAR(a.trace[t].sampling_logp, b.trace[t].sampling_logp, tolerance);
+    EXPECT_NEAR(a.trace[t].logp, b.trace[t].logp, tolerance);
+    EXPECT_NEAR(a.trace[t].answer_logit_a, b.trace[t].answer_logit_a, tolerance);
+    EXPECT_NEAR(a.trace[t].answer_logit_b, b.trace[t].answer_logit_b, tolerance);
+    EXPECT_NEAR(a.trace[t].log_sum, b.trace[t].log_sum, tolerance);
+  }
+}
+
+void expect_equal_completions(Twins& twins, const GenerationSettings& settings, double tolerance) {
+  const auto prompts = prompts_of(twins.host);
+  const auto host = generate(twins.host, prompts, settings);
+  const auto device = generate(twins.device, on_device(prompts), settings);
+  for (std::size_t j = 0; j < prompts.size(); ++j) {
+    for (std::size_t g = 0; g < host[j].size(); ++g) expect_equal(host[j][g], device[j][g], tolerance);
+  }
+}
+
+GenerationSettings twenty_tokens() {
+  GenerationSettings settings;
+  settings.num_generations = 4;
+  settings.max_new_tokens = 20;
+  settings.seed = 7;
+  settings.answer_tokens = {5, 6};
+  return settings;
+}
+
 TEST_P(FakeDevicePasses, GenerationGivesTheTokensOfTheCpu) {
   Twins twins(GetParam().dtype);
-  const auto prompts = prompts_of(twins.host);
+  GenerationSettings settings = twenty_tokens();
   const std::vector<SamplerSettings> samplers = {
       {0.9, 0, 1, 0, {}}, {0, 0, 1, 0, {40, 41}}, {1, 9, 0.85, 0.02, {6, 40, 41, 42, 43}}};
   for (const SamplerSettings& sampler : samplers) {
-    GenerationSettings settings;
     settings.sampler = sampler;
-    settings.num_generations = 4;
-    settings.max_new_tokens = 20;
-    settings.seed = 7;
-    settings.answer_tokens = {5, 6};
-    settings.keep_allowed = true;
-    const auto host = generate(twins.host, prompts, settings);
-    const auto device = generate(twins.device, on_device(prompts), settings);
-    for (std::size_t j = 0; j < prompts.size(); ++j) {
-      for (std::size_t g = 0; g < 4; ++g) {
-        const Completion &a = host[j][g], &b = device[j][g];
-        ASSERT_EQ(a.ids, b.ids);
-        EXPECT_EQ(a.truncated, b.truncated);
-        EXPECT_TRUE(at::equal(a.allowed_TV, b.allowed_TV));
-        for (std::size_t t = 0; t < a.trace.size(); ++t) {
-          EXPECT_NEAR(a.trace[t].sampling_logp, b.trace[t].sampling_logp, GetParam().tolerance);
-          EXPECT_NEAR(a.trace[t].logp, b.trace[t].logp, GetParam().tolerance);
-          EXPECT_NEAR(a.trace[t].answer_logit_b, b.trace[t].answer_logit_b, GetParam().tolerance);
-          EXPECT_NEAR(a.trace[t].log_sum, b.trace[t].log_sum, GetParam().tolerance);
-        }
-      }
+    for (const bool keep_allowed : {false, true}) {
+      settings.keep_allowed = keep_allowed;
+      expect_equal_completions(twins, settings, GetParam().tolerance);
     }
   }
+}
+
+TEST_P(FakeDevicePasses, GenerationOfOtherFamiliesAndAdaptersGivesTheTokensOfTheCpu) {
+  const std::vector<std::vector<std::string>> adapters = {
+      {"q_proj", "k_proj", "v_proj"}, {"o_proj", "gate_proj"}, {"down_proj", "up_proj"}, {}};
+  for (const bool qk_norm : {false, true}) {
+    for (const auto& targets : adapters) {
+      Twins twins(GetParam().dtype, /*dropout=*/0, targets, qk_norm);
+      expect_equal_completions(twins, twenty_tokens(), GetParam().tolerance);
+    }
+  }
+}
+
+TEST_P(FakeDevicePasses, GenerationWithTheAdapterOffGivesTheTokensOfTheCpu) {
+  Twins twins(GetParam().dtype);
+  twins.host->enable_lora(false);
+  twins.device->enable_lora(false);
+  expect_equal_completions(twins, twenty_tokens(), GetParam().tolerance);
+}
+
+TEST_P(FakeDevicePasses, AStoppedGenerationLeavesTheModelAsItWas) {
+  Twins twins(GetParam().dtype);
+  GenerationSettings settings = twenty_tokens();
+  int calls = 0;
+  settings.each_token = [&] {
+    if (++calls == 5) throw std::runtime_error("stop");
+  };
+  EXPECT_THROW(generate(twins.device, on_device(prompts_of(twins.host)), settings), std::runtime_error);
+  expect_equal_completions(twins, twenty_tokens(), GetParam().tolerance);
 }
 
 /// The log-probabilities of the groups' tokens and the adapter's gradient of the GRPO loss with a KL term.
@@ -168,6 +216,52 @@ TEST_P(FakeDevicePasses, TheLossAndItsGradientAreThoseOfTheCpu) {
       }
     }
   }
+}
+
+/// Attention with the gradients of q, k and v to a sum with `upstream`.
+std::vector<at::Tensor> attention_and_gradients(const std::vector<at::Tensor>& qkv, const at::Tensor& upstream,
+                                                const std::shared_ptr<const AttentionLayout>& layout) {
+  std::vector<at::Tensor> inputs;
+  for (const at::Tensor& x : qkv) inputs.push_back(x.detach().clone().requires_grad_());
+  const at::Tensor out = packed_attention(inputs[0], inputs[1], inputs[2], layout);
+  (out * upstream).sum().backward();
+  return {out.detach().cpu(), inputs[0].grad().cpu(), inputs[1].grad().cpu(), inputs[2].grad().cpu()};
+}
+
+// The layout is that of bfloat16, which flash attention serves; the stand-in for it computes float32 as it is.
+TEST(FakeDeviceFlashAttention, GivesTheAttentionAndGradientsOfTheCpu) {
+  at::Generator generator = seeded(6);
+  const std::vector<std::vector<RowSpan>> layouts = {
+      {{0, 9, -1}},
+      {{0, 5, -1}, {5, 6, -1}},
+      {{0, 6, -1}, {6, 9, 0}, {9, 10, 0}, {10, 15, -1}, {15, 22, 3}, {22, 24, 3}}};
+  for (const auto& spans : layouts) {
+    const int64_t rows = spans.back().end;
+    const auto numbers = [&](int64_t heads) { return normal({rows, heads, 8}, generator).to(at::kFloat); };
+    const std::vector<at::Tensor> host = {numbers(6), numbers(2), numbers(2)};
+    std::vector<at::Tensor> device;
+    for (const at::Tensor& x : host) device.push_back(x.to(fake_device()));
+    const at::Tensor upstream = numbers(6);
+    const auto want = attention_and_gradients(host, upstream, attention_layout(spans, 6, host[0].options()));
+    const auto layout = attention_layout(spans, 6, device[0].options().dtype(at::kBFloat16));
+    const auto got = attention_and_gradients(device, upstream.to(fake_device()), layout);
+    for (std::size_t k = 0; k < want.size(); ++k) EXPECT_LE(largest_gap(want[k], got[k]), 1e-5) << k;
+  }
+}
+
+/// Cosine of the angle between two gradients.
+double cosine(const at::Tensor& a, const at::Tensor& b) {
+  const at::Tensor x = a.to(at::kDouble).flatten(), y = b.to(at::kDouble).flatten();
+  return (x.dot(y) / (x.norm() * y.norm())).item<double>();
+}
+
+TEST(FakeDeviceFlashAttention, TheLossOfABfloat16ModelAndItsGradientAreThoseOfTheCpuUpToRounding) {
+  Twins twins(at::kBFloat16);
+  const auto groups = groups_of(twins.host);
+  const auto [host_logp, host] = learn(twins.host, groups, Prefix::kShared);
+  const auto [device_logp, device] = learn(twins.device, on_device(groups), Prefix::kShared);
+  EXPECT_LE(largest_gap(host_logp, device_logp), 0.1);
+  for (const auto& [name, gradient] : host) EXPECT_GT(cosine(gradient, device.at(name)), 0.99) << name;
 }
 
 }  // namespace

@@ -52,8 +52,10 @@ struct GenerationSettings {
 };
 
 /// Generates num_generations completions of each prompt, all in one batch over one key/value cache. Each prompt is
-/// computed once; a completion ends at any of the model's end tokens; the batch shrinks as completions end. Gradients
-/// and dropout are off; the model's training mode is restored. Returns [prompt][generation].
+/// computed once; a completion ends at any of the model's end tokens. On a GPU that has our kernels, tokens sampled
+/// with bans and temperature alone come from a recorded step over fixed rows, else operator by operator from a batch
+/// that shrinks as completions end. Gradients and dropout are off; the model's training mode is restored. Returns
+/// [prompt][generation].
 std::vector<std::vector<Completion>> generate(Qwen2Vl& model, const std::vector<GenerationPrompt>& prompts,
                                               const GenerationSettings& settings);
 

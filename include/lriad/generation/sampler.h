@@ -30,6 +30,8 @@ class Sampler {
   /// One id per row, int64 [N]: at temperature 0 that of the highest score, else that of sample_tokens().
   at::Tensor sample(const at::Tensor& scores_NV, const at::Tensor& uniforms_N) const;
 
+  const at::Tensor& banned() const { return banned_; }  ///< ids on the device; undefined: none
+
  private:
   SamplerSettings settings_;
   at::Tensor banned_;  ///< ids of the vocabulary; undefined: none
