@@ -1,22 +1,9 @@
 #pragma once
 
-#include <c10/util/BFloat16.h>
-
+#include "kernels.h"
 #include "launch.h"
 
 namespace lriad::kernels {
-
-/// The type in which numbers stored as T are computed.
-template <class T>
-struct WideOf {
-  using Type = float;
-};
-template <>
-struct WideOf<double> {
-  using Type = double;
-};
-template <class T>
-using Wide = typename WideOf<T>::Type;
 
 /// x as T holds it.
 template <class T>

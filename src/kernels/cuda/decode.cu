@@ -1,3 +1,4 @@
+#include "block.h"
 #include "kernels.h"
 
 // What stands between the matrix products of a decode step. A product reads all weights and takes nearly all of the

@@ -1,3 +1,4 @@
+#include "block.h"
 #include "kernels.h"
 
 // One pass over x, where plain operators take some 20 over a mask of int64.

@@ -1,14 +1,26 @@
 #pragma once
 
-#include <cstdint>
+#include <c10/util/BFloat16.h>
 
-#include "block.h"
+#include <cstdint>
 
 // The kernels by their raw arguments, all device memory, rows contiguous unless said otherwise; `stream` is a
 // cudaStream_t. T: double, float or c10::BFloat16; sums are Wide<T>. src/kernels/cuda/operators.cpp checks shapes.
 // Shape letters: B rows (sequences), G rows of a prompt, H query heads, K key heads, D head size, N token places, P
 // places of a prompt, V vocabulary.
 namespace lriad::kernels {
+
+/// The type in which numbers stored as T are computed.
+template <class T>
+struct WideOf {
+  using Type = float;
+};
+template <>
+struct WideOf<double> {
+  using Type = double;
+};
+template <class T>
+using Wide = typename WideOf<T>::Type;
 
 constexpr int kMostHeadSize = 128;         ///< of cached_attention
 constexpr int kMostQueriesOfAKeyHead = 8;  ///< of cached_attention

@@ -1,3 +1,4 @@
+#include "block.h"
 #include "kernels.h"
 
 // One kernel in the place of some 40 operators over [B, V] float64 numbers.
