@@ -14,8 +14,11 @@
 #include "lriad/dist/launcher.h"
 #include "lriad/eval/model_answers.h"
 #include "lriad/eval/model_maps.h"
+#include "lriad/model/adapter_origin.h"
+#include "lriad/model/chat_tokens.h"
 #include "lriad/model/image_features.h"
 #include "lriad/model/load_model.h"
+#include "lriad/model/model_folder.h"
 #include "lriad/run/stop_signal.h"
 #include "lriad/text/chat_prompt.h"
 
@@ -23,10 +26,6 @@ namespace lriad {
 namespace {
 
 namespace fs = std::filesystem;
-
-void check_folder(const char* option, const std::string& path) {
-  if (!fs::is_directory(path)) fail("app", option, " ", path, " is not a folder");
-}
 
 std::vector<int64_t> open_samples(const Dataset& dataset, const std::vector<Prediction>& predictions) {
   std::set<std::string> answered;
@@ -80,7 +79,9 @@ Qwen2Vl ready_model(const Config& config, const at::Device& device) {
   if (config.model.adapter) adapter = read_adapter(*config.model.adapter);
   Qwen2Vl model = load_model(config.model.path, scalar_type(config.model.dtype), device);
   limit_threads(model->config().text);
-  if (adapter) add_adapter(model, *adapter, /*dropout=*/0);
+  if (!adapter) return model;
+  check_origin(*adapter, *config.model.adapter, config.model.path);
+  add_adapter(model, *adapter, /*dropout=*/0);
   return model;
 }
 
@@ -98,8 +99,6 @@ EvalModel::EvalModel(const EvalCommandLine& line, const EvalConfig& given)
       config_(given.config),
       trained_(given.trained),
       device_(choose_devices(config_.distributed.devices).front()) {
-  check_folder("--model", config_.model.path);
-  if (config_.model.adapter) check_folder("--adapter", *config_.model.adapter);
   use_device(device_, config_.distributed.memory_fraction);
 }
 
@@ -133,6 +132,7 @@ void EvalModel::load(const Dataset& dataset, const std::vector<int64_t>& open) {
   if (!preparer_) {
     tokenizer_ = Tokenizer::load(config_.model.path);
     check_chat_template(config_.model.path);
+    check_chat_tokens(*tokenizer_, read_model_config(config_.model.path));
     if (trained_) check_letters(find_answer_tokens(*tokenizer_), *trained_);
     preparer_.emplace(*tokenizer_, config_.prompt, read_model_image_settings(config_.model.path, config_.image));
   }
@@ -153,7 +153,7 @@ std::string EvalModel::title() const {
   const auto name = [](const std::string& path) {
     return (fs::absolute(path).lexically_normal() / "").parent_path().filename().string();
   };
-  const std::string model = name(config_.model.path);
+  const std::string model = model_name(config_.model.path);
   return config_.model.adapter ? concat(model, " with ", name(*config_.model.adapter)) : model;
 }
 

@@ -8,6 +8,7 @@
 #include "lriad/config/data_formats.h"
 #include "lriad/core/error.h"
 #include "lriad/core/log.h"
+#include "lriad/model/model_folder.h"
 
 namespace lriad {
 namespace {
@@ -201,6 +202,7 @@ EvalConfig eval_config(const EvalCommandLine& line) {
   check_present(line, loaded.config);
   if (loaded.config.model.path.empty() || !line.import_file.empty() || !line.compare.empty())
     return {loaded.config, std::nullopt};
+  find_model_folders(loaded.config.model);
   const std::optional<ModelSettings> trained = trained_settings(loaded.config);
   if (trained) {
     for (const std::string& difference : apply_model_settings(loaded, *trained)) log_warning(difference);

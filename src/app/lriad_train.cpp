@@ -10,6 +10,7 @@
 #include "lriad/dist/gpus.h"
 #include "lriad/dist/launcher.h"
 #include "lriad/health/replay.h"
+#include "lriad/model/model_folder.h"
 #include "lriad/run/checkpoint.h"
 #include "lriad/run/run_folder.h"
 #include "lriad/train/trainer.h"
@@ -120,11 +121,13 @@ int plan_for_absent_gpus(const LoadedConfig& loaded, const TrainCommandLine& lin
 }
 
 int run(TrainCommandLine line, const std::vector<std::string>& arguments) {
-  const LoadedConfig loaded = read_config(line);
+  LoadedConfig loaded = read_config(line);
   if (line.print_config) {
     std::cout << print_config(loaded);
     return 0;
   }
+  const Config given = loaded.config;
+  find_model_folders(loaded.config.model);
   const Config& config = loaded.config;
   if (!line.replay.empty()) return replay(loaded, line);
   const std::string& devices = config.distributed.devices;
@@ -132,7 +135,7 @@ int run(TrainCommandLine line, const std::vector<std::string>& arguments) {
   const std::optional<World> world = world_from_environment();
   if (line.plan && world) return print_plan(loaded, device_of_rank(devices, *world), world->size);
   if (world) line.resume = resume_of(line.resume, *world, config.output_dir);
-  check_output_place(config);
+  check_output_place(given);
   check_run_folder(config.output_dir, line.resume);
   if (world) return train(loaded, line, *world, device_of_rank(devices, *world));
   const std::vector<at::Device> chosen = choose_devices(devices);

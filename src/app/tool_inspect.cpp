@@ -7,6 +7,7 @@
 #include "lriad/core/error.h"
 #include "lriad/core/files.h"
 #include "lriad/model/model_files.h"
+#include "lriad/model/model_folder.h"
 #include "lriad/model/safetensors.h"
 #include "tool_commands.h"
 
@@ -17,8 +18,9 @@ namespace fs = std::filesystem;
 using nlohmann::ordered_json;
 
 /// The safetensors files of a path: the file itself, or those of a model or adapter folder.
-std::vector<fs::path> files_of(const fs::path& path) {
-  if (!fs::is_directory(path)) return {path};
+std::vector<fs::path> files_of(const fs::path& given) {
+  if (!fs::is_directory(given)) return {given};
+  const fs::path path = hub_snapshot(given);
   if (fs::exists(path / "adapter_config.json")) return {path / "adapter_model.safetensors"};
   std::vector<fs::path> files;
   for (const std::string& name : weight_files(path)) files.push_back(path / name);

@@ -6,6 +6,7 @@
 
 #include "core/json.h"
 #include "lriad/config/model_settings.h"
+#include "lriad/model/model_folder.h"
 #include "lriad/model/write_model.h"
 #include "tool_commands.h"
 #include "tool_dtype.h"
@@ -44,8 +45,8 @@ void set_pixel_limits(const std::filesystem::path& folder, const ImageSection& i
 }
 
 /// Takes the settings that the adapter was trained with into the merged folder.
-void carry_settings(const MergeOptions& options, const std::filesystem::path& merged) {
-  const std::optional<ModelSettings> settings = read_model_settings(options.adapter);
+void carry_settings(const std::filesystem::path& adapter, const std::filesystem::path& merged) {
+  const std::optional<ModelSettings> settings = read_model_settings(adapter);
   if (!settings) return;
   write_model_settings(merged, *settings);
   set_pixel_limits(merged, settings->image);
@@ -54,8 +55,9 @@ void carry_settings(const MergeOptions& options, const std::filesystem::path& me
 void merge(const MergeOptions& options) {
   const at::ScalarType dtype = dtype_option(options.dtype);
   NewFolder folder(options.output);
-  merge_adapter(options.model, options.adapter, folder.making(), dtype);
-  carry_settings(options, folder.making());
+  const std::filesystem::path adapter = adapter_folder(options.adapter);
+  merge_adapter(model_folder(options.model), adapter, folder.making(), dtype);
+  carry_settings(adapter, folder.making());
   folder.finish();
   std::cout << "merged model, " << options.dtype << ": " << folder.target().string() << "\n";
 }

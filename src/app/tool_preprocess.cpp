@@ -6,6 +6,7 @@
 #include <memory>
 
 #include "lriad/core/error.h"
+#include "lriad/model/model_folder.h"
 #include "lriad/model/safetensors.h"
 #include "lriad/vision/image_processor.h"
 #include "tool_commands.h"
@@ -36,7 +37,7 @@ ImageSettings settings_of(PreprocessOptions& options) {
          ", expected 1 <= min <= max");
   }
   if (!std::filesystem::is_directory(options.model)) fail("app", "--model ", options.model, " is not a folder");
-  return read_image_settings(options.model, options.image);
+  return read_image_settings(hub_snapshot(options.model), options.image);
 }
 
 void preprocess(PreprocessOptions options) {

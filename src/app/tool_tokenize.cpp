@@ -5,6 +5,7 @@
 
 #include "core/json.h"
 #include "lriad/core/error.h"
+#include "lriad/model/model_folder.h"
 #include "lriad/text/tokenizer.h"
 #include "tool_commands.h"
 
@@ -34,7 +35,7 @@ std::vector<int64_t> ids_of(const std::string& line, int64_t number) {
 }
 
 void tokenize(const TokenizeOptions& options) {
-  const Tokenizer tokenizer = Tokenizer::load(options.model);
+  const Tokenizer tokenizer = Tokenizer::load(hub_snapshot(options.model));
   const auto special = options.no_special ? Tokenizer::Special::kAsText : Tokenizer::Special::kParse;
   std::string line;
   for (int64_t number = 1; std::getline(std::cin, line); ++number) {

@@ -3,6 +3,7 @@
 #include <ATen/ATen.h>
 
 #include <algorithm>
+#include <cstdlib>
 #include <string_view>
 
 #include "lriad/core/error.h"
@@ -48,6 +49,58 @@ void check_saved(const Adapter& adapter, const fs::path& path) {
   }
 }
 
+std::string trained_on(const AdapterConfig& config) {
+  return config.base_model.empty() ? "; give the model that it was trained on"
+                                   : concat("; it was trained on ", config.base_model);
+}
+
+/// Layers and hidden size of a decoder; 0 where they cannot be told.
+struct DecoderSize {
+  int64_t layers = 0, width = 0;
+};
+
+DecoderSize decoder_size(const Adapter& adapter) {
+  constexpr std::string_view kLayers = "model.language_model.layers.";
+  DecoderSize size;
+  for (const auto& [name, tensor] : adapter.tensors) {
+    if (!name.starts_with(kLayers)) continue;
+    size.layers = std::max<int64_t>(size.layers, std::atoll(name.c_str() + kLayers.size()) + 1);
+    for (const char* reads_hidden : {".q_proj", ".k_proj", ".v_proj", ".gate_proj", ".up_proj"}) {
+      if (name.ends_with(concat(reads_hidden, kA))) size.width = tensor.size(1);
+    }
+  }
+  return size;
+}
+
+/// How the decoder that the adapter was made for differs from the model's; empty if it does not.
+std::string different_decoders(const Adapter& adapter, const ModelConfig& model) {
+  const DecoderSize size = decoder_size(adapter);
+  const bool other_width = size.width != 0 && size.width != model.text.hidden_size;
+  const bool all_layers = adapter.config.layers_to_transform.empty();
+  const bool other_layers = size.layers > model.text.num_hidden_layers ||
+                            (all_layers && size.layers != 0 && size.layers != model.text.num_hidden_layers);
+  if (!other_width && !other_layers) return "";
+  return concat("the model (", model.model_type, ") has ", model.text.num_hidden_layers, " layers of hidden size ",
+                model.text.hidden_size, ", the adapter is for ", size.layers,
+                size.width == 0 ? " layers" : concat(" of hidden size ", size.width), "; ");
+}
+
+/// Throws Error if a linear layer of the decoder that the config names has no tensors. PEFT gives it a branch without
+/// effect; such an adapter is damaged, or of another model.
+void check_all_targets(const Adapter& adapter, const ModelConfig& model,
+                       const std::map<std::string, std::vector<int64_t>>& shapes) {
+  constexpr std::string_view kLayers = "model.language_model.layers.", kWeight = ".weight";
+  for (const auto& [name, shape] : shapes) {
+    if (!name.starts_with(kLayers) || !name.ends_with(kWeight) || shape.size() != 2) continue;
+    const std::string module = name.substr(0, name.size() - kWeight.size());
+    if (adapter.has_branch(module) || !adapter.config.shape_of(module)) continue;
+    const std::string difference = different_decoders(adapter, model);
+    fail("model", difference.empty() ? "the adapter" : concat("the adapter does not fit the model: ", difference, "it"),
+         " has no tensors for ", module, ", though its target_modules (", adapter.config.target_modules.text(),
+         ") name it", difference.empty() ? "; was the file cut?" : trained_on(adapter.config));
+  }
+}
+
 }  // namespace
 
 Adapter read_adapter(const fs::path& adapter_dir) {
@@ -56,7 +109,8 @@ Adapter read_adapter(const fs::path& adapter_dir) {
   const SafetensorsFile file(adapter_dir / "adapter_model.safetensors");
   for (const TensorEntry& entry : file.entries()) {
     if (!entry.name.starts_with(kKeyPrefix)) {
-      fail("model", file.path().string(), ": tensor ", entry.name, " does not begin with ", kKeyPrefix);
+      fail("model", file.path().string(), ": tensor ", entry.name, " does not begin with ", kKeyPrefix,
+           ", expected the file that PEFT's save_pretrained writes");
     }
     const at::Tensor tensor = file.tensor(entry.name);
     if (!tensor.is_floating_point()) fail("model", file.path().string(), ": ", entry.name, " is not of a float type");
@@ -77,9 +131,8 @@ Adapter read_adapter(const fs::path& adapter_dir) {
 void check_adapter(const Adapter& adapter, const ModelConfig& model) {
   const auto shapes = expected_tensors(model);
   const auto refuse = [&](const std::string& name, const at::Tensor& tensor, const std::string& why) {
-    fail("model", "the adapter does not fit the model, which has ", model.text.num_hidden_layers,
-         " layers of hidden size ", model.text.hidden_size, ": its ", name, " is ", tensor.sizes(), ", ", why,
-         "; it was trained on ", adapter.config.base_model.empty() ? "another model" : adapter.config.base_model);
+    fail("model", "the adapter does not fit the model: ", different_decoders(adapter, model), "its ", name, " is ",
+         tensor.sizes(), ", ", why, trained_on(adapter.config));
   };
   for (const auto& [name, tensor] : adapter.tensors) {
     const bool is_a = name.ends_with(kA);
@@ -98,6 +151,7 @@ void check_adapter(const Adapter& adapter, const ModelConfig& model) {
     if (tensor.sizes() != at::IntArrayRef(weight->second))
       refuse(name, tensor, concat("the model's ", at::IntArrayRef(weight->second)));
   }
+  check_all_targets(adapter, model, shapes);
 }
 
 void write_adapter(const fs::path& adapter_dir, const Adapter& adapter) {

@@ -1,5 +1,6 @@
 #include "lriad/model/model_config.h"
 
+#include <mutex>
 #include <nlohmann/json.hpp>
 #include <numeric>
 #include <set>
@@ -8,7 +9,10 @@
 #include "core/json.h"
 #include "lriad/core/error.h"
 #include "lriad/core/files.h"
+#include "lriad/core/log.h"
 #include "lriad/model/model_family.h"
+#include "lriad/model/model_files.h"
+#include "lriad/model/model_folder.h"
 
 namespace lriad {
 namespace {
@@ -145,6 +149,48 @@ const ModelFamily& family_of(const json& root, const fs::path& path) {
   fail("model", path.string(), ": model_type is ", type.dump(), ", expected one of ", known);
 }
 
+/// The bytes of a tensor by its canonical name; empty if the folder does not have it.
+std::string_view stored_bytes(const std::vector<SafetensorsFile>& files, const std::string& canonical) {
+  for (const SafetensorsFile& file : files) {
+    for (const TensorEntry& entry : file.entries()) {
+      if (canonical_name(entry.name) == canonical) return file.bytes(entry);
+    }
+  }
+  return {};
+}
+
+/// Whether the files have a head that is not the embedding.
+bool has_own_head(const fs::path& model_dir) {
+  if (!has_weights(model_dir)) return false;
+  std::vector<SafetensorsFile> files;
+  for (const std::string& name : weight_files(model_dir)) {
+    if (fs::exists(model_dir / name)) files.emplace_back(model_dir / name);
+  }
+  const std::string_view head = stored_bytes(files, "lm_head.weight");
+  return !head.empty() && head != stored_bytes(files, "model.language_model.embed_tokens.weight");
+}
+
+/// Says once that the head is not tied.
+void warn_of_own_head(const fs::path& model_dir) {
+  static std::once_flag said;
+  std::call_once(said, [&] {
+    log_warning(concat("[model] ", model_dir.string(), ": config.json ties the head to the embedding, but the weights ",
+                       "have a head of their own, which is used, as in transformers 5"));
+  });
+}
+
+/// Throws Error for weights that are not plain numbers.
+void refuse_quantisation(const json& root, const fs::path& path) {
+  for (const char* key : {"quantization_config", "compression_config"}) {
+    const json quantised = root.value(key, json());
+    if (quantised.is_null()) continue;
+    const json method = quantised.is_object() ? quantised.value("quant_method", json()) : json();
+    fail(
+        "model", path.string(), " has a ", key, method.is_string() ? " (" + method.get<std::string>() + ")" : "",
+        ": its weights are quantised; take the unquantised model, whose name has no AWQ, GPTQ, bnb, FP8 or Int4 in it");
+  }
+}
+
 std::vector<int64_t> eos_ids(const fs::path& model_dir, const json& config, int64_t vocab_size) {
   json ids = config.value("eos_token_id", json());
   const fs::path generation = model_dir / "generation_config.json";
@@ -174,9 +220,7 @@ ModelConfig read_model_config(const fs::path& model_dir) {
   const json root = read_json_object("model", path);
   const Fields top(root, path.string());
   const ModelFamily& family = family_of(root, path);
-  if (root.contains("quantization_config")) {
-    fail("model", path.string(), " has a quantization_config; use the unquantised checkpoint");
-  }
+  refuse_quantisation(root, path);
   const bool nested = root.contains("text_config") && root["text_config"].is_object();
   ModelConfig config;
   config.model_type = family.model_type;
@@ -187,6 +231,10 @@ ModelConfig read_model_config(const fs::path& model_dir) {
   config.vision =
       read_vision(Fields(root["vision_config"], path.string() + " vision_config"), family, config.text.hidden_size);
   config.tie_word_embeddings = read_tied(root, family, nested, path);
+  if (config.tie_word_embeddings && has_own_head(model_dir)) {
+    warn_of_own_head(model_dir);
+    config.tie_word_embeddings = false;
+  }
   config.image_token_id = top.id("image_token_id", 151655);
   config.video_token_id = top.id("video_token_id", 151656);
   config.vision_start_token_id = top.id("vision_start_token_id", 151652);

@@ -17,6 +17,18 @@ namespace {
 namespace fs = std::filesystem;
 using Shapes = std::map<std::string, std::vector<int64_t>>;
 
+/// Throws Error if a tensor is what GPTQ, AWQ, bitsandbytes or 8-bit floats keep beside their integers.
+void refuse_quantised(const ModelFiles& files, const fs::path& model_dir) {
+  for (const std::string& name : files.names()) {
+    for (const char* end : {".qweight", ".qzeros", ".g_idx", ".absmax", ".quant_map", ".SCB", ".weight_scale",
+                            ".weight_scale_inv", ".weight_packed"}) {
+      if (name.ends_with(end))
+        fail("model", model_dir.string(), ": the weights are quantised (tensor ", name,
+             "); take the unquantised model");
+    }
+  }
+}
+
 /// One line that names every missing and misshapen tensor and the first ten that are too many; empty if all fits.
 std::string misfits(const ModelFiles& files, const ModelConfig& config) {
   const Shapes expected = expected_tensors(config);
@@ -137,6 +149,7 @@ std::string ModelFiles::stored_name(const std::string& canonical) const {
 void load_weights(const fs::path& model_dir, const ModelConfig& config, std::map<std::string, at::Tensor>& parameters,
                   at::ScalarType dtype, const at::Device& device) {
   const ModelFiles files(model_dir);
+  refuse_quantised(files, model_dir);
   const std::string problems = misfits(files, config);
   if (!problems.empty())
     fail("model", model_dir.string(), " does not hold the model of its config.json: ", problems.substr(2));

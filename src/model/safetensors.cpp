@@ -14,6 +14,7 @@
 #include "lriad/core/descriptor.h"
 #include "lriad/core/error.h"
 #include "lriad/core/files.h"
+#include "lriad/core/lfs_pointer.h"
 #include "safetensors_types.h"
 
 namespace lriad {
@@ -108,6 +109,7 @@ SafetensorsFile::Map::Map(const fs::path& file) : path(file) {
 }
 
 void SafetensorsFile::Map::read_header() {
+  refuse_lfs_pointer("model", path, std::string_view(start, size));
   uint64_t length = 0;
   std::memcpy(&length, start, sizeof length);
   if (length > kMaxHeader) fail("model", path.string(), ": HeaderTooLarge: it claims ", length, " bytes");

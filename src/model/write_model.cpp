@@ -9,6 +9,7 @@
 #include "lriad/core/error.h"
 #include "lriad/core/files.h"
 #include "lriad/model/adapter_files.h"
+#include "lriad/model/adapter_origin.h"
 
 namespace lriad {
 namespace {
@@ -30,6 +31,7 @@ constexpr const char* kSideFiles[] = {"generation_config.json",
                                       "tokenizer.model",
                                       "special_tokens_map.json",
                                       "added_tokens.json",
+                                      kMergedAdaptersFile,
                                       "LICENSE"};
 
 using Shard = std::vector<TensorSpec>;
@@ -121,6 +123,7 @@ void merge_adapter(const fs::path& model_dir, const fs::path& adapter_dir, const
   const at::NoGradGuard no_grad;
   SourceModel source(model_dir);
   const Adapter adapter = read_adapter(adapter_dir);
+  check_origin(adapter, adapter_dir, model_dir);
   check_adapter(adapter, source.config);
   const std::vector<TensorSpec> specs = source.specs(dtype);
   make_folder("model", output_dir);
@@ -135,6 +138,7 @@ void merge_adapter(const fs::path& model_dir, const fs::path& adapter_dir, const
                       adapter.config.shape_of(module)->scaling);
   });
   copy_side_files(model_dir, output_dir, dtype);
+  note_merged(output_dir, adapter_dir, adapter);
 }
 
 void write_model_folder(const fs::path& source_dir, const fs::path& output_dir,

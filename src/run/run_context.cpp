@@ -16,6 +16,8 @@
 #include "lriad/core/log.h"
 #include "lriad/core/random.h"
 #include "lriad/core/version.h"
+#include "lriad/model/adapter_origin.h"
+#include "lriad/model/chat_tokens.h"
 #include "lriad/model/image_features.h"
 #include "lriad/model/load_model.h"
 #include "lriad/model/model_files.h"
@@ -30,14 +32,24 @@ std::vector<std::string> sorted(std::vector<std::string> names) {
   return names;
 }
 
-/// The adapter that the section `lora` asks for.
-AdapterConfig fresh_adapter(const Config& config) {
+/// The adapter that the section `lora` asks for. Branches are trained in the decoder only; where the names fit layers
+/// of the vision tower too, the file says for PEFT that these have none.
+AdapterConfig fresh_adapter(const Config& config, const ModelConfig& model) {
   AdapterConfig fresh;
   fresh.r = config.lora.r;
   fresh.lora_alpha = config.lora.lora_alpha;
   fresh.lora_dropout = config.lora.lora_dropout;
   fresh.target_modules = {config.lora.target_modules, ""};
   fresh.base_model = config.model.path;
+  if (config.trainable != Trainable::kLora) return fresh;
+  for (const auto& [name, shape] : expected_tensors(model)) {
+    const std::string module = name.substr(0, name.rfind('.'));
+    if (!name.starts_with("model.visual.") || shape.size() < 2 || !fresh.shape_of(module)) continue;
+    log_warning(concat("[run] lora.target_modules (", fresh.target_modules.text(), ") fits ", module,
+                       " too; only layers of the decoder get branches"));
+    fresh.exclude_modules = {{}, R"((.*\.)?visual\..*)"};
+    break;
+  }
   return fresh;
 }
 
@@ -78,7 +90,8 @@ void say_what_adapter_overrides(const Config& config, const AdapterConfig& adapt
 }
 
 /// Adds the adapter to train to the model: that of model.adapter, or a new one.
-AdapterConfig give_adapter(Qwen2Vl& model, const Config& config, const std::optional<Adapter>& given) {
+AdapterConfig give_adapter(Qwen2Vl& model, const Config& config, const std::optional<Adapter>& given,
+                           const AdapterConfig& fresh) {
   if (given) {
     add_adapter(model, *given, config.lora.lora_dropout);
     say_what_adapter_overrides(config, given->config);
@@ -87,7 +100,6 @@ AdapterConfig give_adapter(Qwen2Vl& model, const Config& config, const std::opti
     result.base_model = config.model.path;
     return result;
   }
-  AdapterConfig fresh = fresh_adapter(config);
   add_lora(model, fresh, fresh.lora_dropout);
   initialise_adapter(model, config.seed);
   return fresh;
@@ -188,11 +200,13 @@ RunInputs load_run_inputs(const Config& config, const at::Device& device, int64_
   const fs::path model_dir = config.model.path;
   Tokenizer tokenizer = Tokenizer::load(model_dir);
   check_chat_template(model_dir);
+  const ModelConfig model = read_model_config(model_dir);
+  check_chat_tokens(tokenizer, model);
   AnswerTokens answer_tokens = find_answer_tokens(tokenizer);
   SamplePreparer preparer(tokenizer, config.prompt, read_model_image_settings(model_dir, config.image));
   PlanInput plan{config,
-                 read_model_config(model_dir),
-                 fresh_adapter(config),
+                 model,
+                 fresh_adapter(config, model),
                  0,
                  0,
                  free_memory(device, config.distributed.memory_fraction),
@@ -207,6 +221,7 @@ RunInputs load_run_inputs(const Config& config, const at::Device& device, int64_
            " has weights of whole modules (modules_to_save: ", ModuleNames{adapter->config.modules_to_save, ""}.text(),
            "), which are not trained here; merge it into the ", "model first: lriad-tool merge");
     }
+    check_origin(*adapter, *config.model.adapter, model_dir);
     check_adapter(*adapter, plan.model);
     for (const auto& [name, tensor] : adapter->tensors) {
       if (name.starts_with("model.language_model.")) continue;
@@ -238,7 +253,8 @@ RunContext load_run_context(RunInputs inputs, const at::Device& device) {
   limit_threads(inputs.plan.model.text);
   Qwen2Vl model = load_model(config.model.path, scalar_type(config.model.dtype), device);
   AdapterConfig adapter;
-  if (config.trainable == Trainable::kLora) adapter = give_adapter(model, config, inputs.given_adapter);
+  if (config.trainable == Trainable::kLora)
+    adapter = give_adapter(model, config, inputs.given_adapter, inputs.plan.adapter);
   inputs.given_adapter.reset();
   model->set_gradient_checkpointing(plan.gradient_checkpointing);
   FeatureCache features(config.trainable == Trainable::kLora ? config.model.vision_cache : VisionCacheSection{0, 0, {}},

@@ -5,6 +5,7 @@
 
 #include "lriad/core/error.h"
 #include "lriad/core/version.h"
+#include "lriad/model/model_folder.h"
 
 namespace lriad {
 namespace {
@@ -21,7 +22,7 @@ std::string last_name(const std::string& path) {
 }
 
 std::string front_matter(const Config& config) {
-  std::string text = concat("---\nbase_model: ", last_name(config.model.path), "\n");
+  std::string text = concat("---\nbase_model: ", model_name(config.model.path), "\n");
   if (config.trainable == Trainable::kLora) text += "library_name: peft\n";
   return text + "pipeline_tag: image-text-to-text\ntags: [industrial-inspection, anomaly-detection, lriad]\n---\n";
 }
@@ -92,7 +93,7 @@ std::string model_card(const RunState& run) {
   std::string text = front_matter(config);
   text +=
       concat("# ", last_name(config.output_dir), "\n\n", config.trainable == Trainable::kLora ? "An adapter of " : "",
-             last_name(config.model.path), " that judges photographs of parts as defect or normal, trained by lriad ",
+             model_name(config.model.path), " that judges photographs of parts as defect or normal, trained by lriad ",
              kVersion, " for ", run.trainer.global_step, " steps.\n\n");
   text += data_section(context) + "\n" + settings_section(context) + "\n";
   if (evaluation != run.trainer.extra.end()) text += evaluation->second + "\n";

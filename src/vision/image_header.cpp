@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "lriad/core/error.h"
+#include "lriad/core/lfs_pointer.h"
 #include "tiff_directory.h"
 
 namespace lriad {
@@ -129,6 +130,7 @@ std::optional<ImageHeader> header_of(const std::string& name, const ImageSource&
     return tiff_header(source);
   if (magic.starts_with("GIF8")) return gif_header(source);
   if (source.read(0, 4) == "RIFF" && source.read(8, 4) == "WEBP") return webp_header(source);
+  refuse_lfs_pointer("vision", name, source.read(0, 64));
   fail("vision", name, ": not a PNG, JPEG, BMP, TIFF, WebP or GIF file that can be read");
 }
 

@@ -37,7 +37,7 @@ std::vector<float> byte_values(const ImageSettings& settings) {
 }
 
 void read_triple(const json& root, const char* key, const std::string& file, std::array<double, 3>& out) {
-  if (!root.contains(key)) return;
+  if (root.value(key, json()).is_null()) return;
   const json& list = root[key];
   bool good = list.is_array() && list.size() == 3;
   for (std::size_t i = 0; good && i < 3; ++i)
@@ -47,7 +47,7 @@ void read_triple(const json& root, const char* key, const std::string& file, std
 }
 
 void read_size(const json& root, const char* key, int64_t most, const std::string& file, int64_t& out) {
-  if (!root.contains(key)) return;
+  if (root.value(key, json()).is_null()) return;
   if (!root[key].is_number_integer() || root[key] < 1 || root[key] > most)
     fail("vision", file, ": ", key, " is ", root[key].dump(), ", expected a whole number from 1 to ", most);
   out = root[key].get<int64_t>();
@@ -69,8 +69,17 @@ std::pair<std::string, json> find_settings(const std::filesystem::path& model_di
   return {old.string(), read_json_object("vision", old)};
 }
 
-/// Throws Error for steps that are switched off or otherwise than they are computed here.
+/// Throws Error for another kind of processor, and for steps that are switched off or otherwise than computed here.
 void check_steps(const json& root, const std::string& file) {
+  const json type = root.value("image_processor_type", json()), size = root.value("size", json());
+  if (!type.is_null() && !(type.is_string() && type.get<std::string>().starts_with("Qwen")))
+    fail("vision", file, ": image_processor_type is ", type.dump(),
+         ", expected Qwen2VLImageProcessor or a later Qwen's");
+  for (const auto& [key, value] : size.items()) {
+    const bool area = key == "shortest_edge" || key == "longest_edge" || key == "min_pixels" || key == "max_pixels";
+    if (!size.is_object() || !area)
+      fail("vision", file, ": size is ", size.dump(), ", expected limits of the area, shortest_edge and longest_edge");
+  }
   const json steps = {{"do_resize", true}, {"do_rescale", true}, {"do_normalize", true}, {"resample", 3}};
   for (const auto& [key, wanted] : steps.items()) {
     const json got = root.value(key, json());

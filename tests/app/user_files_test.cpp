@@ -1,8 +1,10 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <fstream>
 #include <memory>
+#include <nlohmann/json.hpp>
 
 #include "app/program.h"
 #include "lriad/run/run_folder.h"
@@ -63,6 +65,79 @@ TEST_F(UserFiles, EmptyValuesAreRefused) {
   refused(train("", {}), "--output");
   refused(run_program_file("lriad-tool", {"merge", "--model", at("model"), "--adapter", "", "--output", at("m")}),
           "--adapter");
+}
+
+TEST_F(UserFiles, AFolderGivenForAnotherOptionIsNamed) {
+  const auto refused = [](const Ended& ended, const std::string& why) {
+    EXPECT_EQ(ended.code, 2) << ended.err;
+    EXPECT_THAT(ended.err, HasSubstr(why));
+    EXPECT_EQ(std::ranges::count(ended.err, '\n'), 1) << ended.err;
+  };
+  fs::create_directories(at("adapter"));
+  for (const char* name : {"adapter_config.json", "adapter_model.safetensors"})
+    fs::copy_file(fs::path(LRIAD_GOLDEN_DIR) / "cold_start" / name, at("adapter") + "/" + name);
+  const std::string is_adapter = "is an adapter, not a model: give it as --adapter";
+  refused(run_program_file("lriad-eval", {"--model", at("adapter"), "--data", at("data"), "--output", at("out")}),
+          is_adapter);
+  refused(train(at("run"), {"--set", "model.path=" + at("adapter"), "--quiet"}), is_adapter);
+  refused(train(at("run"), {"--set", "model.adapter=" + at("model"), "--quiet"}),
+          "is a model, not an adapter: give it as --model");
+  refused(run_program_file("lriad-tool",
+                           {"merge", "--model", at("adapter"), "--adapter", at("adapter"), "--output", at("m")}),
+          is_adapter);
+  refused(
+      run_program_file("lriad-tool", {"merge", "--model", at("model"), "--adapter", at("model"), "--output", at("m")}),
+      "is a model, not an adapter");
+  refused(evaluate({"--adapter", at("no/such"), "--data", at("data"), "--output", at("out")}),
+          "no/such is not a folder");
+}
+
+TEST_F(UserFiles, AModelInTheHubsCacheIsEvaluatedByItsRoot) {
+  const fs::path root = at("hub/models--A--B"), snapshot = root / "snapshots" / "0a1b";
+  fs::create_directories(snapshot);
+  fs::create_directories(root / "blobs");
+  fs::create_directories(root / "refs");
+  std::ofstream(root / "refs" / "main") << "0a1b";
+  for (const auto& entry : fs::directory_iterator(at("model"))) {
+    const fs::path name = entry.path().filename();
+    fs::copy_file(entry.path(), root / "blobs" / name);
+    fs::create_symlink(fs::path("../../blobs") / name, snapshot / name);
+  }
+  const Ended ended = run_program_file("lriad-eval", {"--model", root.string(), "--data", at("data"), "--output",
+                                                      at("hub_eval"), "--max-new-tokens", "2", "--limit", "1"});
+  ASSERT_EQ(ended.code, 0) << ended.err;
+  EXPECT_THAT(ended.err, HasSubstr("model A/B on cpu"));
+  EXPECT_THAT(read_file("test", at("hub_eval/metrics.json")), HasSubstr("snapshots/0a1b"));
+}
+
+TEST_F(UserFiles, AMergedModelRefusesItsAdapter) {
+  const std::string adapter = std::string(LRIAD_GOLDEN_DIR) + "/cold_start", merged = at("merged");
+  const Ended made =
+      run_program_file("lriad-tool", {"merge", "--model", at("model"), "--adapter", adapter, "--output", merged});
+  ASSERT_EQ(made.code, 0) << made.err;
+  const std::string why = "the adapter was merged into this model before";
+  for (const Ended& again :
+       {run_program_file("lriad-tool", {"merge", "--model", merged, "--adapter", adapter, "--output", at("twice")}),
+        run_program_file("lriad-eval",
+                         {"--model", merged, "--adapter", adapter, "--data", at("data"), "--output", at("out")}),
+        train(at("run"), {"--set", "model.path=" + merged, "--set", "model.adapter=" + adapter})}) {
+    EXPECT_EQ(again.code, 2);
+    EXPECT_THAT(again.err, HasSubstr(why));
+  }
+  EXPECT_FALSE(fs::exists(at("twice")));
+}
+
+TEST_F(UserFiles, ATokenizerWithoutTheMarksOfImagesIsRefused) {
+  fs::copy(at("model"), at("marks"), fs::copy_options::recursive);
+  auto whole = nlohmann::json::parse(read_file("test", at("marks/tokenizer.json")));
+  auto& tokens = whole["added_tokens"].get_ref<nlohmann::json::array_t&>();
+  std::erase_if(tokens, [](const nlohmann::json& token) { return token["content"] == "<|image_pad|>"; });
+  write_file_atomic("test", at("marks/tokenizer.json"), whole.dump());
+  write_file_atomic("test", at("marks/tokenizer_config.json"), "{}");
+  const Ended ended =
+      run_program_file("lriad-eval", {"--model", at("marks"), "--data", at("data"), "--output", at("out")});
+  EXPECT_EQ(ended.code, 2);
+  EXPECT_THAT(ended.err, HasSubstr("the tokenizer writes <|image_pad|> in "));
 }
 
 TEST_F(UserFiles, AnEvaluationBelowItsImagesDoesNotReadItsOwnReport) {

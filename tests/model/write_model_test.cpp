@@ -10,6 +10,7 @@
 #include "lriad/core/error.h"
 #include "lriad/core/files.h"
 #include "lriad/model/adapter_files.h"
+#include "lriad/model/adapter_origin.h"
 #include "lriad/model/load_model.h"
 #include "support/temp_folder.h"
 
@@ -32,6 +33,7 @@ AdapterConfig adapter_config() {
   AdapterConfig config;
   config.r = 2;
   config.lora_alpha = 6;
+  config.target_modules = {{"q_proj"}, ""};
   return config;
 }
 
@@ -88,7 +90,8 @@ TEST_F(WriteModel, AnAdapterOfAnotherModelIsRefusedByTheTensorsName) {
                            {{kQ + ".lora_A.weight", at::randn({2, 9})}, {kQ + ".lora_B.weight", at::randn({8, 2})}}});
   const auto merge = [&] { merge_adapter(model_, adapter_, folder_.path() / "merged", at::kFloat); };
   EXPECT_THAT(merge, ThrowsMessage<Error>(AllOf(HasSubstr("q_proj.lora_A.weight is [2, 9], and the module needs 8"),
-                                                HasSubstr("has 1 layers of hidden size 8"))));
+                                                HasSubstr("the model (qwen2_vl) has 1 layers of hidden size 8, the "
+                                                          "adapter is for 1 of hidden size 9;"))));
   const std::string far = "model.language_model.layers.7.self_attn.q_proj";
   write_adapter(adapter_, {adapter_config(),
                            {{far + ".lora_A.weight", at::randn({2, 8})}, {far + ".lora_B.weight", at::randn({8, 2})}}});
@@ -152,6 +155,7 @@ TEST_F(WriteModel, ValuesThatAreNotFiniteAreRefusedByName) {
 
 TEST_F(WriteModel, AnAdapterThatLacksATargetOrHasMoreIsRefused) {
   AdapterConfig config = adapter_config();
+  config.target_modules = {{"q_proj", "v_proj"}, ""};
   const std::map<std::string, at::Tensor> tensors = {{kQ + ".lora_A.weight", at::randn({2, 8})},
                                                      {kQ + ".lora_B.weight", at::randn({8, 2})}};
   Qwen2Vl model = load_model(model_, at::kFloat, at::kCPU);
@@ -159,6 +163,50 @@ TEST_F(WriteModel, AnAdapterThatLacksATargetOrHasMoreIsRefused) {
   config.target_modules = {{"v_proj"}, ""};
   write_adapter(adapter_, {config, tensors});
   EXPECT_THAT([&] { read_adapter(adapter_); }, ThrowsMessage<Error>(HasSubstr("do not name its module")));
+}
+
+TEST_F(WriteModel, AnAdapterForMoreLayersOrAnotherFamilyIsRefusedByThat) {
+  AdapterConfig config = adapter_config();
+  std::map<std::string, at::Tensor> tensors;
+  for (const char* layer : {"1", "2"}) {
+    const std::string module = concat("model.language_model.layers.", layer, ".self_attn.q_proj");
+    tensors[module + ".lora_A.weight"] = at::randn({2, 8});
+    tensors[module + ".lora_B.weight"] = at::randn({8, 2});
+  }
+  config.base_model = "Qwen/Another";
+  const ModelConfig model = read_model_config(model_);
+  EXPECT_THAT(
+      [&] {
+        check_adapter({config, tensors}, model);
+      },
+      ThrowsMessage<Error>(AllOf(HasSubstr("has 1 layers of hidden size 8, the adapter is for 3 of hidden size 8"),
+                                 HasSubstr("it was trained on Qwen/Another"))));
+  auto text = nlohmann::json::parse(adapter_config_text(config));
+  text["auto_mapping"] = {{"base_model_class", "Qwen2_5_VLForConditionalGeneration"}};
+  write_file_atomic("test", adapter_ / "adapter_config.json", text.dump());
+  EXPECT_THAT(
+      [&] {
+        check_origin({config, tensors}, adapter_, model_);
+      },
+      ThrowsMessage<Error>(AllOf(HasSubstr("of a qwen2_5_vl"), HasSubstr("auto_mapping.base_model_class"))));
+}
+
+TEST_F(WriteModel, AMergedModelRefusesTheSameAdapterAgain) {
+  const fs::path merged = folder_.path() / "merged", twice = folder_.path() / "twice";
+  merge_adapter(model_, adapter_, merged, at::kFloat);
+  const auto is_refused = [&](const auto& again) {
+    EXPECT_THAT(again, ThrowsMessage<Error>(HasSubstr("was merged into this model before")));
+  };
+  is_refused([&] { merge_adapter(merged, adapter_, twice, at::kFloat); });
+  EXPECT_FALSE(fs::exists(twice));
+  Adapter same = read_adapter(adapter_), other = same;
+  is_refused([&] { check_origin(same, adapter_, merged); });
+  other.tensors.at(kQ + ".lora_A.weight") = at::randn({2, 8});
+  write_adapter(adapter_, other);
+  merge_adapter(merged, adapter_, twice, at::kFloat);
+  is_refused([&] { check_origin(same, adapter_, twice); });
+  is_refused([&] { check_origin(other, adapter_, twice); });
+  EXPECT_NO_THROW(check_origin(other, adapter_, merged));
 }
 
 TEST_F(WriteModel, GivenTensorsComeBackFromTheFolder) {

@@ -86,6 +86,15 @@ TEST(Image, BadFilesAreRefusedByName) {
   EXPECT_THROW(decode_image(folder.path() / "none.png", ResizeBackend::kPil), Error);
 }
 
+TEST(Image, APointerOfGitLfsIsNamedAsSuch) {
+  const TempFolder folder;
+  const fs::path file = folder.path() / "a.png";
+  write_file_atomic("test", file, "version https://git-lfs.github.com/spec/v1\noid sha256:ab\nsize 3\n");
+  EXPECT_THAT([&] { decode_image(file, ResizeBackend::kPil); },
+              ThrowsMessage<Error>(HasSubstr("a pointer of Git LFS")));
+  EXPECT_THAT([&] { image_size(file, ResizeBackend::kPil); }, ThrowsMessage<Error>(HasSubstr("a pointer of Git LFS")));
+}
+
 TEST(Image, GrayOfSixteenBitsSaturatesOrKeepsItsHighByte) {
   const fs::path path = kImages / "gray16.png";
   const Image saturated = decode_image(path, ResizeBackend::kPil);
@@ -142,13 +151,18 @@ TEST(ImageSettings, OfProcessorConfigComeBeforeThoseOfPreprocessorConfig) {
 TEST(ImageSettings, StepsThatAreComputedOtherwiseAreRefused) {
   const TempFolder folder;
   for (const char* step : {R"("do_normalize": false)", R"("do_rescale": false)", R"("do_resize": false)",
-                           R"("resample": 2)", R"("rescale_factor": 1.0)"}) {
+                           R"("resample": 2)", R"("rescale_factor": 1.0)", R"("size": {"height": 448, "width": 448})",
+                           R"("size": 448)", R"("image_processor_type": "CLIPImageProcessor")"}) {
     write_file_atomic("test", folder.path() / "preprocessor_config.json", concat("{", step, "}"));
     const std::string key = std::string(step).substr(1, std::string(step).find(':') - 2);
     EXPECT_THAT([&] { read_image_settings(folder.path(), {}); }, ThrowsMessage<Error>(HasSubstr(key + " is ")));
   }
   write_file_atomic("test", folder.path() / "preprocessor_config.json",
-                    R"({"do_normalize": true, "resample": 3, "rescale_factor": 0.00392156862745098})");
+                    R"({"do_normalize": true, "resample": 3, "rescale_factor": 0.00392156862745098, "image_mean": null,
+    "patch_size": null, "size": {"shortest_edge": 65536, "longest_edge": 16777216}, "crop_size": null,
+    "image_processor_type": "Qwen2VLImageProcessorFast"})");
+  EXPECT_EQ(read_image_settings(folder.path(), {}).patch_size, 14);
+  write_file_atomic("test", folder.path() / "preprocessor_config.json", R"({"size": null, "min_pixels": 3136})");
   EXPECT_NO_THROW(read_image_settings(folder.path(), {}));
 }
 
