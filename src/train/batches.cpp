@@ -71,23 +71,24 @@ Batches::Batches(const RunInputs& inputs, int64_t rank, int64_t num_ranks)
       seed_(inputs.config.seed),
       rank_(rank),
       num_ranks_(num_ranks),
-      batch_size_(std::min(prompts_per_rank(inputs.config.train) * num_ranks, std::ssize(dataset_.samples))),
-      per_epoch_(std::ssize(dataset_.samples) / batch_size_),
+      order_of_batches_(std::ssize(dataset_.samples),
+                        std::min(prompts_per_rank(inputs.config.train) * num_ranks, std::ssize(dataset_.samples))),
       prefetcher_(dataset_, inputs.preparer, num_threads(), 2 * prompts_per_rank(inputs.config.train) + 4) {}
 
 std::vector<Batches::Slot> Batches::slots_of(int64_t number) {
-  const int64_t epoch = number / per_epoch_, first = number % per_epoch_ * batch_size_;
-  if (order_epoch_ != epoch) {
-    order_ = epoch_order(dataset_, sampler_, seed_, epoch);
-    order_epoch_ = epoch;
+  const BatchPlace place = order_of_batches_.place(number);
+  if (order_epoch_ != place.epoch) {
+    order_ = epoch_order(dataset_, sampler_, seed_, place.epoch);
+    order_epoch_ = place.epoch;
   }
-  const std::span<const int64_t> batch(order_.data() + first, static_cast<std::size_t>(batch_size_));
+  const std::span<const int64_t> batch(order_.data() + place.first, static_cast<std::size_t>(place.size));
   std::vector<int64_t> costs;
   for (const int64_t index : batch) costs.push_back(costs_[static_cast<std::size_t>(index)]);
   const std::vector<int64_t> ranks = assign_prompts(costs, num_ranks_);
   std::vector<Slot> slots;
   for (std::size_t prompt_index = 0; prompt_index < ranks.size(); ++prompt_index) {
-    if (ranks[prompt_index] == rank_) slots.push_back({static_cast<int64_t>(prompt_index), batch[prompt_index], epoch});
+    if (ranks[prompt_index] == rank_)
+      slots.push_back({static_cast<int64_t>(prompt_index), batch[prompt_index], place.epoch});
   }
   return slots;
 }
@@ -102,6 +103,7 @@ void Batches::request_until(int64_t number) {
 std::vector<BatchPrompt> Batches::take(int64_t number) {
   if (!requested_) request_until(number);
   request_until(number + kBatchesAhead);
+  taken_ = order_of_batches_.place(number);
   std::vector<BatchPrompt> prompts;
   for (const Slot& slot : slots_of(number)) {
     Prefetcher::Result result = prefetcher_.next();
@@ -116,6 +118,23 @@ std::vector<BatchPrompt> Batches::take(int64_t number) {
     prompts.push_back({slot.prompt_index, slot.epoch, std::move(result.sample)});
   }
   return prompts;
+}
+
+void Batches::save(std::map<std::string, int64_t>& cursor) const {
+  if (taken_.number >= 0) save_place(taken_, cursor);
+}
+
+void Batches::restore(const std::map<std::string, int64_t>& cursor) {
+  const BatchPlace last = saved_place(cursor);
+  if (last.number < 0) return;  // before the first batch, or written by an older version
+  order_of_batches_.go_on_after(last);
+  taken_ = last;
+  if (last.size == order_of_batches_.batch_size()) return;
+  log_warning(concat(
+      "[train] the last batch before the checkpoint was of ", last.size, " samples, now ",
+      order_of_batches_.batch_size(),
+      " make a batch (ranks, train.per_device_train_batch_size, train.gradient_accumulation_steps): the order of ",
+      "samples goes on after sample ", last.first + last.size, " of epoch ", last.epoch + 1));
 }
 
 }  // namespace lriad

@@ -1,9 +1,12 @@
 #pragma once
 
 #include <cstdint>
+#include <map>
 #include <optional>
+#include <string>
 #include <vector>
 
+#include "batch_order.h"
 #include "lriad/config/config.h"
 #include "lriad/data/dataset.h"
 #include "lriad/data/prepare.h"
@@ -22,13 +25,15 @@ struct BatchPrompt {
 /// not full. The numbers of prompts per rank differ by at most one. All ranks compute the same assignment.
 std::vector<int64_t> assign_prompts(const std::vector<int64_t>& costs, int64_t num_ranks);
 
-/// Gives each rank its prompts of each batch. Batch b of a run is the same list of samples for any number of ranks;
-/// assign_prompts() divides it among them. Images are prepared ahead on worker threads.
+/// Gives each rank its prompts of each batch. Batch b of a run is the same list of samples for any number of ranks that
+/// have as many prompts together; assign_prompts() divides it among them. Images are prepared ahead on worker threads.
 class Batches {
  public:
   Batches(const RunInputs& inputs, int64_t rank, int64_t num_ranks);
-  /// Batches per epoch: floor(samples / batch size), at least 1.
-  int64_t per_epoch() const { return per_epoch_; }
+  const BatchOrder& order() const { return order_of_batches_; }
+  /// Saves and restores which batch was taken last. With another batch size the order of samples goes on behind it.
+  void save(std::map<std::string, int64_t>& cursor) const;
+  void restore(const std::map<std::string, int64_t>& cursor);
   /// This rank's prompts of batch `number` (0-based over the whole run), in order. A sample with an unreadable image is
   /// left out with a warning, or throws Error with data.bad_image: fail. Batches must be taken in ascending order.
   std::vector<BatchPrompt> take(int64_t number);
@@ -45,7 +50,9 @@ class Batches {
   SamplerKind sampler_;
   BadImage bad_image_;
   uint64_t seed_;
-  int64_t rank_, num_ranks_, batch_size_, per_epoch_;
+  int64_t rank_, num_ranks_;
+  BatchOrder order_of_batches_;
+  BatchPlace taken_;  ///< the last batch
   std::optional<int64_t> order_epoch_;
   std::vector<int64_t> order_;
   std::optional<int64_t> requested_;  ///< last batch requested from the prefetcher

@@ -23,8 +23,6 @@ GrpoStage::GrpoStage(RunContext& context, FlatParameters& parameters, Communicat
       rollouts_(context, communicator, clock),
       learner_(context, parameters, clock) {}
 
-int64_t GrpoStage::steps_per_epoch() const { return rollouts_.batches_per_epoch() * config_.grpo.num_iterations; }
-
 /// The step that made the rollouts from which `step` learns.
 int64_t GrpoStage::sampling_step(int64_t step) const {
   return (step - 1) / config_.grpo.num_iterations * config_.grpo.num_iterations + 1;
@@ -171,6 +169,7 @@ void GrpoStage::regenerate_rollouts(const TrainerState& trainer, const std::map<
 
 void GrpoStage::save(TrainerState& trainer, std::map<std::string, at::Tensor>& state) const {
   trainer.cursor["num_tokens"] = num_tokens_;
+  rollouts_.batches.save(trainer.cursor);
   trainer.extra["running_recall"] = rollouts_.recall.save();
   trainer.extra["alarms"] = alarms_.save();
   trainer.extra.erase("running_recall_at_sampling");  // left from the checkpoint that the run resumed from
@@ -180,6 +179,7 @@ void GrpoStage::save(TrainerState& trainer, std::map<std::string, at::Tensor>& s
 }
 
 void GrpoStage::restore(const TrainerState& trainer, const std::map<std::string, at::Tensor>& state) {
+  rollouts_.batches.restore(trainer.cursor);
   if (trainer.global_step % config_.grpo.num_iterations != 0) regenerate_rollouts(trainer, state);
   const auto tokens = trainer.cursor.find("num_tokens");
   const auto recall = trainer.extra.find("running_recall");

@@ -19,7 +19,8 @@ class GrpoStage : public TrainingStage {
  public:
   GrpoStage(RunContext& context, FlatParameters& parameters, Communicator& communicator, PhaseClock& clock);
   StepResult gradients(int64_t step) override;
-  int64_t steps_per_epoch() const override;
+  const BatchOrder& order() const override { return rollouts_.batches.order(); }
+  int64_t steps_per_batch() const override { return config_.grpo.num_iterations; }
   std::vector<std::vector<Group>> passes(int64_t step) override;
   void save(TrainerState& trainer, std::map<std::string, at::Tensor>& state) const override;
   void restore(const TrainerState& trainer, const std::map<std::string, at::Tensor>& state) override;

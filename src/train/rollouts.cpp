@@ -23,17 +23,17 @@ ClassCounts count_classes(const Dataset& data) {
 }  // namespace
 
 Rollouts::Rollouts(RunContext& context, Communicator& communicator, PhaseClock& clock)
-    : context_(context),
+    : batches(context, communicator.rank(), communicator.size()),
+      context_(context),
       config_(context.config),
       communicator_(communicator),
       clock_(clock),
-      batches_(context, communicator.rank(), communicator.size()),
       class_counts_(count_classes(context.data)) {}
 
 std::vector<Group> Rollouts::sample(int64_t batch, int64_t step) {
   clock_.enter("data");
   std::vector<Group> groups;
-  std::vector<BatchPrompt> prompts = batches_.take(batch);
+  std::vector<BatchPrompt> prompts = batches.take(batch);
   clock_.enter("vision");
   for (BatchPrompt& prompt : prompts) {
     const Sample& sample = context_.data.samples[static_cast<std::size_t>(prompt.sample.index)];

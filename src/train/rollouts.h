@@ -16,7 +16,6 @@ namespace lriad {
 class Rollouts {
  public:
   Rollouts(RunContext& context, Communicator& communicator, PhaseClock& clock);
-  int64_t batches_per_epoch() const { return batches_.per_epoch(); }
 
   /// G completions of each of this rank's prompts of batch `batch` (0-based over the whole run). Random numbers are
   /// keyed by `step`.
@@ -26,6 +25,7 @@ class Rollouts {
   /// Samples and scores those groups again that grpo.zero_variance selects, at most grpo.max_resamples times.
   void resample(std::vector<Group>& groups, int64_t step);
 
+  Batches batches;       ///< of prompts
   RunningRecall recall;  ///< over the completions of all ranks so far; used with f_mode running_recall
 
  private:
@@ -37,7 +37,6 @@ class Rollouts {
   const Config& config_;
   Communicator& communicator_;
   PhaseClock& clock_;
-  Batches batches_;
   ClassCounts class_counts_;
 };
 

@@ -156,12 +156,14 @@ SftStage::Sums SftStage::over_ranks(const Sums& own) {
 
 void SftStage::save(TrainerState& trainer, std::map<std::string, at::Tensor>&) const {
   trainer.cursor["num_tokens"] = num_tokens_;
+  batches_.save(trainer.cursor);
 }
 
 void SftStage::restore(const TrainerState& trainer, const std::map<std::string, at::Tensor>&) {
   const auto tokens = trainer.cursor.find("num_tokens");
   if (tokens == trainer.cursor.end()) fail("train", "the checkpoint lacks the counters of stage sft");
   num_tokens_ = tokens->second;
+  batches_.restore(trainer.cursor);
 }
 
 }  // namespace lriad

@@ -16,7 +16,7 @@ class SftStage : public TrainingStage {
  public:
   SftStage(RunContext& context, FlatParameters& parameters, Communicator& communicator, PhaseClock& clock);
   StepResult gradients(int64_t step) override;
-  int64_t steps_per_epoch() const override { return batches_.per_epoch(); }
+  const BatchOrder& order() const override { return batches_.order(); }
   std::vector<std::vector<Group>> passes(int64_t step) override;
   void save(TrainerState& trainer, std::map<std::string, at::Tensor>& state) const override;
   void restore(const TrainerState& trainer, const std::map<std::string, at::Tensor>& state) override;

@@ -3,7 +3,6 @@
 #include <ATen/ATen.h>
 
 #include <algorithm>
-#include <cmath>
 #include <iostream>
 #include <optional>
 
@@ -53,8 +52,14 @@ Trainer::Impl::Impl(const LoadedConfig& loaded_config, const TrainOptions& given
                        context.memory.memory_bytes >> 20, " MiB are free: see lriad-train --plan"));
   }
   stage = make_stage(context, parameters, communicator, clock);
-  const double epochs = config.train.num_train_epochs * static_cast<double>(stage->steps_per_epoch());
-  total_steps = config.train.max_steps > 0 ? config.train.max_steps : static_cast<int64_t>(std::ceil(epochs));
+  count_steps();
+}
+
+/// Counts the steps of the run, which depend on where a checkpoint of another batch size stands.
+void Trainer::Impl::count_steps() {
+  const TrainSection& train = config.train;
+  total_steps =
+      train.max_steps > 0 ? train.max_steps : stage->order().steps(train.num_train_epochs, stage->steps_per_batch());
 }
 
 /// Everything that can end the run early comes before the weights, which take minutes to read: inputs that are wrong or
@@ -148,6 +153,7 @@ void Trainer::Impl::open_logs() {
     restore_run(run, checkpoint);
     trainer = run.trainer;
     saved_step = trainer.global_step;
+    count_steps();
     log_info(concat("resuming from ", checkpoint.string(), ", after step ", trainer.global_step));
   }
   if (!communicator.is_main()) return;

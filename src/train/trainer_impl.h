@@ -31,6 +31,7 @@ struct Trainer::Impl {
   int run();
   RunInputs prepare(const at::Device& device);
   void take_folder();
+  void count_steps();
   void open_logs();
   std::filesystem::path agree_on_checkpoint();
   void start_progress();

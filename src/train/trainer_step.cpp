@@ -39,10 +39,11 @@ bool Trainer::Impl::step(int64_t number) {
   parameters.zero_gradients();
   const PassCounts before = context.model->counts();
   const StepResult result = stage->gradients(number);
-  StepMetrics metrics(number, static_cast<double>(number) / static_cast<double>(stage->steps_per_epoch()));
+  const double epoch = stage->order().epochs(number, stage->steps_per_batch());
+  StepMetrics metrics(number, epoch);
   const bool go_on = update(result, metrics, number);
   trainer.global_step = number;
-  trainer.epoch = static_cast<double>(number) / static_cast<double>(stage->steps_per_epoch());
+  trainer.epoch = epoch;
   metrics.add(result.metrics);
   std::optional<Evaluation> evaluation;
   if (config.train.eval_steps > 0 && number % config.train.eval_steps == 0) evaluation = evaluate_step(number, metrics);

@@ -9,6 +9,7 @@
 #include <utility>
 #include <vector>
 
+#include "batch_order.h"
 #include "lriad/grpo/group.h"
 #include "lriad/run/checkpoint.h"
 #include "lriad/run/metrics_log.h"
@@ -32,7 +33,9 @@ class TrainingStage {
   virtual ~TrainingStage() = default;
   /// Adds this rank's part of the step's gradient to the flat buffer. Collective: all ranks must call it.
   virtual StepResult gradients(int64_t step) = 0;
-  virtual int64_t steps_per_epoch() const = 0;
+  virtual const BatchOrder& order() const = 0;
+  virtual int64_t steps_per_batch() const { return 1; }
+  int64_t steps_per_epoch() const { return order().per_epoch() * steps_per_batch(); }
   /// This rank's groups of the step that gradients() has just done, pass by pass, as they entered the loss.
   virtual std::vector<std::vector<Group>> passes(int64_t step) = 0;
   /// Saves and restores what resuming needs besides weights and optimizer state.
