@@ -1,9 +1,9 @@
 # Fuzz targets: tests/fuzz/<part>_targets.cpp holds those named here. In ctest each makes a few executions from its seeds,
 # tests/fuzz/seeds/<target> and golden files; scripts/fuzz.sh makes millions under sanitizers.
-set(fuzz_data json csv config image_path jsonl visa tokenizer_json vocab_merges sentencepiece chat_template image
-    image_settings)
-set(fuzz_model safetensors weight_index model_config adapter_config import predictions eval_settings html answer checkpoint
-    saved_texts run_logs refused_batch)
+set(fuzz_data json csv config image_path jsonl visa tokenizer_json tokenizer_config vocab_merges sentencepiece
+    chat_template image image_settings processor_config model_settings)
+set(fuzz_model safetensors weight_index model_config adapter_config merged_adapters import predictions eval_settings html
+    answer checkpoint saved_texts run_logs refused_batch)
 set(golden "${CMAKE_SOURCE_DIR}/tests/golden")
 set(fuzz_seeds_config "${golden}/presets" "${CMAKE_SOURCE_DIR}/configs")
 set(fuzz_seeds_sentencepiece "${golden}/sentencepiece")

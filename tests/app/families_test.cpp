@@ -6,6 +6,8 @@
 
 #include "lriad/model/load_model.h"
 #include "lriad/model/model_files.h"
+#include "lriad/model/safetensors.h"
+#include "lriad/text/tokenizer.h"
 #include "program.h"
 #include "src/app/tool_model_config.h"
 #include "training_run.h"
@@ -106,6 +108,94 @@ TEST_P(Families, TrainingAllWeightsReachesEveryTensor) {
     }
   }
   EXPECT_LE(equal, 2);
+}
+
+/// Steps of metrics.jsonl without what depends on the clock.
+std::vector<nlohmann::json> without_times(std::vector<nlohmann::json> lines) {
+  for (nlohmann::json& line : lines) {
+    std::vector<std::string> timed;
+    for (const auto& [key, value] : line.items()) {
+      if (key.starts_with("time/") || key.starts_with("memory/") || key == "tokens_per_second") timed.push_back(key);
+    }
+    for (const std::string& key : timed) line.erase(key);
+  }
+  return lines;
+}
+
+TEST_P(Families, AResumedRunIsTheUndisturbedOne) {
+  const std::vector<std::string> grpo = {"model.path=" + at("base").string(), "model.adapter=null",
+                                         "rollout.max_completion_length=6"};
+  for (std::vector<std::string> set : {sets({}), grpo}) {
+    set.insert(set.end(), {"train.max_steps=4", "train.save_steps=1", "lora.lora_dropout=0.1"});
+    std::filesystem::remove_all(at("whole"));
+    std::filesystem::remove_all(at("stopped"));
+    ASSERT_EQ(train("whole", set), 0);
+    std::filesystem::create_directories(at("stopped"));
+    std::filesystem::copy(at("whole") / "metrics.jsonl", at("stopped"));
+    std::filesystem::copy(checkpoint("whole", 2), checkpoint("stopped", 2), std::filesystem::copy_options::recursive);
+    ASSERT_EQ(train("stopped", set), 0);
+    EXPECT_EQ(adapter_bytes("stopped", 4), adapter_bytes("whole", 4));
+    EXPECT_EQ(without_times(metrics("stopped")), without_times(metrics("whole")));
+  }
+}
+
+TEST_P(Families, TwoRanksGiveTheStepOfOne) {
+  const auto run = [](int ranks) {
+    const std::string name = "ranks" + std::to_string(ranks);
+    const Ended ended = run_program_file(
+        "lriad-train", {"--config", at("grpo.yaml").string(), "--devices", std::to_string(ranks), "--output",
+                        at(name).string(), "--set", "model.path=" + at("base").string(), "--set", "model.adapter=null",
+                        "--set", "train.max_steps=2", "--set", "rollout.max_completion_length=6", "--set",
+                        "train.gradient_accumulation_steps=" + std::to_string(4 / ranks), "--quiet"});
+    EXPECT_EQ(ended.code, 0) << ended.err;
+    return parameters(name, 2);
+  };
+  const at::Tensor one = run(1);
+  EXPECT_LE((run(2) - one).abs().max().item<double>(), 1e-12);
+}
+
+// The files that PEFT wrote for the same targets are beside the tiny checkpoints of transformers.
+TEST_P(Families, AnAdapterHasTheTensorsThatPeftWrites) {
+  const Path golden =
+      Path(LRIAD_GOLDEN_DIR) / (GetParam() == std::string("qwen3_vl") ? "tiny_qwen3vl" : "tiny_qwen25vl");
+  const Path theirs = golden / "adapter";
+  const AdapterConfig config = read_adapter_config(theirs / "adapter_config.json");
+  ASSERT_EQ(train("taught", sets({"model.path=" + golden.string(), "model.dtype=float32", "train.max_steps=1",
+                                  concat("lora.r=", config.r), "prompt.template=Is the {object} good?"})),
+            0);
+  const SafetensorsFile expected(theirs / "adapter_model.safetensors"),
+      ours(at("taught") / "adapter_model.safetensors");
+  EXPECT_EQ(ours.entries().size(), expected.entries().size());
+  for (const TensorEntry& entry : expected.entries()) {
+    const TensorEntry* own = ours.find(entry.name);
+    ASSERT_NE(own, nullptr) << entry.name;
+    EXPECT_EQ(own->shape, entry.shape) << entry.name;
+    EXPECT_EQ(own->dtype, "F32");
+  }
+}
+
+TEST_P(Families, LayersOfTheTowerWithATargetsNameAreExcluded) {
+  ASSERT_EQ(train("taught", sets({"lora.target_modules=[up_proj]", "train.max_steps=1"})), 0);
+  const Adapter adapter = read_adapter(at("taught"));
+  for (const auto& [name, tensor] : adapter.tensors) EXPECT_THAT(name, HasSubstr("language_model")) << name;
+  const bool same_name = GetParam() == std::string("qwen2_5_vl");
+  EXPECT_EQ(adapter.config.exclude_modules.expression, same_name ? R"((.*\.)?visual\..*)" : "");
+}
+
+TEST_P(Families, AnEvaluationTakesThePromptAndSizesOfTheTraining) {
+  ASSERT_EQ(
+      train("taught", sets({"model.dtype=float32", "prompt.template=Look at the {object}.", "image.max_pixels=6272"})),
+      0);
+  const Ended ended = run_program_file(
+      "lriad-eval", {"--model", at("base").string(), "--adapter", at("taught").string(), "--data",
+                     (at("data") / "data.jsonl").string(), "--format", "jsonl", "--limit", "2", "--token-ids",
+                     "--max-new-tokens", "2", "--output", at("eval").string(), "--quiet"});
+  ASSERT_EQ(ended.code, 0) << ended.err;
+  const Tokenizer tokenizer = Tokenizer::load(at("base"));
+  const auto ids = lines("eval", "predictions.jsonl").front()["prompt_ids"].get<std::vector<int64_t>>();
+  EXPECT_THAT(tokenizer.decode(ids, false), HasSubstr("Look at the "));
+  const Json metrics = Json::parse(bytes(at("eval") / "metrics.json"));
+  EXPECT_EQ(metrics["settings"]["image_max_pixels"], 6272);
 }
 
 TEST_P(Families, AMergedAdapterAnswersAsTheAdapterDoes) {

@@ -2,6 +2,8 @@
 #include "core/json.h"
 #include "fuzz.h"
 #include "lriad/config/load_config.h"
+#include "lriad/config/model_settings.h"
+#include "lriad/core/files.h"
 #include "lriad/data/csv.h"
 #include "lriad/data/dataset.h"
 #include "lriad/text/chat_prompt.h"
@@ -91,6 +93,19 @@ void tokenizer_json(const std::string& input) {
   try_tokenizer(input);
 }
 
+/// Uses the input as tokenizer_config.json, then as added_tokens.json, beside a tokenizer of 256 bytes.
+void tokenizer_config(const std::string& input) {
+  static const FuzzFile whole("tokenizer.json",
+                              read_file("fuzz", LRIAD_GOLDEN_DIR "/../fuzz/seeds/tokenizer_json/small.json"));
+  static const FuzzFile config("tokenizer_config.json"), added("added_tokens.json", "{}");
+  config.set(input);
+  try_tokenizer(input);
+  config.set("{}");
+  added.set(input);
+  try_tokenizer(input);
+  added.set("{}");
+}
+
 /// Splits the input at zero bytes into vocab.json, merges.txt, tokenizer_config.json and added_tokens.json.
 void vocab_merges(const std::string& input) {
   static const FuzzFile files[] = {FuzzFile("vocab.json"), FuzzFile("merges.txt"), FuzzFile("tokenizer_config.json"),
@@ -143,6 +158,33 @@ void image_settings(const std::string& input) {
   });
 }
 
+/// Uses the input as processor_config.json, for image settings and chat template, with an older file beside it.
+void processor_config(const std::string& input) {
+  static const FuzzFile file("processor_config.json"), old("preprocessor_config.json", "{}");
+  file.set(input);
+  fuzz_refusable([&] {
+    const ImageSettings settings = read_image_settings(fuzz_folder(), ImageSection());
+    fuzz_check(settings.patch_size > 0 && settings.patch_size * settings.merge_size <= 2048);
+    for (const double std : settings.std) fuzz_check(std > 0);
+  });
+  fuzz_refusable([] { check_chat_template(fuzz_folder()); });
+}
+
+/// Settings that are accepted must read back equal after writing.
+void model_settings(const std::string& input) {
+  static const FuzzFile file(kModelSettingsFile);
+  static const fs::path again = fuzz_folder() / "again";
+  fs::create_directories(again);
+  file.set(input);
+  fuzz_refusable([&] {
+    const auto settings = read_model_settings(fuzz_folder());
+    write_model_settings(again, *settings);
+    const auto same = read_model_settings(again);
+    fuzz_check(same->image.max_pixels == settings->image.max_pixels && same->threshold == settings->threshold);
+    fuzz_check(same->object_names.size() == settings->object_names.size());
+  });
+}
+
 constexpr FuzzTarget kTargets[] = {{"json", json},
                                    {"csv", csv},
                                    {"config", config},
@@ -150,11 +192,14 @@ constexpr FuzzTarget kTargets[] = {{"json", json},
                                    {"jsonl", jsonl},
                                    {"visa", visa},
                                    {"tokenizer_json", tokenizer_json},
+                                   {"tokenizer_config", tokenizer_config},
                                    {"vocab_merges", vocab_merges},
                                    {"sentencepiece", sentencepiece},
                                    {"chat_template", chat_template_files},
                                    {"image", image},
-                                   {"image_settings", image_settings}};
+                                   {"image_settings", image_settings},
+                                   {"processor_config", processor_config},
+                                   {"model_settings", model_settings}};
 
 }  // namespace
 

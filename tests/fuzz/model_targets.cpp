@@ -13,7 +13,7 @@
 #include "lriad/health/alarms.h"
 #include "lriad/health/guard.h"
 #include "lriad/health/refused_batch.h"
-#include "lriad/model/adapter_files.h"
+#include "lriad/model/adapter_origin.h"
 #include "lriad/model/model_files.h"
 #include "lriad/run/checkpoint.h"
 #include "lriad/run/run_folder.h"
@@ -76,6 +76,19 @@ void adapter_config(const std::string& input) {
       const auto shape = adapter.config.shape_of(name.substr(0, name.find(".lora_")));
       fuzz_check(shape && shape->r == tensor.size(name.ends_with(".lora_A.weight") ? 0 : 1));
     }
+  });
+}
+
+/// Uses the input as the note of a merged model, beside sound files.
+void merged_adapters(const std::string& input) {
+  static const FuzzFile config("config.json",
+                               read_file("fuzz", LRIAD_GOLDEN_DIR "/../fuzz/seeds/model_config/flat.json"));
+  static const FuzzFile file(kMergedAdaptersFile);
+  file.set(input);
+  fuzz_refusable([&] {
+    const Adapter adapter = read_adapter(LRIAD_GOLDEN_DIR "/cold_start");
+    check_origin(adapter, LRIAD_GOLDEN_DIR "/cold_start", fuzz_folder());
+    note_merged(fuzz_folder(), "a", adapter);
   });
 }
 
@@ -205,6 +218,7 @@ constexpr FuzzTarget kTargets[] = {{"safetensors", safetensors},
                                    {"weight_index", weight_index},
                                    {"model_config", model_config},
                                    {"adapter_config", adapter_config},
+                                   {"merged_adapters", merged_adapters},
                                    {"import", import_file},
                                    {"predictions", predictions},
                                    {"eval_settings", eval_settings},
