@@ -125,15 +125,6 @@ at::Tensor random_tensor(const CounterRandom& random, uint32_t number, const Ten
   return values;
 }
 
-/// The name of a tensor in the family's published files.
-std::string published_name(const std::string& canonical, const ModelFamily& family) {
-  if (!family.old_names) return canonical;
-  const std::string visual = "model.visual.", text = "model.language_model.";
-  if (canonical.starts_with(visual)) return "visual." + canonical.substr(visual.size());
-  if (canonical.starts_with(text)) return "model." + canonical.substr(text.size());
-  return canonical;
-}
-
 int64_t write_random_weights(const fs::path& folder, const ModelConfig& config, at::ScalarType dtype, uint64_t seed) {
   const ModelFamily& family = *find_model_family(config.model_type);
   std::vector<TensorSpec> specs;

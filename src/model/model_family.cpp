@@ -93,4 +93,12 @@ const ModelFamily* find_model_family(const std::string& model_type) {
   return found == families.end() ? nullptr : &*found;
 }
 
+std::string published_name(const std::string& canonical, const ModelFamily& family) {
+  if (!family.old_names) return canonical;
+  const std::string visual = "model.visual.", text = "model.language_model.";
+  if (canonical.starts_with(visual)) return "visual." + canonical.substr(visual.size());
+  if (canonical.starts_with(text)) return "model." + canonical.substr(text.size());
+  return canonical;
+}
+
 }  // namespace lriad

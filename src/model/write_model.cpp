@@ -10,6 +10,7 @@
 #include "lriad/core/files.h"
 #include "lriad/model/adapter_files.h"
 #include "lriad/model/adapter_origin.h"
+#include "lriad/model/model_family.h"
 
 namespace lriad {
 namespace {
@@ -71,15 +72,17 @@ void set_dtype(ordered_json& config, at::ScalarType dtype) {
   }
 }
 
-/// The weights of a folder's model, in its key style, with their canonical names by stored name.
+/// The weights of a folder's model, with their canonical names by published name. Programs that convert models, such as
+/// llama.cpp's, look for the published names and pass over the others.
 struct SourceModel {
   explicit SourceModel(const fs::path& dir) : config(read_model_config(dir)), files(dir) {}
   std::vector<TensorSpec> specs(at::ScalarType dtype) {
     std::vector<TensorSpec> result;
+    const ModelFamily& family = *find_model_family(config.model_type);
     for (const auto& [name, shape] : expected_tensors(config)) {
-      const std::string stored = files.stored_name(name);
-      canonical[stored] = name;
-      result.push_back({stored, dtype, shape});
+      const std::string published = published_name(name, family);
+      canonical[published] = name;
+      result.push_back({published, dtype, shape});
     }
     return result;
   }

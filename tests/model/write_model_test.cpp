@@ -65,7 +65,10 @@ TEST_F(WriteModel, MergingAddsTheScaledProductToTheAdaptedWeightsOnly) {
   const Adapter adapter = read_adapter(adapter_);
   EXPECT_EQ(before.names(), after.names());
   for (const std::string& name : before.names()) {
-    EXPECT_EQ(after.stored_name(name), before.stored_name(name));
+    const std::string stored = after.stored_name(name);
+    EXPECT_TRUE(stored.starts_with("visual.") ||
+                (stored.starts_with("model.") && stored.find("language") == std::string::npos))
+        << stored;
     at::Tensor expected = before.tensor(name);
     if (name == kQ + ".weight") {
       expected = expected +

@@ -32,4 +32,7 @@ std::span<const ModelFamily> model_families();
 /// The row of a model_type; null for one that is not known.
 const ModelFamily* find_model_family(const std::string& model_type);
 
+/// The name of a tensor in the family's published files.
+std::string published_name(const std::string& canonical, const ModelFamily& family);
+
 }  // namespace lriad
