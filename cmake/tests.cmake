@@ -97,11 +97,14 @@ if(Python3_FOUND)
   add_test(NAME HouseRules COMMAND Python3::Interpreter "${CMAKE_SOURCE_DIR}/scripts/check_includes.py")
 endif()
 
-# Benchmarks, not run as tests: build the target bench_scaling or bench_resize.
+# Benchmarks, not run as tests: build the target bench_scaling, bench_stream or bench_resize.
 add_executable(bench_scaling EXCLUDE_FROM_ALL tests/bench/scaling_bench.cpp)
 target_include_directories(bench_scaling PRIVATE src)
 target_compile_definitions(bench_scaling PRIVATE LRIAD_BENCH_DIR="${CMAKE_SOURCE_DIR}/tests/bench")
 target_link_libraries(bench_scaling PRIVATE lriad_train lriad_warnings)
+add_executable(bench_stream EXCLUDE_FROM_ALL tests/bench/stream_bench.cpp)
+target_include_directories(bench_stream PRIVATE src tests)
+target_link_libraries(bench_stream PRIVATE lriad_grpo lriad_warnings)
 find_package(benchmark QUIET)
 if(benchmark_FOUND)
   add_executable(bench_resize EXCLUDE_FROM_ALL tests/bench/resize_bench.cpp)

@@ -8,6 +8,7 @@
 #include "lriad/core/random.h"
 #include "lriad/generation/kv_cache.h"
 #include "lriad/model/rope.h"
+#include "prompt_pass.h"
 #include "step_graph.h"
 
 // Shape letters: J prompts, B = J * num_generations completions, C sequences still in the batch, N tokens, V
@@ -108,37 +109,13 @@ class Generator {
 
   /// Computes the prompts. Returns the logits of the first token, [C, V], equal for all rows of a prompt.
   at::Tensor prefill() {
-    PackedTokens packed;
-    std::vector<at::Tensor> ids, positions, features, last, next;
-    std::vector<int64_t> lengths, image_rows;
-    int64_t row = 0;
-    for (const GenerationPrompt& prompt : prompts_) {
-      const auto length = static_cast<int64_t>(prompt.ids.size());
-      ids.push_back(at::tensor(prompt.ids, at::kLong));
-      positions.push_back(mrope_positions(prompt.ids, prompt.grids, model_->config().image_token_id,
-                                          model_->config().vision.spatial_merge_size));
-      if (prompt.features_MD.defined()) features.push_back(prompt.features_MD);
-      next.push_back(positions.back().max() + 1);
-      for (std::size_t i = 0; i < prompt.ids.size(); ++i) {
-        if (prompt.ids[i] == model_->config().image_token_id) image_rows.push_back(row + static_cast<int64_t>(i));
-      }
-      packed.spans.push_back({row, row + length, -1});
-      lengths.push_back(length);
-      row += length;
-      last.push_back(at::full({1}, row - 1, at::kLong));
-    }
-    packed.ids_T = at::cat(ids).to(device());
-    packed.positions_3T = at::cat(positions, 1).to(device());
-    if (!features.empty()) {
-      packed.features_MD = at::cat(features);
-      packed.feature_rows_M = at::tensor(image_rows, at::kLong).to(device());
-    }
-    prepare_rotary(at::stack(next));
+    const PromptPass pass = pack_prompts(prompts_, model_->config(), device());
+    prepare_rotary(pass.next_J);
     const at::TensorOptions options = weight_.options().requires_grad(false);
-    cache_ = std::make_unique<KvCache>(model_->config().text, lengths, settings_.num_generations,
+    cache_ = std::make_unique<KvCache>(model_->config().text, pass.lengths, settings_.num_generations,
                                        settings_.max_new_tokens, options);
     const at::Tensor hidden =
-        model_->hidden(packed, cache_->prefill(packed.spans)).index_select(0, at::cat(last).to(device()));
+        model_->hidden(pass.packed, cache_->prefill(pass.packed.spans)).index_select(0, pass.last_J);
     return model_->logits(hidden).repeat_interleave(settings_.num_generations, 0);
   }
 
@@ -162,19 +139,10 @@ class Generator {
 
   /// Samples token `token_index` of every sequence and records its trace.
   void take(const at::Tensor& logits_CV, int64_t token_index) {
-    const at::Tensor raw = logits_CV.scalar_type() == at::kDouble ? logits_CV : logits_CV.to(at::kFloat);
+    const at::Tensor raw = raw_logits(logits_CV);
     const at::Tensor scores = sampler_.scores(raw);
     ids_C_ = sampler_.sample(scores, uniforms_NC_[token_index]);
-    const at::Tensor log_sum = raw.to(at::kDouble).logsumexp(1);
-    const auto of_chosen = [chosen = ids_C_.unsqueeze(1)](const at::Tensor& x_CV) {
-      return x_CV.gather(1, chosen).squeeze(1).to(at::kDouble);
-    };
-    const auto of_answer = [&](std::size_t answer) {
-      return raw.select(1, settings_.answer_tokens[answer]).to(at::kDouble);
-    };
-    const at::Tensor trace_C5 = at::stack({of_chosen(scores) - scores.to(at::kDouble).logsumexp(1),
-                                           of_chosen(raw) - log_sum, of_answer(0), of_answer(1), log_sum},
-                                          1);
+    const at::Tensor trace_C5 = token_traces(raw, scores, ids_C_, settings_.answer_tokens);
     generated_.ids_BN.select(1, token_index).index_copy_(0, row_C_, ids_C_);
     generated_.trace_BN5.select(1, token_index).index_copy_(0, row_C_, trace_C5);
     if (settings_.keep_allowed) {
