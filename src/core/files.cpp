@@ -127,7 +127,14 @@ LineFile::LineFile(std::string_view where, fs::path path, Mode mode) : where_(wh
 void LineFile::write_line(std::string_view line) {
   std::string whole(line);
   whole += '\n';
-  if (!write_all(file_.get(), whole)) fail(where_, "cannot write ", path_.string(), ": ", reason());
+  struct stat before {};
+  const bool known = ::fstat(file_.get(), &before) == 0;
+  if (write_all(file_.get(), whole)) return;
+  const std::string why = reason();
+  // A full disk takes a part of the line, which must not stay: the next line would be appended to it.
+  if (known && ::ftruncate(file_.get(), before.st_size) != 0)
+    fail(where_, "cannot mend ", path_.string(), ": ", reason());
+  fail(where_, "cannot write ", path_.string(), ": ", why);
 }
 
 void LineFile::sync() {

@@ -60,6 +60,23 @@ TEST(Files, ReadingNamesTheFileThatIsMissingOrTooLarge) {
   EXPECT_THAT([&] { read_file("text", folder.path() / "b", 4); }, ThrowsMessage<Error>(HasSubstr("5 bytes")));
 }
 
+TEST(Files, LineFileTakesBackALineThatDidNotFit) {
+  const TempFolder folder;
+  const fs::path path = folder.path() / "lines";
+  LineFile file("test", path, LineFile::Mode::kTruncate);
+  file.write_line("first");
+  std::signal(SIGXFSZ, SIG_IGN);
+  rlimit before{};
+  ASSERT_EQ(getrlimit(RLIMIT_FSIZE, &before), 0);
+  const rlimit full = {10, before.rlim_max};
+  ASSERT_EQ(setrlimit(RLIMIT_FSIZE, &full), 0);
+  EXPECT_THROW(file.write_line("a line that is too long"), Error);
+  ASSERT_EQ(setrlimit(RLIMIT_FSIZE, &before), 0);
+  EXPECT_EQ(read_file("test", path), "first\n");
+  file.write_line("second");
+  EXPECT_EQ(read_file("test", path), "first\nsecond\n");
+}
+
 TEST(Files, LineFileAppendsWholeLines) {
   const TempFolder folder;
   const fs::path path = folder.path() / "m.jsonl";
