@@ -2,8 +2,10 @@
 
 #include <algorithm>
 #include <chrono>
+#include <cmath>
 #include <filesystem>
 #include <map>
+#include <numeric>
 #include <set>
 #include <thread>
 
@@ -38,18 +40,17 @@ std::vector<int64_t> open_samples(const Dataset& dataset, const std::vector<Pred
   return open;
 }
 
-AnswerFunction until_signal(const AnswerFunction& ask) {
-  return [&ask](std::span<const PreparedSample> samples) {
-    if (StopSignal::number() != 0) throw Stopped{StopSignal::number()};
-    return ask(samples);
-  };
+void stop_at_signal() {
+  if (StopSignal::number() != 0) throw Stopped{StopSignal::number()};
 }
 
 AnswerOptions answer_options(const Config& config) {
   return {.max_new_tokens = config.eval.max_new_tokens,
           .temperature = config.eval.temperature,
           .ban_vision_tokens = config.rollout.ban_vision_tokens,
-          .seed = config.seed};
+          .seed = config.seed,
+          .batch_size = config.eval.batch_size,
+          .each_token = stop_at_signal};
 }
 
 /// In the order of the data set, whichever run answered.
@@ -62,10 +63,14 @@ void sort_predictions(std::vector<Prediction>& predictions, const Dataset& datas
 void say_what_came(const std::vector<Prediction>& answered, double seconds, double map_seconds) {
   const auto bad = std::ranges::count_if(answered, &Prediction::unreadable);
   const auto good = std::ssize(answered) - bad;
-  log_info(concat(good, " answers in ", seconds - map_seconds, " s"));
+  const double answering = std::max(seconds - map_seconds, 1e-6);
+  int64_t tokens = 0;
+  for (const Prediction& prediction : answered) tokens += prediction.length;
+  const auto rate = [&](int64_t count) { return std::round(10 * static_cast<double>(count) / answering) / 10; };
+  log_info(concat(good, " answers in ", answering, " s: ", rate(good), " images/s, ", rate(tokens), " tokens/s"));
   if (map_seconds > 0) {
     log_info(concat("their maps in ", map_seconds, " s: ", map_seconds / static_cast<double>(good), " s an image, ",
-                    map_seconds / (seconds - map_seconds), " times the answers' time"));
+                    map_seconds / answering, " times the answers' time"));
   }
   if (bad > 0) log_warning(concat(bad, " images are unreadable and not in the metrics"));
 }
@@ -105,17 +110,19 @@ EvalModel::EvalModel(const EvalCommandLine& line, const EvalConfig& given)
 std::vector<Prediction> EvalModel::ask(const Dataset& dataset, EvalOutput& output,
                                        const std::optional<double>& threshold, bool maps) {
   std::vector<Prediction> predictions;
-  if (line_.resume) predictions = output.answers_so_far(settings(threshold), dataset);
+  output.set_threshold(threshold);
+  if (line_.resume) predictions = output.answers_so_far(settings(threshold), &dataset);
   const std::vector<int64_t> open = open_samples(dataset, predictions);
   if (!open.empty()) {
-    load(dataset, open);
+    load_preparer();
+    for (const int64_t index : open) preparer_->check_prompt(dataset.samples[static_cast<size_t>(index)]);
+    load();  // reads the weights, which takes longer than all checks
     output.start(settings(threshold));
     const auto start = std::chrono::steady_clock::now();
     EvaluateOptions options = evaluate_options(threshold);
     if (maps) add_maps(options, dataset, output);
-    const std::vector<Prediction> answered =
-        evaluate(dataset, open, *preparer_, *tokenizer_, until_signal(ask_), options,
-                 [&](const Prediction& prediction) { output.add(prediction); });
+    const std::vector<Prediction> answered = evaluate(dataset, open, *preparer_, *tokenizer_, ask_, options,
+                                                      [&](const Prediction& prediction) { output.add(prediction); });
     say_what_came(answered, seconds_since(start), map_seconds_);
     std::ranges::copy(answered, std::back_inserter(predictions));
   }
@@ -127,16 +134,39 @@ std::vector<Prediction> EvalModel::ask(const Dataset& dataset, EvalOutput& outpu
   return predictions;
 }
 
-/// The prompts are checked before the weights are read.
-void EvalModel::load(const Dataset& dataset, const std::vector<int64_t>& open) {
-  if (!preparer_) {
-    tokenizer_ = Tokenizer::load(config_.model.path);
-    check_chat_template(config_.model.path);
-    check_chat_tokens(*tokenizer_, read_model_config(config_.model.path));
-    if (trained_) check_letters(find_answer_tokens(*tokenizer_), *trained_);
-    preparer_.emplace(*tokenizer_, config_.prompt, read_model_image_settings(config_.model.path, config_.image));
+void EvalModel::answer(const Dataset& dataset, const EvalOutput& output, const std::optional<double>& threshold,
+                       const PredictionSink& sink) {
+  std::vector<int64_t> all(dataset.samples.size());
+  std::iota(all.begin(), all.end(), int64_t{0});
+  EvaluateOptions options = evaluate_options(threshold);
+  options.bad_image = BadImage::kSkip;
+  options.show_progress = false;
+  if (line_.maps) add_maps(options, dataset, output);
+  const auto keep_map = options.keep_map;
+  if (keep_map) {
+    options.keep_map = [&](int64_t index, HeatMap& map) {
+      try {
+        keep_map(index, map);
+      } catch (const Error& error) {
+        map.file.clear();
+        log_warning(concat(error.what(), "; the picture of the map is left out"));
+      }
+    };
   }
-  for (const int64_t index : open) preparer_->check_prompt(dataset.samples[static_cast<size_t>(index)]);
+  evaluate(dataset, all, *preparer_, *tokenizer_, ask_, options, sink);
+}
+
+void EvalModel::load_preparer() {
+  if (preparer_) return;
+  tokenizer_ = Tokenizer::load(config_.model.path);
+  check_chat_template(config_.model.path);
+  check_chat_tokens(*tokenizer_, read_model_config(config_.model.path));
+  if (trained_) check_letters(find_answer_tokens(*tokenizer_), *trained_);
+  preparer_.emplace(*tokenizer_, config_.prompt, read_model_image_settings(config_.model.path, config_.image));
+}
+
+void EvalModel::load() {
+  load_preparer();
   if (model_) return;
   log_info(concat("model ", title(), " on ", device_.str()));
   model_ = ready_model(config_, device_);
@@ -159,8 +189,6 @@ std::string EvalModel::title() const {
 
 EvaluateOptions EvalModel::evaluate_options(const std::optional<double>& threshold) const {
   EvaluateOptions options;
-  options.batch_size = config_.eval.batch_size;
-  options.max_new_tokens = config_.eval.max_new_tokens;
   options.bad_image = config_.data.bad_image;
   options.threshold = threshold;
   options.keep_token_ids = line_.token_ids;

@@ -16,7 +16,7 @@
 
 namespace lriad {
 
-/// Thrown between two batches when a signal has come.
+/// Thrown between two tokens when a signal has come.
 struct Stopped {
   int signal;
 };
@@ -35,11 +35,20 @@ class EvalModel {
   std::vector<Prediction> ask(const Dataset& dataset, EvalOutput& output, const std::optional<double>& threshold,
                               bool maps);
 
+  /// Loads the model, unless it is there.
+  void load();
+  /// Throws Error if the sample's prompt is too long. Needs load().
+  void check_prompt(const Sample& sample) const { preparer_->check_prompt(sample); }
+  /// Predictions for all of `dataset`, which `sink` gets as they come, with --maps with maps. Needs load(). Throws
+  /// Stopped when a signal comes. A map whose picture cannot be written to `output` names no file.
+  void answer(const Dataset& dataset, const EvalOutput& output, const std::optional<double>& threshold,
+              const PredictionSink& sink);
+
   Settings settings(const std::optional<double>& threshold) const;  ///< what the answers depend on
   std::string title() const;
 
  private:
-  void load(const Dataset& dataset, const std::vector<int64_t>& open);
+  void load_preparer();
   EvaluateOptions evaluate_options(const std::optional<double>& threshold) const;
   void add_maps(EvaluateOptions& options, const Dataset& dataset, const EvalOutput& output);
 

@@ -35,6 +35,8 @@ void check_sources(const EvalCommandLine& line) {
   if (!import && line.partial) fail("app", "--partial goes with --import, which then need not cover all images");
   const bool asks = images || import || !line.model.empty() || !line.data.empty();
   if (!line.compare.empty() && asks) fail("app", "--compare reads what two runs wrote: give it without model and data");
+  if (line.watch && !images) fail("app", "--watch goes with --images FOLDER and --object NAME");
+  if (line.watch && line.limit) fail("app", "--limit does not go with --watch, which ends at a signal");
   if (import && images) fail("app", "--import needs labels: give --data, not --images");
   if (line.maps && (import || !line.compare.empty())) fail("app", "--maps needs a model, whose answers it explains");
   if (import && line.resume) fail("app", "--resume does not go with --import");
@@ -62,6 +64,10 @@ void add_model_and_data(CLI::App& app, EvalCommandLine& line) {
       ->group("Data")
       ->expected(1, 1 << 20);
   app.add_option("--object", line.object, "what --images show, as the prompt names it (no default)")->group("Data");
+  app.add_flag("--watch", line.watch,
+               "keep the model and answer the images that come into the folders of --images, until a signal ends it "
+               "(default: off)")
+      ->group("Data");
   app.add_option("--limit", line.limit, "N images, spread over objects and labels by the seed (default: all)")
       ->group("Data");
 }
@@ -132,7 +138,9 @@ void add_eval_options(CLI::App& app, EvalCommandLine& line) {
   app.add_flag("--partial", line.partial,
                "with --import: images without a line are left out of the metrics (default: off)")
       ->group("Answers");
-  app.add_option("--output", line.output, "folder for predictions.jsonl, metrics.json and report/")
+  app.add_flag("--fail-on-defect", line.fail_on_defect, "exit code 10 if any verdict is defect (default: off)")
+      ->group("Results");
+  app.add_option("--output", line.output, "folder for predictions.jsonl and .csv, metrics.json and report/")
       ->capture_default_str()
       ->group("Results");
   app.add_option("--invalid", line.invalid, "an invalid answer counts as wrong, or as an extra_class (default: wrong)")

@@ -31,7 +31,11 @@ struct EvalCommandLine {
   bool maps = false;
   bool paper = false;
   bool save_threshold = false;
+  bool watch = false;
+  bool fail_on_defect = false;
 };
+
+inline constexpr int kDefectExit = 10;  ///< exit code of --fail-on-defect
 
 /// Declares the options, in groups.
 void add_eval_options(CLI::App& app, EvalCommandLine& line);

@@ -3,6 +3,7 @@
 #include <cctype>
 #include <set>
 #include <system_error>
+#include <utility>
 
 #include "lriad/core/error.h"
 #include "lriad/core/files.h"
@@ -41,7 +42,7 @@ EvalOutput::EvalOutput(const std::string& folder, Existing existing)
   }
 }
 
-std::vector<Prediction> EvalOutput::answers_so_far(const Settings& settings, const Dataset& dataset) {
+std::vector<Prediction> EvalOutput::answers_so_far(const Settings& settings, const Dataset* dataset) {
   if (!fs::exists(predictions_path())) return {};
   PredictionLog log = read_predictions(predictions_path());
   if (log.predictions.empty()) return {};
@@ -51,9 +52,12 @@ std::vector<Prediction> EvalOutput::answers_so_far(const Settings& settings, con
          "; use the same, or start without --resume");
   }
   std::set<std::string> wanted;
-  for (const Sample& sample : dataset.samples) wanted.insert(sample.id);
+  if (dataset != nullptr) {
+    for (const Sample& sample : dataset->samples) wanted.insert(sample.id);
+  }
   for (const Prediction& prediction : log.predictions) {
-    if (!wanted.contains(prediction.sample_id)) {
+    kept_rows_.push_back(prediction_csv_row(prediction, threshold_));
+    if (dataset != nullptr && !wanted.contains(prediction.sample_id)) {
       fail("app", "--resume: ", predictions_path().string(), " holds an answer for ", prediction.sample_id,
            ", which is not among the images asked for; ask for those too, or start without --resume");
     }
@@ -76,9 +80,17 @@ void EvalOutput::start(const Settings& settings) {
     write_file_atomic("app", settings_path(), settings.json(1) + "\n");
   }
   file_.emplace("app", predictions_path(), keep_bytes_ ? LineFile::Mode::kAppend : LineFile::Mode::kTruncate);
+  table_.emplace("app", table_path(), LineFile::Mode::kTruncate);
+  table_->write_line(prediction_csv_header());
+  for (const std::string& row : std::exchange(kept_rows_, {})) table_->write_line(row);
 }
 
-void EvalOutput::add(const Prediction& prediction) { file_->write_line(prediction_line(prediction)); }
+void EvalOutput::add(const Prediction& prediction) {
+  if (!half_added_) file_->write_line(prediction_line(prediction, threshold_));
+  half_added_ = true;
+  table_->write_line(prediction_csv_row(prediction, threshold_));
+  half_added_ = false;
+}
 
 void EvalOutput::write_predictions(const std::vector<Prediction>& predictions, const Settings& settings) {
   make_folder("app", folder_);
@@ -86,7 +98,11 @@ void EvalOutput::write_predictions(const std::vector<Prediction>& predictions, c
   remove_metrics();
   write_file_atomic("app", settings_path(), settings.json(1) + "\n");
   write_file_atomic("app", predictions_path(), [&](const ByteSink& put) {
-    for (const Prediction& prediction : predictions) put(prediction_line(prediction) + "\n");
+    for (const Prediction& prediction : predictions) put(prediction_line(prediction, threshold_) + "\n");
+  });
+  write_file_atomic("app", table_path(), [&](const ByteSink& put) {
+    put(prediction_csv_header() + "\n");
+    for (const Prediction& prediction : predictions) put(prediction_csv_row(prediction, threshold_) + "\n");
   });
 }
 

@@ -9,6 +9,7 @@
 #include "eval_model.h"
 #include "eval_output.h"
 #include "eval_settings.h"
+#include "eval_watch.h"
 #include "lriad/core/error.h"
 #include "lriad/core/log.h"
 #include "lriad/eval/compare.h"
@@ -170,8 +171,13 @@ std::optional<double> value_of(const std::optional<Threshold>& threshold) {
   return threshold ? std::optional(threshold->value) : std::nullopt;
 }
 
+int exit_code(const EvalCommandLine& line, const std::vector<Prediction>& predictions) {
+  return line.fail_on_defect && std::ranges::any_of(predictions, called_defect) ? kDefectExit : 0;
+}
+
 int ask_model(const EvalCommandLine& line, const EvalConfig& given) {
   const Config& config = given.config;
+  if (line.watch) return watch_images(line, given, value_of(given_threshold(line, given.trained)));
   const Existing existing = existing_answers(line);
   EvalOutput output(line.output, existing);
   EvalModel model(line, given);
@@ -200,7 +206,7 @@ int ask_model(const EvalCommandLine& line, const EvalConfig& given) {
   report.run_log = training_log(config);
   finish(output, report, dataset, config, threshold);
   print_paper(line, predictions);
-  return 0;
+  return exit_code(line, predictions);
 }
 
 /// The imported predictions of `dataset`; where a threshold is to be chosen, of both splits, judged by it.
@@ -231,13 +237,14 @@ int import(const EvalCommandLine& line, const Config& config) {
   const std::vector<Prediction> predictions = imported(line, config, dataset, threshold);
   Settings settings = import_settings(line, config);
   settings.set("threshold", value_of(threshold));
+  output.set_threshold(value_of(threshold));
   if (!own) output.write_predictions(predictions, settings);
   ReportInput report = report_on(line, config, fs::path(line.import_file).filename().string());
   report.predictions = predictions;
   report.settings = settings;
   finish(output, report, dataset, config, threshold);
   print_paper(line, predictions);
-  return 0;
+  return exit_code(line, predictions);
 }
 
 std::vector<Prediction> predictions_of(const std::string& run) {

@@ -6,6 +6,7 @@
 #include "lriad/core/error.h"
 #include "lriad/core/files.h"
 #include "lriad/data/dataset.h"
+#include "lriad/data/folder_watch.h"
 
 namespace lriad {
 namespace {
@@ -30,6 +31,11 @@ void walk(const Folder& folder, std::vector<fs::path>& above, std::set<std::stri
   above.pop_back();
 }
 
+void take_folder(const std::string& path, bool follow_links, std::set<std::string>& found) {
+  std::vector<fs::path> above;
+  walk(Folder(real_folder(path), follow_links), above, found);
+}
+
 void take_path(const std::string& path, bool follow_links, std::set<std::string>& found) {
   std::error_code error;
   const fs::file_status status = fs::status(path, error);
@@ -40,12 +46,17 @@ void take_path(const std::string& path, bool follow_links, std::set<std::string>
     return;
   }
   const size_t before = found.size();
-  std::vector<fs::path> above;
-  walk(Folder(real_folder(path), follow_links), above, found);
+  take_folder(path, follow_links, found);
   if (found.size() == before) fail("data", path, " has no images (png, jpg, jpeg, bmp, tif, tiff, webp, gif)");
 }
 
 }  // namespace
+
+std::vector<std::string> images_below(const std::string& folder, bool follow_links) {
+  std::set<std::string> found;
+  take_folder(folder, follow_links, found);
+  return {found.begin(), found.end()};
+}
 
 Dataset read_images(const std::vector<std::string>& paths, const std::string& object_name, bool follow_links) {
   if (paths.empty()) fail("data", "no images are given");

@@ -1,8 +1,8 @@
 #include "lriad/eval/model_answers.h"
 
-#include <ATen/core/grad_mode.h>
+#include <ATen/ATen.h>
 
-#include "lriad/generation/generate.h"
+#include "lriad/generation/generate_stream.h"
 #include "lriad/grpo/answers.h"
 #include "lriad/model/image_features.h"
 #include "lriad/text/chat_prompt.h"
@@ -10,16 +10,52 @@
 namespace lriad {
 namespace {
 
-RawAnswer raw_answer(Completion&& completion, const Tokenizer& tokenizer, const AnswerTokens& answer_tokens,
-                     bool greedy) {
-  RawAnswer answer;
-  if (const auto trace = answer_token_trace(tokenizer, answer_tokens, completion))
-    answer.score = defect_probability(*trace);
-  answer.truncated = completion.truncated;
-  for (const TokenTrace& trace : completion.trace) answer.logprobs.push_back(greedy ? trace.logp : trace.sampling_logp);
-  answer.ids = std::move(completion.ids);
-  return answer;
-}
+/// The samples of a desk as prompts.
+class DeskPrompts : public PromptStream {
+ public:
+  DeskPrompts(AnswerDesk& desk, Qwen2Vl& model, const Tokenizer& tokenizer, bool greedy)
+      : desk_(desk),
+        model_(model),
+        tokenizer_(tokenizer),
+        answer_tokens_(find_answer_tokens(tokenizer)),
+        greedy_(greedy) {}
+
+  int64_t next_length() override { return desk_.next_length(); }
+
+  std::vector<GenerationPrompt> take(int64_t most, int64_t longest) override {
+    const std::vector<PreparedSample> samples = desk_.take(most, longest);
+    std::vector<const Patches*> images;
+    for (const PreparedSample& sample : samples) images.push_back(&sample.patches);
+    const std::vector<at::Tensor> features = image_features(model_, images);
+    std::vector<GenerationPrompt> prompts;
+    for (std::size_t i = 0; i < samples.size(); ++i) {
+      GenerationPrompt& prompt = prompts.emplace_back();
+      prompt.ids = samples[i].prompt_ids;
+      prompt.grids = {samples[i].patches.grid};
+      prompt.features_MD = features[i];
+      prompt.prompt = static_cast<uint32_t>(samples[i].index);
+    }
+    return prompts;
+  }
+
+  void give(uint32_t prompt, Completion&& completion) override {
+    RawAnswer answer;
+    if (const auto trace = answer_token_trace(tokenizer_, answer_tokens_, completion))
+      answer.score = defect_probability(*trace);
+    answer.truncated = completion.truncated;
+    for (const TokenTrace& trace : completion.trace)
+      answer.logprobs.push_back(greedy_ ? trace.logp : trace.sampling_logp);
+    answer.ids = std::move(completion.ids);
+    desk_.give(prompt, std::move(answer));
+  }
+
+ private:
+  AnswerDesk& desk_;
+  Qwen2Vl& model_;
+  const Tokenizer& tokenizer_;
+  AnswerTokens answer_tokens_;
+  bool greedy_;
+};
 
 }  // namespace
 
@@ -31,25 +67,13 @@ AnswerFunction model_answers(Qwen2Vl& model, const Tokenizer& tokenizer, const A
   settings.max_new_tokens = options.max_new_tokens;
   settings.seed = options.seed;
   settings.answer_tokens = {answer_tokens.a, answer_tokens.b};
-  return [&model, &tokenizer, answer_tokens, settings](std::span<const PreparedSample> samples) {
+  settings.each_token = options.each_token;
+  return [&model, &tokenizer, settings, batch_size = options.batch_size](AnswerDesk& desk) {
     const at::NoGradGuard no_grad;
-    std::vector<const Patches*> images;
-    for (const PreparedSample& sample : samples) images.push_back(&sample.patches);
-    const std::vector<at::Tensor> features = image_features(model, images);
-    std::vector<GenerationPrompt> prompts;
-    for (std::size_t i = 0; i < samples.size(); ++i) {
-      GenerationPrompt& prompt = prompts.emplace_back();
-      prompt.ids = samples[i].prompt_ids;
-      prompt.grids = {samples[i].patches.grid};
-      prompt.features_MD = features[i];
-      prompt.prompt = static_cast<uint32_t>(samples[i].index);
-    }
-    std::vector<RawAnswer> answers;
-    for (auto& rows : generate(model, prompts, settings)) {
-      answers.push_back(
-          raw_answer(std::move(rows.front()), tokenizer, answer_tokens, settings.sampler.temperature == 0));
-    }
-    return answers;
+    DeskPrompts prompts(desk, model, tokenizer, settings.sampler.temperature == 0);
+    generate_stream(model, prompts, settings, [&](int64_t prompt_tokens) {
+      return prompts_at_once(batch_size, prompt_tokens, settings.max_new_tokens);
+    });
   };
 }
 

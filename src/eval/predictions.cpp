@@ -1,5 +1,6 @@
 #include "lriad/eval/predictions.h"
 
+#include <array>
 #include <cmath>
 #include <nlohmann/json.hpp>
 #include <unordered_set>
@@ -7,6 +8,7 @@
 #include "core/json.h"
 #include "lriad/core/error.h"
 #include "lriad/core/files.h"
+#include "lriad/core/replaced.h"
 
 namespace lriad {
 namespace {
@@ -176,7 +178,7 @@ Prediction prediction_of(const Sample& sample) {
   return p;
 }
 
-std::string prediction_line(const Prediction& p) {
+std::string prediction_line(const Prediction& p, const std::optional<double>& threshold) {
   Json line;
   line["sample_id"] = p.sample_id;
   line["image"] = p.image;
@@ -186,6 +188,7 @@ std::string prediction_line(const Prediction& p) {
   line["text"] = p.text;
   line["verdict"] = verdict_text(p);
   line["score"] = p.score ? finite_or_null(*p.score) : Json(nullptr);
+  if (threshold) line["threshold"] = finite_or_null(*threshold);
   line["length"] = p.length;
   line["truncated"] = p.truncated;
   if (p.unreadable()) line["error"] = p.error;
@@ -197,6 +200,31 @@ std::string prediction_line(const Prediction& p) {
   }
   if (p.map) line["map"] = map_json(*p.map);
   return json_line(line);
+}
+
+bool called_defect(const Prediction& p) { return !p.unreadable() && p.verdict == Verdict::kDefect; }
+
+std::string prediction_csv_header() { return "image,object,label,verdict,score,threshold,map,error"; }
+
+std::string prediction_csv_row(const Prediction& p, const std::optional<double>& threshold) {
+  const auto number = [](const std::optional<double>& value) {
+    return value && std::isfinite(*value) ? Json(*value).dump() : std::string();
+  };
+  const std::array<std::string, 8> fields = {p.image,
+                                             p.object,
+                                             p.label ? verdict_name(*p.label) : "",
+                                             verdict_text(p),
+                                             number(p.score),
+                                             number(threshold),
+                                             p.map ? p.map->file : "",
+                                             p.error};
+  std::string row;
+  for (const std::string& field : fields) {
+    if (&field != fields.data()) row += ',';
+    const bool plain = field.find_first_of(",\"\r\n") == std::string::npos;
+    row += plain ? field : concat('"', replaced(field, "\"", "\"\""), '"');
+  }
+  return row;
 }
 
 Prediction parse_prediction(const std::string& line) {

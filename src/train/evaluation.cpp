@@ -13,10 +13,9 @@ Evaluation evaluate_model(RunContext& m, Communicator& communicator) {
   const EvalSection& section = m.config.eval;
   const AnswerFunction answer =
       model_answers(m.model, m.tokenizer,
-                    {section.max_new_tokens, section.temperature, m.config.rollout.ban_vision_tokens, m.config.seed});
+                    {section.max_new_tokens, section.temperature, m.config.rollout.ban_vision_tokens, m.config.seed,
+                     section.batch_size, [&] { communicator.check(); }});
   EvaluateOptions options;
-  options.batch_size = section.batch_size;
-  options.max_new_tokens = section.max_new_tokens;
   options.bad_image = m.config.eval_data->bad_image;
   options.show_progress = communicator.is_main();
   std::vector<int64_t> indices;
@@ -24,8 +23,7 @@ Evaluation evaluate_model(RunContext& m, Communicator& communicator) {
        i += communicator.size()) {
     indices.push_back(i);
   }
-  const std::vector<Prediction> own = evaluate(*m.eval_data, indices, m.preparer, m.tokenizer, answer, options,
-                                               [&](const Prediction&) { communicator.check(); });
+  const std::vector<Prediction> own = evaluate(*m.eval_data, indices, m.preparer, m.tokenizer, answer, options);
   nlohmann::json lines = nlohmann::json::array();
   for (const Prediction& prediction : own) lines.push_back(prediction_line(prediction));
   Evaluation evaluation;

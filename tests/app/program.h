@@ -57,6 +57,7 @@ class Running {
   Running& operator=(const Running&) = delete;
 
   void signal(int number) const { kill(process_, number); }
+  pid_t id() const { return process_; }
   /// Processes that the program has started, in order.
   std::vector<pid_t> children() const {
     const std::string id = std::to_string(process_);

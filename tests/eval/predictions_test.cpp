@@ -53,6 +53,30 @@ Prediction sample_prediction(const std::string& id) {
   return p;
 }
 
+TEST_F(Predictions, ARowOfTheTableIsOneLineWhateverItHolds) {
+  Prediction p;
+  p.image = "a, \"b\".png";
+  p.object = "nut";
+  p.label = Verdict::kNormal;
+  p.verdict = Verdict::kDefect;
+  p.score = 0.1;
+  EXPECT_EQ(prediction_csv_row(p, 0.5), "\"a, \"\"b\"\".png\",nut,normal,defect,0.1,0.5,,");
+  p = {};
+  p.image = "b.png";
+  p.error = "[vision] b.png: damaged";
+  EXPECT_EQ(prediction_csv_row(p, {}), "b.png,,,unreadable,,,,[vision] b.png: damaged");
+  p.score = std::nan("");
+  EXPECT_EQ(prediction_csv_row(p, {}), "b.png,,,unreadable,,,,[vision] b.png: damaged");
+}
+
+TEST_F(Predictions, NameTheThresholdThatDecidedThem) {
+  Prediction p;
+  p.sample_id = p.image = "a.png";
+  EXPECT_EQ(prediction_line(p).find("threshold"), std::string::npos);
+  EXPECT_THAT(prediction_line(p, 0.25), HasSubstr("\"threshold\":0.25"));
+  EXPECT_EQ(parse_prediction(prediction_line(p, 0.25)).image, "a.png");
+}
+
 TEST_F(Predictions, ComeBackAsTheyWereWritten) {
   const Prediction written = sample_prediction("a/b c.png");
   const PredictionLog log = read_predictions(write(prediction_line(written) + "\n"));

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 
 #include "lriad/eval/evaluator.h"
 #include "lriad/model/qwen2_vl.h"
@@ -11,9 +12,11 @@ namespace lriad {
 /// How the model generates answers in an evaluation.
 struct AnswerOptions {
   int64_t max_new_tokens = 256;
-  double temperature = 0;         ///< 0: greedy, the lowest id among equal logits
-  bool ban_vision_tokens = true;  ///< never generate image, video, vision start and vision end ids
-  uint64_t seed = 42;             ///< used if temperature > 0
+  double temperature = 0;            ///< 0: greedy, the lowest id among equal logits
+  bool ban_vision_tokens = true;     ///< never generate image, video, vision start and vision end ids
+  uint64_t seed = 42;                ///< used if temperature > 0
+  int64_t batch_size = 0;            ///< prompts at once, as prompts_at_once() has it
+  std::function<void()> each_token;  ///< called before each token; may throw to stop
 };
 
 /// A function that answers with `model` and its adapter, if it has one. Log-probabilities are those over the whole

@@ -2,6 +2,7 @@
 
 #include <cstdint>
 #include <filesystem>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -13,8 +14,16 @@ namespace lriad {
 Prediction prediction_of(const Sample& sample);
 
 /// One line of predictions.jsonl without its newline. prompt_ids, completion_ids, logprobs and map are written only if
-/// not empty; a score or log-probability that is not finite becomes null.
-std::string prediction_line(const Prediction& prediction);
+/// not empty; a score or log-probability that is not finite becomes null. `threshold`: what the verdict was decided by.
+std::string prediction_line(const Prediction& prediction, const std::optional<double>& threshold = {});
+
+/// The header of predictions.csv and a prediction's row, without line end (RFC 4180). The column `map` has the
+/// file of the heat map.
+std::string prediction_csv_header();
+std::string prediction_csv_row(const Prediction& prediction, const std::optional<double>& threshold);
+
+/// Whether the image was looked at and called a defect.
+bool called_defect(const Prediction& prediction);
 
 /// Reads one line of prediction_line() back; throws Error saying what is wrong with it.
 Prediction parse_prediction(const std::string& line);
