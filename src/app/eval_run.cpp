@@ -15,6 +15,7 @@
 #include "lriad/eval/compare.h"
 #include "lriad/eval/import.h"
 #include "lriad/eval/map_figures.h"
+#include "lriad/eval/mmad_answers.h"
 #include "lriad/eval/operating_point.h"
 #include "lriad/eval/paper_tables.h"
 #include "lriad/eval/predictions.h"
@@ -79,6 +80,16 @@ ReportInput report_on(const EvalCommandLine& line, const Config& config, const s
   return report;
 }
 
+/// For a data set of MMAD the answers as its own programs write and count them.
+void write_answers_of_mmad(const EvalOutput& output, const std::vector<Prediction>& predictions, const Config& config,
+                           std::string title) {
+  std::ranges::replace_if(
+      title, [](char c) { return c == ' ' || c == '/'; }, '_');
+  const fs::path path = output.folder() / concat("answers_0_shot_", title, ".json");
+  write_mmad_answers(path, predictions, mmad_questions(config.data));
+  std::cout << "\nMMAD     " << path.string() << ", _accuracy.csv beside it\n";
+}
+
 /// Fills in metrics, writes them and the report, and prints the table of all answers.
 void finish(const EvalOutput& output, ReportInput report, const Dataset& dataset, const Config& config,
             const std::optional<Threshold>& threshold) {
@@ -104,6 +115,8 @@ void finish(const EvalOutput& output, ReportInput report, const Dataset& dataset
   std::cout << "\nanswers  " << output.predictions_path().string() << "\nmetrics  "
             << (output.folder() / "metrics.json").string() << "\nreport   "
             << (output.folder() / "report" / "index.html").string() << "\n";
+  if (config.data.format == "mmad" && metrics.overall.n > 0)
+    write_answers_of_mmad(output, predictions, config, report.title);
 }
 
 /// The paper counts an invalid answer as wrong, whatever --invalid says.

@@ -1,6 +1,7 @@
 #include "core/json.h"
 #include "lriad/core/files.h"
 #include "lriad/core/log.h"
+#include "lriad/data/mmad.h"
 #include "readers.h"
 #include "record.h"
 #include "yes_or_no.h"
@@ -32,14 +33,50 @@ Verdict label_of(const Record& record, const json& item) {
   record.refuse("Answer is ", shown(answer), " of the Options ", shown(options), ", expected one that says Yes or No");
 }
 
+fs::path mmad_file(const DataSection& section) {
+  std::error_code error;
+  const bool is_folder = fs::is_directory(section.root, error);
+  return real_file(is_folder ? (fs::path(section.root) / "mmad.json").string() : section.root);
+}
+
+constexpr uint64_t kMaxFile = 1ull << 28;
+
+/// As MMAD's programs write a question.
+MmadQuestion question_of(const json& item) {
+  MmadQuestion question;
+  question.text = concat("Question 1: ", item.value("Question", ""), " \n");
+  question.correct = item.value("Answer", "");
+  const json options = item.value("Options", json::object());
+  for (const auto& [letter, option] : options.items()) {
+    const std::string text = option.is_string() ? option.get<std::string>() : "";
+    question.text += concat(letter, ". ", text, "\n");
+    const std::optional<Verdict> says = yes_or_no(text);
+    if (says == Verdict::kDefect && question.yes.empty()) question.yes = letter;
+    if (says == Verdict::kNormal && question.no.empty()) question.no = letter;
+  }
+  return question;
+}
+
 }  // namespace
+
+std::map<std::string, MmadQuestion> mmad_questions(const DataSection& section) {
+  const fs::path file = mmad_file(section);
+  const json images = read_json_object("data", file, kMaxFile);
+  fs::path root;
+  std::map<std::string, MmadQuestion> questions;
+  for (const auto& [image, value] : images.items()) {
+    const Record record(file, image, value);
+    const json* item = detection_item(record);
+    if (item == nullptr) continue;
+    if (root.empty()) root = base_of_images(file, image);
+    questions.emplace(record.path(image, root, section.follow_links), question_of(*item));
+  }
+  return questions;
+}
 
 Listing read_mmad(const DataSection& section) {
   check_split(section, {"all"});
-  constexpr uint64_t kMaxFile = 1ull << 28;
-  std::error_code error;
-  const bool is_folder = fs::is_directory(section.root, error);
-  const fs::path file = real_file(is_folder ? (fs::path(section.root) / "mmad.json").string() : section.root);
+  const fs::path file = mmad_file(section);
   const json images = read_json_object("data", file, kMaxFile);
   Listing found;
   std::set<std::string> known;

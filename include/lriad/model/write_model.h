@@ -21,8 +21,8 @@ void copy_side_files(const std::filesystem::path& source_dir, const std::filesys
                      at::ScalarType dtype);
 
 /// Writes a complete model folder in `dtype` with the adapter added to the weights of `model_dir`, as PEFT's
-/// merge_and_unload; the tensors have their published names, whatever those of the source. kMergedAdaptersFile notes the
-/// adapter. Only one tensor is in memory at a time. Throws Error as check_origin() and check_adapter() do.
+/// merge_and_unload; the tensors have their published names, whatever those of the source. kMergedAdaptersFile notes
+/// the adapter. Only one tensor is in memory at a time. Throws Error as check_origin() and check_adapter() do.
 void merge_adapter(const std::filesystem::path& model_dir, const std::filesystem::path& adapter_dir,
                    const std::filesystem::path& output_dir, at::ScalarType dtype);
 
