@@ -4,6 +4,7 @@
 #include <torch/csrc/autograd/custom_function.h>
 #include <torch/custom_class.h>
 
+#include <algorithm>
 #include <cmath>
 #include <limits>
 
@@ -207,11 +208,21 @@ at::Tensor packed_attention(const at::Tensor& q_THD, const at::Tensor& k_TKD, co
   return PackedAttention::apply(q_THD, k_TKD, v_TKD, layout);
 }
 
+Segments make_segments(std::vector<int64_t> lengths, const at::TensorOptions& options) {
+  Segments segments{std::move(lengths), {}};
+  if (flash_serves(options)) segments.starts = starts_of(segments.lengths, options.device());
+  return segments;
+}
+
 at::Tensor segment_attention(const at::Tensor& q_THD, const at::Tensor& k_THD, const at::Tensor& v_THD,
-                             const std::vector<int64_t>& lengths) {
+                             const Segments& segments) {
+  const bool trained = at::GradMode::is_enabled() && q_THD.requires_grad();
+  if (segments.starts.defined() && !trained) {
+    return flash_segments(q_THD, k_THD, v_THD, segments.starts, std::ranges::max(segments.lengths));
+  }
   std::vector<at::Tensor> parts;
   int64_t begin = 0;
-  for (const int64_t length : lengths) {
+  for (const int64_t length : segments.lengths) {
     const auto rows = [&](const at::Tensor& x) { return heads_first(x.slice(0, begin, begin + length)); };
     parts.push_back(rows_first(at::scaled_dot_product_attention(rows(q_THD), rows(k_THD), rows(v_THD))));
     begin += length;

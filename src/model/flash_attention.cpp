@@ -83,9 +83,27 @@ class FlashTables {
 
 }  // namespace
 
-std::optional<FlashLayout> flash_layout(const std::vector<RowSpan>& spans, const at::TensorOptions& options) {
+bool flash_serves(const at::TensorOptions& options) {
   const auto dtype = c10::typeMetaToScalarType(options.dtype());
-  if (!options.device().is_cuda() || (dtype != at::kBFloat16 && dtype != at::kHalf)) return {};
+  return options.device().is_cuda() && (dtype == at::kBFloat16 || dtype == at::kHalf);
+}
+
+at::Tensor starts_of(const std::vector<int64_t>& lengths, const at::Device& device) {
+  std::vector<int32_t> starts = {0};
+  for (const int64_t length : lengths) starts.push_back(starts.back() + static_cast<int32_t>(length));
+  return at::tensor(starts, at::kInt).to(device);
+}
+
+at::Tensor flash_segments(const at::Tensor& q_THD, const at::Tensor& k_THD, const at::Tensor& v_THD,
+                          const at::Tensor& starts, int64_t longest) {
+  return std::get<0>(at::_flash_attention_forward(
+      q_THD, k_THD, v_THD, starts, starts, longest, longest, /*dropout_p=*/0.0, /*is_causal=*/false,
+      /*return_debug_mask=*/false, std::optional<double>(scale_of(q_THD)), std::optional<int64_t>(),
+      std::optional<int64_t>(), std::optional<at::Tensor>(), std::optional<at::Tensor>()));
+}
+
+std::optional<FlashLayout> flash_layout(const std::vector<RowSpan>& spans, const at::TensorOptions& options) {
+  if (!flash_serves(options)) return {};
   FlashTables tables;
   int64_t next = 0;
   for (const RowSpan& span : spans) {

@@ -25,6 +25,16 @@ struct FlashLayout {
   std::vector<Shared> shared;
 };
 
+/// Whether flash attention computes tensors like these: bfloat16 and float16 on a GPU.
+bool flash_serves(const at::TensorOptions& options);
+
+/// Where sequences of these lengths begin and the last one ends: int32 [sequences + 1].
+at::Tensor starts_of(const std::vector<int64_t>& lengths, const at::Device& device);
+
+/// Unmasked attention within segments; q, k and v [T, heads, D].
+at::Tensor flash_segments(const at::Tensor& q_THD, const at::Tensor& k_THD, const at::Tensor& v_THD,
+                          const at::Tensor& starts, int64_t longest);
+
 /// Nothing where flash attention does not serve: on CPUs, for other dtypes than bfloat16 and float16, or if the spans
 /// do not cover the rows one after another.
 std::optional<FlashLayout> flash_layout(const std::vector<RowSpan>& spans, const at::TensorOptions& options);

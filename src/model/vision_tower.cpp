@@ -55,8 +55,7 @@ VisionAttentionImpl::VisionAttentionImpl(const VisionConfig& config)
       qkv_(register_module("qkv", Linear(config.embed_dim, 3 * config.embed_dim, true))),
       proj_(register_module("proj", Linear(config.embed_dim, config.embed_dim, true))) {}
 
-at::Tensor VisionAttentionImpl::forward(const at::Tensor& x_ND, const Rotary& rotary,
-                                        const std::vector<int64_t>& segments) {
+at::Tensor VisionAttentionImpl::forward(const at::Tensor& x_ND, const Rotary& rotary, const Segments& segments) {
   const at::Tensor qkv = qkv_(x_ND).unflatten(-1, {3, num_heads_, -1});
   const auto rotated = [&](int64_t part) {
     const at::Tensor x = qkv.select(1, part);
@@ -84,8 +83,7 @@ VisionBlockImpl::VisionBlockImpl(const VisionConfig& config)
       attn_(register_module("attn", VisionAttention(config))),
       mlp_(register_module("mlp", VisionMlp(config))) {}
 
-at::Tensor VisionBlockImpl::forward(const at::Tensor& x_ND, const Rotary& rotary,
-                                    const std::vector<int64_t>& segments) {
+at::Tensor VisionBlockImpl::forward(const at::Tensor& x_ND, const Rotary& rotary, const Segments& segments) {
   const at::Tensor y_ND = x_ND + attn_(norm1_(x_ND), rotary, segments);
   return y_ND + mlp_(norm2_(y_ND));
 }
@@ -136,10 +134,11 @@ at::Tensor VisionTowerImpl::embed_patches(const at::Tensor& patches_NP) const {
 VisionTowerImpl::Encoded VisionTowerImpl::encode(const at::Tensor& x_ND, std::span<const Grid> grids) {
   at::Tensor h_ND = position_table_.defined() ? x_ND + table_positions(position_table_, grids, config_) : x_ND;
   Rotary rotary = vision_rope(grids, config_, x_ND.scalar_type(), x_ND.device());
-  std::vector<int64_t> images;
-  for (const auto& [t, h, w] : grids) images.insert(images.end(), static_cast<std::size_t>(t), h * w);
+  std::vector<int64_t> lengths;
+  for (const auto& [t, h, w] : grids) lengths.insert(lengths.end(), static_cast<std::size_t>(t), h * w);
+  const Segments images = make_segments(std::move(lengths), x_ND.options());
   Encoded encoded;
-  std::vector<int64_t> windows;
+  Segments windows;
   if (config_.window_size != 0) {
     WindowOrder order = window_order(grids, config_);
     const at::Tensor cells_M = at::tensor(order.cells, at::kLong).to(x_ND.device());
@@ -147,12 +146,12 @@ VisionTowerImpl::Encoded VisionTowerImpl::encode(const at::Tensor& x_ND, std::sp
     h_ND = in_order(h_ND, cells_M, unit);
     rotary = {in_order(rotary.cos_TD, cells_M, unit), in_order(rotary.sin_TD, cells_M, unit)};
     encoded.cells = std::move(order.cells);
-    windows = std::move(order.lengths);
+    windows = make_segments(std::move(order.lengths), x_ND.options());
   }
   const std::vector<int64_t>& deepstack = config_.deepstack_visual_indexes;
   for (std::size_t j = 0; j < blocks_.size(); ++j) {
     const auto block = static_cast<int64_t>(j);
-    const bool whole = windows.empty() || std::ranges::count(config_.fullatt_block_indexes, block) > 0;
+    const bool whole = windows.lengths.empty() || std::ranges::count(config_.fullatt_block_indexes, block) > 0;
     h_ND = blocks_[j](h_ND, rotary, whole ? images : windows);
     const auto k = std::ranges::find(deepstack, block) - deepstack.begin();
     if (k < std::ssize(deepstack))

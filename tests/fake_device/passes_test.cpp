@@ -249,6 +249,17 @@ TEST(FakeDeviceFlashAttention, GivesTheAttentionAndGradientsOfTheCpu) {
   }
 }
 
+TEST(FakeDeviceFlashAttention, GivesTheAttentionOfTheCpuWithinSegments) {
+  at::Generator generator = seeded(8);
+  const std::vector<int64_t> lengths = {3, 1, 8, 4};
+  const at::Tensor qkv = normal({16, 3, 2, 8}, generator).to(at::kFloat), device = qkv.to(fake_device());
+  const at::Tensor want =
+      segment_attention(qkv.select(1, 0), qkv.select(1, 1), qkv.select(1, 2), make_segments(lengths, qkv.options()));
+  const at::Tensor got = segment_attention(device.select(1, 0), device.select(1, 1), device.select(1, 2),
+                                           make_segments(lengths, device.options().dtype(at::kBFloat16)));
+  EXPECT_LE(largest_gap(want, got.cpu()), 1e-6);
+}
+
 /// Cosine of the angle between two gradients.
 double cosine(const at::Tensor& a, const at::Tensor& b) {
   const at::Tensor x = a.to(at::kDouble).flatten(), y = b.to(at::kDouble).flatten();

@@ -22,7 +22,7 @@ struct Sequence {
   at::Tensor q_HND, k_HLD, v_HLD, scores_HNL;
 
   Sequence(int64_t s, const at::Tensor& q, const at::Tensor& k, const at::Tensor& v, const at::Tensor& query_starts,
-           const at::Tensor& key_starts, double scale)
+           const at::Tensor& key_starts, double scale, bool causal)
       : query_begin(query_starts[s].item<int>()),
         query_end(query_starts[s + 1].item<int>()),
         key_begin(key_starts[s].item<int>()),
@@ -31,8 +31,9 @@ struct Sequence {
     q_HND = heads(q.slice(0, query_begin, query_end));
     k_HLD = heads(k.slice(0, key_begin, key_end)).repeat_interleave(shared_by, 0);
     v_HLD = heads(v.slice(0, key_begin, key_end)).repeat_interleave(shared_by, 0);
-    const at::Tensor future = at::ones({queries, keys}, at::kBool).triu_(1 + keys - queries);
     scores_HNL = at::matmul(q_HND, k_HLD.transpose(1, 2)) * scale;
+    if (!causal) return;
+    const at::Tensor future = at::ones({queries, keys}, at::kBool).triu_(1 + keys - queries);
     scores_HNL.masked_fill_(future, -std::numeric_limits<double>::infinity());
   }
 
@@ -43,12 +44,12 @@ struct Sequence {
 
 std::tuple<at::Tensor, at::Tensor, at::Tensor, at::Tensor, at::Tensor> forward(
     const at::Tensor& q, const at::Tensor& k, const at::Tensor& v, const OptionalTensor& query_starts,
-    const OptionalTensor& key_starts, c10::SymInt, c10::SymInt, double, bool, bool, std::optional<double> scale,
+    const OptionalTensor& key_starts, c10::SymInt, c10::SymInt, double, bool causal, bool, std::optional<double> scale,
     OptionalInt, OptionalInt, const OptionalTensor&, const OptionalTensor&) {
   at::Tensor out = at::empty_like(q);
   at::Tensor log_sum = at::empty({q.size(1), q.size(0)}, q.options().dtype(accumulate_dtype(q.scalar_type())));
   for (int64_t s = 0; s + 1 < query_starts->size(0); ++s) {
-    const Sequence one(s, q, k, v, *query_starts, *key_starts, *scale);
+    const Sequence one(s, q, k, v, *query_starts, *key_starts, *scale, causal);
     const at::Tensor result = at::matmul(at::softmax(one.scores_HNL, -1), one.v_HLD);
     out.slice(0, one.query_begin, one.query_end).copy_(result.transpose(0, 1));
     log_sum.slice(1, one.query_begin, one.query_end).copy_(one.scores_HNL.logsumexp(-1));
@@ -61,11 +62,11 @@ std::tuple<at::Tensor, at::Tensor, at::Tensor> backward(const at::Tensor& gradie
                                                         const at::Tensor& k, const at::Tensor& v, const at::Tensor& out,
                                                         const at::Tensor& log_sum, const at::Tensor& query_starts,
                                                         const at::Tensor& key_starts, c10::SymInt, c10::SymInt, double,
-                                                        bool, const at::Tensor&, const at::Tensor&,
+                                                        bool causal, const at::Tensor&, const at::Tensor&,
                                                         std::optional<double> scale, OptionalInt, OptionalInt) {
   at::Tensor q_gradient = at::empty_like(q), k_gradient = at::empty_like(k), v_gradient = at::empty_like(v);
   for (int64_t s = 0; s + 1 < query_starts.size(0); ++s) {
-    const Sequence one(s, q, k, v, query_starts, key_starts, *scale);
+    const Sequence one(s, q, k, v, query_starts, key_starts, *scale, causal);
     const auto rows = [&](const at::Tensor& x) { return Sequence::heads(x.slice(0, one.query_begin, one.query_end)); };
     const at::Tensor weights = (one.scores_HNL - log_sum.slice(1, one.query_begin, one.query_end).unsqueeze(-1)).exp();
     const at::Tensor upstream = rows(gradient), along = (upstream * rows(out)).sum(-1, /*keepdim=*/true);

@@ -34,9 +34,15 @@ std::shared_ptr<const AttentionLayout> attention_layout(const std::vector<RowSpa
 at::Tensor packed_attention(const at::Tensor& q_THD, const at::Tensor& k_TKD, const at::Tensor& v_TKD,
                             const std::shared_ptr<const AttentionLayout>& layout);
 
-/// Unmasked attention within each of consecutive segments of the given lengths (images of the vision tower); q, k and
-/// v [T, heads, D].
+/// Consecutive segments of rows: the images of the vision tower's pass, or their windows. Made once a pass.
+struct Segments {
+  std::vector<int64_t> lengths;
+  at::Tensor starts;  ///< int32 [segments + 1] where flash attention serves: bfloat16 on a GPU; else undefined
+};
+Segments make_segments(std::vector<int64_t> lengths, const at::TensorOptions& options);
+
+/// Unmasked attention within each segment; q, k and v [T, heads, D].
 at::Tensor segment_attention(const at::Tensor& q_THD, const at::Tensor& k_THD, const at::Tensor& v_THD,
-                             const std::vector<int64_t>& lengths);
+                             const Segments& segments);
 
 }  // namespace lriad

@@ -4,6 +4,7 @@
 #include <span>
 #include <vector>
 
+#include "lriad/model/attention.h"
 #include "lriad/model/layers.h"
 #include "lriad/model/vision_layout.h"
 
@@ -12,7 +13,7 @@ namespace lriad {
 class VisionAttentionImpl : public torch::nn::Module {
  public:
   explicit VisionAttentionImpl(const VisionConfig& config);
-  at::Tensor forward(const at::Tensor& x_ND, const Rotary& rotary, const std::vector<int64_t>& segments);
+  at::Tensor forward(const at::Tensor& x_ND, const Rotary& rotary, const Segments& segments);
 
  private:
   int64_t num_heads_;
@@ -36,7 +37,7 @@ TORCH_MODULE(VisionMlp);
 class VisionBlockImpl : public torch::nn::Module {
  public:
   explicit VisionBlockImpl(const VisionConfig& config);
-  at::Tensor forward(const at::Tensor& x_ND, const Rotary& rotary, const std::vector<int64_t>& segments);
+  at::Tensor forward(const at::Tensor& x_ND, const Rotary& rotary, const Segments& segments);
 
  private:
   Norm norm1_, norm2_;
