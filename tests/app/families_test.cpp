@@ -123,8 +123,9 @@ std::vector<nlohmann::json> without_times(std::vector<nlohmann::json> lines) {
 }
 
 TEST_P(Families, AResumedRunIsTheUndisturbedOne) {
-  const std::vector<std::string> grpo = {"model.path=" + at("base").string(), "model.adapter=null",
-                                         "rollout.max_completion_length=6"};
+  ASSERT_EQ(train("taught", sets({"optim.learning_rate=0.02"})), 0);
+  const std::vector<std::string> grpo = {"model.path=" + at("base").string(), "model.adapter=" + at("taught").string(),
+                                         "grpo.kl_anchor=base", "rollout.max_completion_length=6"};
   for (std::vector<std::string> set : {sets({}), grpo}) {
     set.insert(set.end(), {"train.max_steps=4", "train.save_steps=1", "lora.lora_dropout=0.1"});
     std::filesystem::remove_all(at("whole"));
@@ -135,23 +136,30 @@ TEST_P(Families, AResumedRunIsTheUndisturbedOne) {
     std::filesystem::copy(checkpoint("whole", 2), checkpoint("stopped", 2), std::filesystem::copy_options::recursive);
     ASSERT_EQ(train("stopped", set), 0);
     EXPECT_EQ(adapter_bytes("stopped", 4), adapter_bytes("whole", 4));
+    EXPECT_NE(adapter_bytes("whole", 2), adapter_bytes("whole", 4));
     EXPECT_EQ(without_times(metrics("stopped")), without_times(metrics("whole")));
   }
 }
 
 TEST_P(Families, TwoRanksGiveTheStepOfOne) {
+  ASSERT_EQ(train("taught", sets({"optim.learning_rate=0.02"})), 0);
   const auto run = [](int ranks) {
     const std::string name = "ranks" + std::to_string(ranks);
-    const Ended ended = run_program_file(
-        "lriad-train", {"--config", at("grpo.yaml").string(), "--devices", std::to_string(ranks), "--output",
-                        at(name).string(), "--set", "model.path=" + at("base").string(), "--set", "model.adapter=null",
-                        "--set", "train.max_steps=2", "--set", "rollout.max_completion_length=6", "--set",
-                        "train.gradient_accumulation_steps=" + std::to_string(4 / ranks), "--quiet"});
+    std::vector<std::string> arguments = {"--config", at("grpo.yaml").string(), "--devices", std::to_string(ranks),
+                                          "--output", at(name).string(),        "--quiet"};
+    for (const std::string& set : {"model.path=" + at("base").string(), "model.adapter=" + at("taught").string(),
+                                   std::string("grpo.kl_anchor=base"), std::string("train.max_steps=2"),
+                                   std::string("rollout.max_completion_length=6"),
+                                   "train.gradient_accumulation_steps=" + std::to_string(4 / ranks)}) {
+      arguments.insert(arguments.end(), {"--set", set});
+    }
+    const Ended ended = run_program_file("lriad-train", arguments);
     EXPECT_EQ(ended.code, 0) << ended.err;
     return parameters(name, 2);
   };
   const at::Tensor one = run(1);
   EXPECT_LE((run(2) - one).abs().max().item<double>(), 1e-12);
+  EXPECT_GT((one - parameters("ranks1", 0)).abs().max().item<double>(), 1e-3);
 }
 
 // The files that PEFT wrote for the same targets are beside the tiny checkpoints of transformers.
