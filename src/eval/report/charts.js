@@ -2,7 +2,7 @@
 
 const clean = text => String(text).replace(/[\u0000-\u0008\u000b-\u001f\u007f]/g, '\ufffd');
 const percent = (share, digits = 1) => (share === null || share === undefined ? '–' : (100 * share).toFixed(digits));
-const number = value => (value === null || value === undefined ? '–' : String(Number(value.toPrecision(4))));
+const number = (value, digits = 4) => (value === null || value === undefined ? '–' : String(Number(value.toPrecision(digits))));
 
 function fill(element, attributes, children) {
   for (const [name, value] of Object.entries(attributes)) {
@@ -20,15 +20,16 @@ const svg = (tag, attributes = {}, ...children) =>
   fill(document.createElementNS('http://www.w3.org/2000/svg', tag), attributes, children);
 
 const logit = p => Math.log(p / (1 - p));
-const kEdge = 1e-6;  // the log-odds axis ends at this probability and at 1 minus it
+const kEdge = 1e-6;  // the log-odds axis ends at this probability and at 1 minus it, or nearer where the scores do
 
 /** Where a score stands on the axis, 0..1, and back. The log-odds axis spreads the probabilities near 0 and 1. */
 function scoreAxis(scores, logOdds) {
   if (logOdds) {
-    const end = logit(1 - kEdge);
-    const to = score => (logit(Math.min(1 - kEdge, Math.max(kEdge, score))) + end) / (2 * end);
+    const logOddsOf = score => logit(Math.min(1 - kEdge, Math.max(kEdge, score)));
+    const end = scores.reduce((most, score) => Math.max(most, Math.abs(logOddsOf(score)) + 0.2), 2.5);
+    const to = score => Math.min(1, Math.max(0, (logOddsOf(score) + end) / (2 * end)));
     const from = at => 1 / (1 + Math.exp(end - at * 2 * end));
-    return {to, from, ticks: [0.001, 0.1, 0.5, 0.9, 0.999]};
+    return {to, from, ticks: [0.001, 0.01, 0.1, 0.5, 0.9, 0.99, 0.999].filter(tick => Math.abs(logit(tick)) < end)};
   }
   let low = 0, high = 1;
   for (const score of scores) {
@@ -122,7 +123,7 @@ function drawCurve(box, points, readout) {
   const show = i => {
     mark.setAttribute('cx', x(steps[i]));
     mark.setAttribute('cy', y(values[i]));
-    readout.textContent = `${number(values[i])} at step ${number(steps[i])}; ${number(low)} to ${number(high)}`;
+    readout.textContent = `${number(values[i], 3)} at step ${Math.round(steps[i])}; ${number(low, 3)} to ${number(high, 3)}`;
   };
   chart.addEventListener('pointermove', event => {
     const at = event.clientX - chart.getBoundingClientRect().left;

@@ -109,7 +109,8 @@ class Threshold {
     this.presets = [preset('As answered', null)];
     if (roc.length) for (const share of [0.01, 0.02, 0.05, 0.1]) this.presets.push(preset(`≤ ${percent(share, 0)}% false alarms`, thresholdWithin(roc, share)));
     this.element = el('section', {id: 'threshold'}, el('h2', {}, scored.length ? 'Threshold' : 'Answers'),
-      scored.length ? this.chartOf(probabilities) : null, el('div', {class: 'sheet split'}, this.answer, roc.length ? this.roc : null));
+      scored.length ? this.chartOf(probabilities) : null, el('div', {class: 'sheet split'}, this.answer, roc.length ? el('div', {}, this.roc,
+        rows.some(row => row.verdict === 'invalid') ? el('p', {class: 'soft'}, 'An invalid answer is wrong at every threshold.') : null) : null));
     this.setAxis();
   }
 
@@ -177,7 +178,7 @@ const kColumns = [
   ['object', m => m.name], ['n', m => m.n], ['defects', m => m.n_defect], ['accuracy', m => m.accuracy], ['F1 macro', m => m.f1_macro],
   ['recall', m => m.recall], ['specificity', m => m.specificity], ['balanced', m => m.balanced_accuracy], ['precision', m => m.precision_defect],
   ['invalid', m => m.invalid_rate], ['scored', m => m.scored], ['AUROC', m => m.auroc],
-  ...['0.01', '0.02', '0.05', '0.1'].map(share => [`recall at ${percent(Number(share), 0)}%`, m => m.recall_at_false_alarms[share]]),
+  ...['0.01', '0.02', '0.05', '0.1'].map(share => [`recall@${percent(Number(share), 0)}%`, m => m.recall_at_false_alarms[share]]),
 ];
 const isCount = name => ['n', 'defects', 'scored'].includes(name);
 
@@ -210,7 +211,7 @@ function objectTable() {
   const foot = el('tfoot', {}, line({name: 'all images', ...metrics.overall}, 'total'), line({name: 'mean of objects', ...metrics.object_mean}, 'total'),
     line({name: 'always normal', ...metrics.baselines.always_normal}, 'soft'), line({name: 'always defect', ...metrics.baselines.always_defect}, 'soft'));
   return el('section', {id: 'objects'}, el('h2', {}, 'By object'),
-    el('p', {class: 'soft'}, 'In percent, with the verdicts as answered; the last columns are recall at equal false alarms. Click on a head to sort.'),
+    el('p', {class: 'soft'}, 'In percent, with the verdicts as answered; recall@1% is recall at 1% of false alarms. Click on a head to sort.'),
     el('div', {class: 'scroll', tabindex: 0}, el('table', {class: 'objects'}, el('thead', {}, el('tr', {}, heads)), body, foot)));
 }
 
@@ -230,9 +231,9 @@ const zoom = new Zoom(document.getElementById('zoom'));
 const gallery = new Gallery(rows, zoom);
 const threshold = new Threshold(value => gallery.update(value));
 const curves = curvesOf();
-const sections = [threshold.element, defectTypes(rows, null).length ? threshold.types : null, objectTable(), curves && curves.element, gallery.element,
+const sections = [threshold.element, defectTypes(rows, null).length ? threshold.types : null, objectTable(), gallery.element, curves && curves.element,
   el('section', {id: 'settings'}, el('h2', {}, 'How it was made'), el('pre', {class: 'sheet'}, JSON.stringify(metrics.settings, null, 2)))];
-const kNames = {threshold: scored.length ? 'Threshold' : 'Answers', types: 'Defect types', objects: 'Objects', training: 'Training run', images: 'Images', settings: 'Settings'};
+const kNames = {threshold: scored.length ? 'Threshold' : 'Answers', types: 'Defect types', objects: 'Objects', images: 'Images', training: 'Training run', settings: 'Settings'};
 document.getElementById('page').replaceChildren(...[
   headOf(), el('nav', {class: 'jump', 'aria-label': 'Sections'}, sections.filter(Boolean).map(section => el('a', {href: `#${section.id}`}, kNames[section.id]))),
   figuresOf(), sections,
