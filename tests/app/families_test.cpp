@@ -132,7 +132,9 @@ TEST_P(Families, AResumedRunIsTheUndisturbedOne) {
     std::filesystem::remove_all(at("stopped"));
     ASSERT_EQ(train("whole", set), 0);
     std::filesystem::create_directories(at("stopped"));
-    std::filesystem::copy(at("whole") / "metrics.jsonl", at("stopped"));
+    for (const char* file : {"metrics.jsonl", "completions.jsonl"}) {
+      if (std::filesystem::exists(at("whole") / file)) std::filesystem::copy(at("whole") / file, at("stopped"));
+    }
     std::filesystem::copy(checkpoint("whole", 2), checkpoint("stopped", 2), std::filesystem::copy_options::recursive);
     ASSERT_EQ(train("stopped", set), 0);
     EXPECT_EQ(adapter_bytes("stopped", 4), adapter_bytes("whole", 4));

@@ -96,7 +96,7 @@ class OtherRanks : public TrainingRun, public ::testing::WithParamInterface<std:
     });
     for (const Json& line : all) {
       if (line["generation"] != 0) continue;
-      ids.push_back(line["sample_id"]);
+      ids.push_back(line["sample_id"].get<std::string>());
       ++sizes[line["step"].get<int64_t>()];
     }
     return ids;

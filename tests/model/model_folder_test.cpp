@@ -11,9 +11,7 @@
 #include "lriad/model/adapter_files.h"
 #include "lriad/model/load_model.h"
 #include "lriad/model/model_files.h"
-#include "lriad/model/safetensors.h"
 #include "support/temp_folder.h"
-#include "support/tiny_model.h"
 
 namespace lriad {
 namespace {
