@@ -147,7 +147,7 @@ void add_eval_options(CLI::App& app, EvalCommandLine& line) {
       ->group("Results");
   app.add_flag("--maps", line.maps,
                "show where the model looked: a heat map beside each answer, checked against hiding random cells; where "
-               "the data have masks, how well it shows the defect; about doubles the time (default: off)")
+               "the data have masks, how well it shows the defect; takes several times as long (default: off)")
       ->group("Results");
   app.add_flag("--logprobs", line.logprobs, "keep the log-probabilities of the tokens (default: off)")
       ->group("Results");
