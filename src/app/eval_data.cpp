@@ -45,7 +45,8 @@ void limit_samples(Dataset& dataset, int64_t count, uint64_t seed) {
     std::vector<Queue>& queues = objects[turn % objects.size()];
     if (queues.empty()) continue;
     // Neighbouring objects begin with different labels, so that few samples show both.
-    const auto queue = queues.begin() + static_cast<std::ptrdiff_t>((turn + turn / objects.size()) % queues.size());
+    const auto queue =
+        queues.begin() + static_cast<std::ptrdiff_t>((turn % objects.size() + turn / objects.size()) % queues.size());
     taken.push_back(queue->back());
     queue->pop_back();
     if (queue->empty()) queues.erase(queue);

@@ -174,6 +174,10 @@ TEST_F(Eval, SpreadsALimitOverObjectsAndLabels) {
     EXPECT_EQ(count(eight, Verdict::kDefect, object), 2) << object;
     EXPECT_EQ(count(eight, Verdict::kNormal, object), 2) << object;
   }
+  Dataset one = dataset;
+  std::erase_if(one.samples, [](const Sample& sample) { return sample.object == "nut"; });
+  limit_samples(one, 4, 1);
+  EXPECT_EQ(one.count(Verdict::kDefect), 2);
   limit_samples(other, 8, 2);
   const auto ids = [](const Dataset& some) {
     std::string text;
