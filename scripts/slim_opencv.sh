@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Builds OpenCV's modules core, imgproc (cvtColor and resize only) and imgcodecs for PNG, JPEG, TIFF, BMP and WebP, and libtiff
-# without JBIG (whose library is GPL), from the distribution's own sources into LRIAD_DEPS/opencv-slim, once. They take the place
+# Builds OpenCV's modules core, imgproc and imgcodecs for PNG, JPEG, TIFF, BMP and WebP only, and libtiff without JBIG (whose
+# library is GPL), from the distribution's own sources into LRIAD_DEPS/opencv-slim, once. They take the place
 # of the distribution's at run time: same names, same interfaces, and about ten libraries instead of 137. Prints the folder.
 set -euo pipefail
 deps="${LRIAD_DEPS:-${XDG_CACHE_HOME:-$HOME/.cache}/lriad}"
@@ -60,11 +60,7 @@ mapfile -t off < <(all OFF BUILD_TESTS BUILD_PERF_TESTS BUILD_EXAMPLES BUILD_DOC
   WITH_EIGEN WITH_FFMPEG WITH_GDAL WITH_GDCM WITH_GSTREAMER WITH_GTK WITH_IMGCODEC_HDR WITH_IMGCODEC_PFM WITH_IMGCODEC_PXM \
   WITH_IMGCODEC_SUNRASTER WITH_IPP WITH_ITT WITH_JASPER WITH_LAPACK WITH_OPENCL WITH_OPENEXR WITH_OPENJPEG WITH_PROTOBUF \
   WITH_QUIRC WITH_TBB WITH_V4L)
-# Of imgproc only cvtColor() and resize() are used, by imgcodecs and by the programs; what else they needed would not link.
-find opencv-*/modules/imgproc/src -name '*.cpp' ! -name 'color*' ! -name 'resize*' ! -name demosaicing.cpp ! -name main.cpp -delete
-rm opencv-*/modules/imgproc/src/colormap.cpp
-build opencv -DBUILD_LIST=core,imgproc,imgcodecs -DCPU_DISPATCH= -DENABLE_PRECOMPILED_HEADERS=OFF \
-  -DCMAKE_SHARED_LINKER_FLAGS=-Wl,--no-undefined "${off[@]}"
+build opencv -DBUILD_LIST=core,imgproc,imgcodecs -DCPU_DISPATCH= -DENABLE_PRECOMPILED_HEADERS=OFF "${off[@]}"
 
 rm -rf "$target.part"/{bin,include,share,lib/cmake,lib/pkgconfig}
 printf '%s' "$wanted" >"$target.part/.complete"
