@@ -98,12 +98,10 @@ class TreeReader {
     take_images(folder, object, normal ? Verdict::kNormal : Verdict::kDefect, type, masks_of(folder), found_.samples);
   }
 
-  /// ground_truth/<type> of the object, or of the split's folder (mvtec_ad2).
+  /// ground_truth/<type> of the object; of the split's folder where that is not `test` (mvtec_ad2).
   static std::filesystem::path masks_of(const Folder& type) {
     const std::filesystem::path split = type.path().parent_path();
-    const auto masks = [&](const std::filesystem::path& folder) { return folder / "ground_truth" / type.name(); };
-    std::error_code error;
-    return std::filesystem::is_directory(masks(split), error) ? masks(split) : masks(split.parent_path());
+    return (split.filename() == "test" ? split.parent_path() : split) / "ground_truth" / type.name();
   }
 
   /// Training images are normal in every public set of this layout, so a train/ without any means a name that is not

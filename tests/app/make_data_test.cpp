@@ -157,7 +157,9 @@ TEST(DrawPart, MasksWhatTheDefectChanges) {
   const std::vector<uint8_t> mask = draw_mask(faint), with = draw_part(faint).image.rgb,
                              without = draw_part(normal_twin).image.rgb;
   for (size_t i = 0; i < with.size(); ++i) {
-    if (with[i] != without[i]) EXPECT_EQ(mask[i / 3], 255) << i;
+    if (with[i] != without[i]) {
+      EXPECT_EQ(mask[i / 3], 255) << i;
+    }
   }
   EXPECT_GT(std::ranges::count(mask, 255), 12);
 }

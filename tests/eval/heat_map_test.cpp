@@ -49,7 +49,9 @@ TEST(HeatMap, IsWorthAgainstMasksWhatScikitLearnSays) {
                 1e-9);
     const auto area = pixel_auroc(pixels.values, mask);
     ASSERT_EQ(area.has_value(), !item["auroc"].is_null()) << item;
-    if (area) EXPECT_NEAR(*area, item["auroc"].get<double>(), 1e-12) << item;
+    if (area) {
+      EXPECT_NEAR(*area, item["auroc"].get<double>(), 1e-12) << item;
+    }
     EXPECT_EQ(hits_defect(map, height, width, mask), item["hit"].get<bool>()) << item;
   }
 }

@@ -49,7 +49,8 @@ class Browser {
     start(program);
     const std::string target = call("Target.createTarget", {{"url", "about:blank"}}).at("targetId");
     session_ = call("Target.attachToTarget", {{"targetId", target}, {"flatten", true}}).at("sessionId");
-    for (const char* domain : {"Page", "Runtime", "Log", "Network"}) call(std::string(domain) + ".enable");
+    for (const char* domain : {"Page", "Runtime", "Log", "Network", "Performance"})
+      call(std::string(domain) + ".enable");
     call("Emulation.setDeviceMetricsOverride",
          {{"width", view.width}, {"height", view.height}, {"deviceScaleFactor", 1}, {"mobile", false}});
     call("Emulation.setEmulatedMedia",
@@ -76,6 +77,16 @@ class Browser {
         call("Runtime.evaluate", {{"expression", expression}, {"returnByValue", true}, {"awaitPromise", true}});
     if (result.contains("exceptionDetails")) throw std::runtime_error(expression + ": " + result.dump());
     return result.at("result").value("value", Json());
+  }
+
+  /// Processor time of the page's process so far, which other work on the machine does not lengthen as it does a
+  /// clock's.
+  double cpu_seconds() {
+    const Json metrics = call("Performance.getMetrics").at("metrics");
+    for (const Json& metric : metrics) {
+      if (metric.at("name") == "ProcessTime") return metric.at("value");
+    }
+    throw std::runtime_error("the browser does not tell its time");
   }
 
   /// Waits for what the page draws before the next frame.
