@@ -90,7 +90,8 @@ PixelMap pixels_of(const HeatMap& map, int64_t height, int64_t width) {
 std::optional<double> pixel_auroc(const std::vector<double>& values, const std::vector<bool>& defect) {
   std::vector<std::pair<double, bool>> pairs;
   pairs.reserve(values.size());
-  for (size_t i = 0; i < values.size(); ++i) pairs.emplace_back(values[i], defect[i]);
+  // Pixels that are equal but for the rounding of their interpolation stay equal.
+  for (size_t i = 0; i < values.size(); ++i) pairs.emplace_back(std::round(values[i] * 1e9) / 1e9, defect[i]);
   return area_under_curve(std::move(pairs));
 }
 
