@@ -55,7 +55,7 @@ part "$run/after" "$grpo" "evaluation after GRPO" evaluate "$run/after" "${quest
 show_table "Before GRPO (cold start), parts and faint defects that it never saw:" "$run/before"
 show_table "After GRPO:" "$run/after"
 printf '\nBefore (A) against after (B):\n'
-"$bin/lriad-eval" --compare "$run/before" "$run/after" --output "$run" | sed -n '/^recall at equal/,/^$/p'
+"$bin/lriad-eval" --compare "$run/before" "$run/after" --output "$run" | sed -n '/, in percent$/,$p'
 cat <<END
 
 model     $run/sft
