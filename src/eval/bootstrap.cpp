@@ -33,10 +33,8 @@ void Resample::clear() {
 void Resample::add(size_t row) {
   const Prediction& prediction = *rows_[row];
   count_answer(metrics_, prediction);
-  if (const std::ptrdiff_t step = ranking_.step_of[row]; step >= 0) {
-    RankStep& at = steps_[static_cast<size_t>(step)];
-    ++(prediction.label == Verdict::kDefect ? at.defects : at.normals);
-  }
+  if (const std::ptrdiff_t step = ranking_.step_of[row]; step >= 0)
+    steps_[static_cast<size_t>(step)].count(prediction.label == Verdict::kDefect);
 }
 
 const ClassMetrics& Resample::finish(InvalidPolicy policy) {

@@ -23,8 +23,7 @@ Ranking::Ranking(const std::vector<const Prediction*>& rows) : step_of(rows.size
     const auto rank = rank_of(*rows[i]);
     if (!rank) continue;
     step_of[i] = std::lower_bound(scores.begin(), scores.end(), *rank, std::greater<>()) - scores.begin();
-    RankStep& step = steps[static_cast<size_t>(step_of[i])];
-    (rows[i]->label == Verdict::kDefect ? step.defects : step.normals) += 1;
+    steps[static_cast<size_t>(step_of[i])].count(rows[i]->label == Verdict::kDefect);
   }
 }
 
@@ -64,7 +63,7 @@ std::optional<double> area_under_curve(std::vector<std::pair<double, bool>> valu
   std::vector<RankStep> steps;
   for (size_t i = 0; i < values.size(); ++i) {
     if (i == 0 || values[i].first != values[i - 1].first) steps.emplace_back();
-    ++(values[i].second ? steps.back().defects : steps.back().normals);
+    steps.back().count(values[i].second);
   }
   return auroc_of(steps);
 }

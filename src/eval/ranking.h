@@ -16,6 +16,7 @@ std::optional<double> rank_of(const Prediction& prediction);
 /// How many images of each label share a place in the order.
 struct RankStep {
   int64_t defects = 0, normals = 0;
+  void count(bool defect) { ++(defect ? defects : normals); }
 };
 
 /// The places of the predictions in falling order of the score.
