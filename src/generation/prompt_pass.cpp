@@ -3,36 +3,25 @@
 #include <ATen/ATen.h>
 
 #include "lriad/model/rope.h"
+#include "lriad/model/row_packer.h"
 
 namespace lriad {
 
 PromptPass pack_prompts(const std::vector<GenerationPrompt>& prompts, const ModelConfig& config,
                         const at::Device& device) {
   PromptPass pass;
-  std::vector<at::Tensor> ids, positions, features, next;
-  std::vector<int64_t> image_rows, last;
-  int64_t row = 0;
+  RowPacker packer(config.image_token_id);
+  std::vector<at::Tensor> next;
+  std::vector<int64_t> last;
   for (const GenerationPrompt& prompt : prompts) {
-    const auto length = static_cast<int64_t>(prompt.ids.size());
-    ids.push_back(at::tensor(prompt.ids, at::kLong));
-    positions.push_back(
-        mrope_positions(prompt.ids, prompt.grids, config.image_token_id, config.vision.spatial_merge_size));
-    if (prompt.features_MD.defined()) features.push_back(prompt.features_MD);
-    next.push_back(positions.back().max() + 1);
-    for (std::size_t i = 0; i < prompt.ids.size(); ++i) {
-      if (prompt.ids[i] == config.image_token_id) image_rows.push_back(row + static_cast<int64_t>(i));
-    }
-    pass.packed.spans.push_back({row, row + length, -1});
-    pass.lengths.push_back(length);
-    row += length;
-    last.push_back(row - 1);
+    const at::Tensor positions_3T =
+        mrope_positions(prompt.ids, prompt.grids, config.image_token_id, config.vision.spatial_merge_size);
+    packer.add_prompt(prompt.ids, positions_3T, prompt.features_MD);
+    pass.lengths.push_back(std::ssize(prompt.ids));
+    next.push_back(positions_3T.max() + 1);
+    last.push_back(packer.num_rows() - 1);
   }
-  pass.packed.ids_T = at::cat(ids).to(device);
-  pass.packed.positions_3T = at::cat(positions, 1).to(device);
-  if (!features.empty()) {
-    pass.packed.features_MD = at::cat(features);
-    pass.packed.feature_rows_M = at::tensor(image_rows, at::kLong).to(device);
-  }
+  pass.packed = packer.finish(device);
   pass.last_J = at::tensor(last, at::kLong).to(device);
   pass.next_J = at::stack(next);
   return pass;

@@ -8,6 +8,7 @@
 #include "lriad/model/deterministic.h"
 #include "lriad/model/dropout.h"
 #include "lriad/model/rope.h"
+#include "lriad/model/row_packer.h"
 
 // Shape letters: T packed rows, M completion tokens, D hidden size, V vocabulary.
 namespace lriad {
@@ -38,89 +39,62 @@ struct TakeRows : torch::autograd::Function<TakeRows> {
 /// Collects the packed rows of groups, and which row predicts which completion token.
 class Packer {
  public:
-  Packer(const ModelConfig& config, Prefix prefix) : config_(config), prefix_(prefix) {}
+  Packer(const ModelConfig& config, Prefix prefix) : config_(config), prefix_(prefix), rows_(config.image_token_id) {}
 
   void add(const Group& group) {
     const at::Tensor prompt_at =
         mrope_positions(group.prompt_ids, group.grids, config_.image_token_id, config_.vision.spatial_merge_size);
-    const int64_t next = prompt_at.max().item<int64_t>() + 1;
-    if (prefix_ == Prefix::kShared) add_prompt(group, prompt_at, stream_seed(group.dropout_seed, 0));
-    const int64_t prompt_span = static_cast<int64_t>(out_.tokens.spans.size()) - 1;
-    const int64_t prompt_end = out_.num_rows;
+    const int64_t next = prompt_at.max().item<int64_t>() + 1, prompt_rows = std::ssize(group.prompt_ids);
+    const bool shared = prefix_ == Prefix::kShared;
+    if (shared) add_prompt(group, prompt_at, stream_seed(group.dropout_seed, 0));
+    const int64_t prompt_span = rows_.last_span(), prompt_end = rows_.num_rows();
     for (std::size_t i = 0; i < group.completions.size(); ++i) {
       const uint64_t seed = stream_seed(group.dropout_seed, i + 1);
-      if (prefix_ == Prefix::kOwn) add_prompt(group, prompt_at, seed);
+      if (!shared) add_prompt(group, prompt_at, seed);
       const Completion& completion = group.completions[i];
-      predict(completion.ids, prefix_ == Prefix::kShared ? prompt_end : out_.num_rows);
-      const int64_t first = prefix_ == Prefix::kOwn ? std::ssize(group.prompt_ids) : 0;
-      add_completion(completion.ids, next, prompt_span, seed, first);
+      predict(completion.ids, shared ? prompt_end : rows_.num_rows());
+      // The last token gets no row, since no token follows it.
+      const std::span followed(completion.ids.data(), completion.ids.size() - 1);
+      rows_.add_completion(followed, next, shared ? prompt_span : -1);
+      add_dropout_keys(seed, shared ? 0 : prompt_rows, std::ssize(followed));
       if (completion.allowed_TV.defined()) allowed_.push_back(completion.allowed_TV);
     }
   }
 
   PackedGroups finish(const at::Device& device) {
-    out_.tokens.ids_T = at::cat(ids_).to(device);
-    out_.tokens.positions_3T = at::cat(positions_, 1).to(device);
-    if (!features_.empty()) {
-      out_.tokens.features_MD = at::cat(features_);
-      out_.tokens.feature_rows_M = at::tensor(feature_rows_, at::kLong).to(device);
-    }
-    out_.dropout_keys_T = at::tensor(dropout_keys_, at::kLong).to(device);
-    out_.rows_M = at::tensor(rows_, at::kLong).to(device);
-    out_.targets_M = at::tensor(targets_, at::kLong).to(device);
-    if (!allowed_.empty()) out_.allowed_MV = at::cat(allowed_).to(device);
-    return std::move(out_);
+    PackedGroups packed;
+    packed.num_rows = rows_.num_rows();
+    packed.tokens = rows_.finish(device);
+    packed.dropout_keys_T = at::tensor(dropout_keys_, at::kLong).to(device);
+    packed.rows_M = at::tensor(predicting_rows_, at::kLong).to(device);
+    packed.targets_M = at::tensor(targets_, at::kLong).to(device);
+    if (!allowed_.empty()) packed.allowed_MV = at::cat(allowed_).to(device);
+    return packed;
   }
 
  private:
-  /// Adds the rows from `first` on of the sequence whose dropout seed is `seed`.
-  void add_rows(const std::vector<int64_t>& ids, int64_t count, const at::Tensor& positions, uint64_t seed,
-                int64_t first) {
-    ids_.push_back(at::tensor(at::ArrayRef<int64_t>(ids.data(), static_cast<std::size_t>(count)), at::kLong));
-    positions_.push_back(positions);
-    for (int64_t k = 0; k < count; ++k) dropout_keys_.push_back(dropout_key(seed, first + k));
-    out_.num_rows += count;
+  void add_prompt(const Group& group, const at::Tensor& positions_3T, uint64_t dropout_seed) {
+    rows_.add_prompt(group.prompt_ids, positions_3T, group.features_ID);
+    add_dropout_keys(dropout_seed, 0, std::ssize(group.prompt_ids));
   }
 
-  void add_prompt(const Group& group, const at::Tensor& positions, uint64_t seed) {
-    const int64_t begin = out_.num_rows;
-    add_rows(group.prompt_ids, std::ssize(group.prompt_ids), positions, seed, /*first=*/0);
-    if (group.features_ID.defined()) {
-      features_.push_back(group.features_ID);
-      // Only image tokens of the prompt take features; one in a completion is an ordinary token.
-      for (std::size_t i = 0; i < group.prompt_ids.size(); ++i) {
-        if (group.prompt_ids[i] == config_.image_token_id) feature_rows_.push_back(begin + static_cast<int64_t>(i));
-      }
-    }
-    out_.tokens.spans.push_back({begin, out_.num_rows, -1});
+  /// Keys of `count` rows from `first` on of the sequence with this dropout seed.
+  void add_dropout_keys(uint64_t seed, int64_t first, int64_t count) {
+    for (int64_t k = 0; k < count; ++k) dropout_keys_.push_back(dropout_key(seed, first + k));
   }
 
   /// The last row of the prompt predicts the completion's first token, each row of the completion the next one.
   void predict(const std::vector<int64_t>& completion, int64_t prompt_end) {
-    rows_.push_back(prompt_end - 1);
-    for (int64_t t = 0; t + 1 < static_cast<int64_t>(completion.size()); ++t) rows_.push_back(out_.num_rows + t);
+    predicting_rows_.push_back(prompt_end - 1);
+    for (int64_t t = 0; t + 1 < std::ssize(completion); ++t) predicting_rows_.push_back(rows_.num_rows() + t);
     targets_.insert(targets_.end(), completion.begin(), completion.end());
-  }
-
-  /// Adds the completion's rows; its last token gets none, since no token follows it.
-  void add_completion(const std::vector<int64_t>& completion, int64_t next, int64_t prompt_span, uint64_t seed,
-                      int64_t first) {
-    const auto count = static_cast<int64_t>(completion.size()) - 1;
-    if (count == 0) return;
-    const int64_t begin = out_.num_rows;
-    add_rows(completion, count, (at::arange(count, at::kLong) + next).expand({3, count}), seed, first);
-    if (prefix_ == Prefix::kShared) {
-      out_.tokens.spans.push_back({begin, out_.num_rows, prompt_span});
-    } else {
-      out_.tokens.spans.back().end = out_.num_rows;
-    }
   }
 
   const ModelConfig& config_;
   Prefix prefix_;
-  PackedGroups out_;
-  std::vector<at::Tensor> ids_, positions_, features_, allowed_;
-  std::vector<int64_t> rows_, targets_, feature_rows_, dropout_keys_;
+  RowPacker rows_;
+  std::vector<at::Tensor> allowed_;
+  std::vector<int64_t> predicting_rows_, targets_, dropout_keys_;
 };
 
 }  // namespace
