@@ -161,9 +161,11 @@ struct PackedAttention : torch::autograd::Function<PackedAttention> {
     for (const AttentionTile& tile : layout->tiles) {
       const AttentionTileMath math(tile, layout->future_LL, q_THD, k_TKD, v_TKD);
       at::Tensor scores = math.scores();
-      const at::Tensor log_sum = scores.logsumexp(-1, /*keepdim=*/true);
-      math.store(out_THD, math.mix_values(scores.sub_(log_sum).exp_()));
-      math.store(log_sum_TH1, log_sum);
+      const at::Tensor highest = scores.amax(-1, /*keepdim=*/true);
+      const at::Tensor weights = scores.sub_(highest).exp_();
+      const at::Tensor sum = weights.sum(-1, /*keepdim=*/true);
+      math.store(out_THD, math.mix_values(weights).div_(sum));
+      math.store(log_sum_TH1, sum.log().add_(highest));
     }
     context->save_for_backward({q_THD, k_TKD, v_TKD, out_THD, log_sum_TH1});
     return out_THD;
