@@ -4,6 +4,7 @@
 
 CHECKS is the folder of the acceptance programs (their requirements.txt has the packages), FAMILY qwen2_5_vl or qwen3_vl.
 """
+import json
 import runpy
 import sys
 from pathlib import Path
@@ -20,7 +21,10 @@ def main():
 
     def make_model(folder, *, layout="flat", tokenizer_dir=None, vocab=None, **options):
         sizes = {SIZES.get(name, name): value for name, value in options.items()}
-        return families.make_model(folder, family, layout="hub" if layout == "flat" else "saved", **sizes)
+        made = families.make_model(folder, family, layout="hub" if layout == "flat" else "saved", **sizes)
+        # Its tokenizer has a few hundred tokens, and ids of its own for the ends.
+        oracle.EOS_IDS = tuple(json.loads((made / "generation_config.json").read_text())["eos_token_id"])
+        return made
 
     def talker(folder, images_root, *, layout="flat", tied=False, **options):
         return families.talker(folder, family, images_root, **options)
