@@ -53,7 +53,7 @@ void check_present(const EvalCommandLine& line, const Config& config) {
 }
 
 void add_model_and_data(CLI::App& app, EvalCommandLine& line) {
-  app.add_option("--model", line.model, "folder of a Qwen2-VL model (default: model.path)")->group("Model");
+  app.add_option("--model", line.model, "folder of the model (default: model.path)")->group("Model");
   app.add_option("--adapter", line.adapter, "PEFT folder (default: model.adapter; none, the model as it is)")
       ->group("Model");
   app.add_option("--dtype", line.dtype, "bfloat16, float32 or float64 (default: model.dtype, bfloat16)")

@@ -6,7 +6,9 @@
 
 int main(int argc, char** argv) {
   CLI::App app(
-      "Asks a Qwen2-VL about images of parts and writes answers, metrics and a report; or scores given predictions",
+      "Asks a Qwen2-VL, Qwen2.5-VL or Qwen3-VL about images of parts and writes answers, metrics and a report; or "
+      "scores "
+      "given predictions",
       "lriad-eval");
   lriad::CommonOptions common;
   lriad::EvalCommandLine line;

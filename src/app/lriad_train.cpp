@@ -5,7 +5,9 @@
 
 int main(int argc, char** argv) {
   CLI::App app(
-      "Trains a Qwen2-VL to say whether a part is defective, and why: GRPO (stage: grpo) or a cold start (stage: sft).",
+      "Trains a Qwen2-VL, Qwen2.5-VL or Qwen3-VL to say whether a part is defective, and why: GRPO (stage: grpo) or a "
+      "cold "
+      "start (stage: sft).",
       "lriad-train");
   lriad::CommonOptions common;
   lriad::TrainCommandLine line;

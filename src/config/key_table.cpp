@@ -40,7 +40,7 @@ void add_model(std::vector<Key>& keys, Config& c) {
   const std::vector<std::pair<std::string, Dtype>> dtypes = {
       {"bfloat16", Dtype::kBfloat16}, {"float32", Dtype::kFloat32}, {"float64", Dtype::kFloat64}};
   Section model(keys, "model.");
-  model.add("path", text_field(c.model.path, not_empty), "Hugging Face folder of a Qwen2-VL");
+  model.add("path", text_field(c.model.path, not_empty), "Hugging Face folder of a Qwen2-VL, Qwen2.5-VL or Qwen3-VL");
   model.add("adapter", text_field(c.model.adapter, not_empty),
             "PEFT folder to start from, trained further; null = new");
   model.add("dtype", choice_field(c.model.dtype, dtypes), "bfloat16 | float32 | float64, of the frozen weights");

@@ -58,7 +58,8 @@ void check_required(const Config& c, ConfigUse use, const Complain& complain) {
   if (use == ConfigUse::kTrain) {
     if (c.output_dir.empty())
       complain({"output_dir"}, "output_dir is not set; give the folder of the run, or --output");
-    if (c.model.path.empty()) complain({"model.path"}, "model.path is not set; give the folder of a Qwen2-VL model");
+    if (c.model.path.empty())
+      complain({"model.path"}, "model.path is not set; give the folder of a Qwen2-VL, Qwen2.5-VL or Qwen3-VL");
     if (c.data.root.empty()) complain({"data.root"}, "data.root is not set; give the folder of the training data");
   }
   if (c.eval_data && c.eval_data->root.empty()) {
