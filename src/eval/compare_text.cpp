@@ -1,38 +1,30 @@
-#include <cstdio>
 #include <nlohmann/json.hpp>
 
 #include "lriad/core/error.h"
 #include "lriad/core/files.h"
 #include "lriad/eval/compare.h"
+#include "number_text.h"
 
 namespace lriad {
 namespace {
 
 using Json = nlohmann::ordered_json;
 
-std::string number(const char* format, double value) {
-  char text[32];
-  std::snprintf(text, sizeof text, format, value);
-  return text;
-}
-
-std::string percent(const std::optional<double>& value) { return value ? number("%.2f", *value * 100) : "-"; }
-
-std::string score_text(const Prediction& p) { return p.score ? number("%.3f", *p.score) : "-"; }
+std::string score_text(const Prediction& p) { return p.score ? formatted("%.3f", *p.score) : "-"; }
 
 std::string change_line(const MetricChange& change) {
   std::string line = concat("  ", change.name, std::string(20 - std::min<size_t>(change.name.size(), 19), ' '),
                             percent(change.a), " -> ", percent(change.b));
-  if (change.a && change.b) line += concat("  (", number("%+.2f", (*change.b - *change.a) * 100), ")");
+  if (change.a && change.b) line += concat("  (", formatted("%+.2f", (*change.b - *change.a) * 100), ")");
   if (change.difference) {
     const auto& [low, high] = *change.difference;
-    line += concat("  95% of the difference: ", number("%+.2f", low * 100), " to ", number("%+.2f", high * 100));
+    line += concat("  95% of the difference: ", formatted("%+.2f", low * 100), " to ", formatted("%+.2f", high * 100));
   }
   return line;
 }
 
 std::string test_text(const McNemar& test) {
-  return concat("only A ", test.only_a, ", only B ", test.only_b, ", McNemar p ", number("%.4g", test.p_value));
+  return concat("only A ", test.only_a, ", only B ", test.only_b, ", McNemar p ", formatted("%.4g", test.p_value));
 }
 
 std::string changed_text(const Comparison& comparison, int64_t max_changed) {
@@ -49,14 +41,12 @@ std::string changed_text(const Comparison& comparison, int64_t max_changed) {
   return text;
 }
 
-Json optional_number(const std::optional<double>& value) { return value ? Json(*value) : Json(nullptr); }
-
 Json test_json(const McNemar& test) {
   return {{"only_a", test.only_a}, {"only_b", test.only_b}, {"p_value", test.p_value}};
 }
 
 Json change_json(const MetricChange& change) {
-  Json out = {{"a", optional_number(change.a)}, {"b", optional_number(change.b)}};
+  Json out = {{"a", number_or_null(change.a)}, {"b", number_or_null(change.b)}};
   out["difference_ci95"] =
       change.difference ? Json::array({(*change.difference)[0], (*change.difference)[1]}) : Json(nullptr);
   return out;
@@ -70,8 +60,8 @@ Json changed_json(const Comparison& comparison) {
                    {"label", verdict_name(*a->label)},
                    {"verdict_a", verdict_name(a->verdict)},
                    {"verdict_b", verdict_name(b->verdict)},
-                   {"score_a", optional_number(a->score)},
-                   {"score_b", optional_number(b->score)}});
+                   {"score_a", number_or_null(a->score)},
+                   {"score_b", number_or_null(b->score)}});
   }
   return out;
 }

@@ -16,7 +16,7 @@ namespace lriad {
 namespace {
 
 namespace fs = std::filesystem;
-using Json = nlohmann::json;
+using JsonLine = nlohmann::json;
 
 /// The names under which other programs write a field, the first that is there counts.
 using Names = std::vector<const char*>;
@@ -91,29 +91,29 @@ class LineReader {
   }
 
   /// The first of the fields that is there; null if none is.
-  static const Json& json_field(const Json& object, const Names& names) {
-    static const Json kNull;
+  static const JsonLine& json_field(const JsonLine& object, const Names& names) {
+    static const JsonLine kNull;
     const auto found = std::ranges::find_if(names, [&](const char* name) { return object.contains(name); });
     return found == names.end() ? kNull : object.at(*found);
   }
 
-  std::string json_text(const Json& object, const Names& names, int64_t line) const {
-    const Json& value = json_field(object, names);
+  std::string json_text(const JsonLine& object, const Names& names, int64_t line) const {
+    const JsonLine& value = json_field(object, names);
     if (value.is_null()) return "";
     if (!value.is_string()) fail_at(line, names.front(), " is ", value.type_name(), ", expected text");
     return value.get<std::string>();
   }
 
   /// Verdicts may be numbers and booleans too.
-  std::string json_verdict(const Json& object, int64_t line) const {
-    const Json& value = json_field(object, kVerdict);
+  std::string json_verdict(const JsonLine& object, int64_t line) const {
+    const JsonLine& value = json_field(object, kVerdict);
     if (value.is_boolean() || value.is_number_integer()) return value.dump();
     return lower(json_text(object, kVerdict, line));
   }
 
   ImportedLine read_object(const std::string& text, int64_t number) const {
     std::string problem;
-    const Json object = parse_json_object(text, problem);
+    const JsonLine object = parse_json_object(text, problem);
     if (!object.is_object()) fail_at(number, problem);
     ImportedLine line{number,
                       json_text(object, kImage, number),
@@ -121,7 +121,7 @@ class LineReader {
                       json_text(object, kText, number),
                       std::nullopt,
                       std::nullopt};
-    if (const Json& score = json_field(object, kScore); !score.is_null()) {
+    if (const JsonLine& score = json_field(object, kScore); !score.is_null()) {
       if (!score.is_number()) fail_at(number, "score is ", score.dump(), ", expected a number");
       line.score = score.get<double>();
     }
@@ -142,7 +142,7 @@ class LineReader {
   }
 
   /// An answer that is no option's letter is invalid.
-  ImportedLine mmad_line(const Json& entry, int64_t number) const {
+  ImportedLine mmad_line(const JsonLine& entry, int64_t number) const {
     ImportedLine line{number,       json_text(entry, {"image"}, number),
                       "",           json_text(entry, {"gpt_answer"}, number),
                       std::nullopt, std::nullopt};
@@ -158,7 +158,7 @@ class LineReader {
 
   std::vector<ImportedLine> read_mmad(const std::string& bytes) const {
     std::string problem;
-    const Json entries = parse_json(bytes, &problem);
+    const JsonLine entries = parse_json(bytes, &problem);
     if (!entries.is_array()) fail("eval", path_.string(), " ", problem);
     std::vector<ImportedLine> lines;
     for (size_t i = 0; i < entries.size(); ++i) {

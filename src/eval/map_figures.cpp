@@ -1,21 +1,15 @@
 #include "lriad/eval/map_figures.h"
 
-#include <cstdio>
 #include <unordered_map>
 
 #include "lriad/core/error.h"
 #include "lriad/core/log.h"
 #include "lriad/data/mask.h"
 #include "lriad/vision/image_processor.h"
+#include "number_text.h"
 
 namespace lriad {
 namespace {
-
-std::string two_digits(double value) {
-  char text[32];
-  std::snprintf(text, sizeof text, "%.2f", value);
-  return text;
-}
 
 /// Sums of what MaskFigures has means of.
 struct MaskSums {
@@ -56,9 +50,8 @@ std::optional<Mask> mask_of(const Sample& sample) {
 
 std::string mask_text(const char* which, const MaskFigures& figures) {
   if (figures.n == 0) return "";
-  const std::string area = figures.pixel_auroc ? two_digits(*figures.pixel_auroc * 100) : "-";
   return concat("maps against masks, ", which, " defects (", figures.n, "): maximum on the defect ",
-                two_digits(*figures.hit_rate * 100), ", pixel AUROC ", area, "\n");
+                percent(figures.hit_rate), ", pixel AUROC ", percent(figures.pixel_auroc), "\n");
 }
 
 }  // namespace
@@ -93,14 +86,14 @@ MapFigures map_figures(const std::vector<Prediction>& predictions, const Dataset
 
 std::string map_text(const MapFigures& figures) {
   if (figures.n == 0) return "maps: no image was called defect, so that there is nothing to check them by\n";
-  const std::string drops = concat(" (hidden cells lower the score's logit by ", two_digits(*figures.drop), " against ",
-                                   two_digits(*figures.random_drop), "; ", figures.n, " images called defect, ",
-                                   figures.weaker, " of them no better than random)\n");
+  const std::string drops = concat(" (hidden cells lower the score's logit by ", formatted("%.2f", *figures.drop),
+                                   " against ", formatted("%.2f", *figures.random_drop), "; ", figures.n,
+                                   " images called defect, ", figures.weaker, " of them no better than random)\n");
   std::string text;
   if (*figures.drop <= *figures.random_drop) {
     text = "maps act no more strongly than random cells: they do not show what the answers rest on" + drops;
   } else if (figures.deletion_ratio) {
-    text = concat("maps act ", two_digits(*figures.deletion_ratio), " times as strongly as random cells", drops);
+    text = concat("maps act ", formatted("%.2f", *figures.deletion_ratio), " times as strongly as random cells", drops);
   } else {
     text = "maps act, random cells do not" + drops;
   }
@@ -108,8 +101,9 @@ std::string map_text(const MapFigures& figures) {
 }
 
 std::string deletion_text(const HeatMap& map) {
-  const std::string drops = concat("hiding its strongest cells lowers the score's logit by ", two_digits(map.drop),
-                                   ", random cells by ", two_digits(map.random_drop));
+  const std::string drops =
+      concat("hiding its strongest cells lowers the score's logit by ", formatted("%.2f", map.drop),
+             ", random cells by ", formatted("%.2f", map.random_drop));
   return map.beats_random() ? drops : drops + ": no better than random";
 }
 

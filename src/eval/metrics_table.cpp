@@ -1,22 +1,15 @@
 #include <algorithm>
-#include <cstdio>
 
 #include "lriad/core/error.h"
 #include "lriad/eval/map_figures.h"
 #include "lriad/eval/metrics.h"
+#include "number_text.h"
 
 namespace lriad {
 namespace {
 
 constexpr size_t kShortestName = 16;
 constexpr size_t kLongestName = 40;
-
-std::string percent(const std::optional<double>& value) {
-  if (!value) return "-";
-  char text[16];
-  std::snprintf(text, sizeof text, "%.2f", *value * 100);
-  return text;
-}
 
 std::string padded(const std::string& text, size_t width, bool to_the_left) {
   const std::string space(width > text.size() ? width - text.size() : 0, ' ');

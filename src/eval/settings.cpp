@@ -5,6 +5,7 @@
 #include "core/json.h"
 #include "lriad/core/error.h"
 #include "lriad/core/files.h"
+#include "number_text.h"
 
 namespace lriad {
 namespace {
@@ -14,8 +15,6 @@ using Json = nlohmann::ordered_json;
 std::string dump(const Json& value, int indent = -1) {
   return value.dump(indent, ' ', /*ensure_ascii=*/false, Json::error_handler_t::replace);
 }
-
-Json optional_number(const std::optional<double>& value) { return value ? Json(*value) : Json(nullptr); }
 
 }  // namespace
 
@@ -28,7 +27,7 @@ void Settings::set(const std::string& name, const std::optional<std::string>& va
 void Settings::set(const std::string& name, const char* value) { values_[name] = dump(Json(value)); }
 
 void Settings::set(const std::string& name, const std::optional<double>& value) {
-  values_[name] = dump(optional_number(value));
+  values_[name] = dump(number_or_null(value));
 }
 
 void Settings::set(const std::string& name, double value) { values_[name] = dump(Json(value)); }

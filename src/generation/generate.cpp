@@ -16,9 +16,6 @@
 namespace lriad {
 namespace {
 
-constexpr double kShrinkAt = 0.75;  // shrink to at most this share of the batch; the copy costs about one token's pass
-constexpr int64_t kEndTestEvery = 16;  // tokens; on a GPU, where the host has to wait for the answer
-
 /// Everything generated so far: rows in the order [prompt][generation], one column per token.
 struct GeneratedTokens {
   explicit GeneratedTokens(int64_t rows, int64_t tokens, const at::Device& device)

@@ -15,9 +15,6 @@
 namespace lriad {
 namespace {
 
-constexpr double kShrinkAt = 0.75;     // as in generate()
-constexpr int64_t kEndTestEvery = 16;  // tokens of a block on a GPU, where the host has to wait for its end
-
 /// A row of the batch. What the next pass needs of it is kept here, and copied to the device for each block.
 struct Row {
   bool busy = false;

@@ -11,6 +11,9 @@
 // Shape letters: J prompts, C sequences, V vocabulary.
 namespace lriad {
 
+inline constexpr double kShrinkAt = 0.75;  ///< share of the rows that still run; the copy costs about one token's pass
+inline constexpr int64_t kEndTestEvery = 16;  ///< tokens; on a GPU, where the host has to wait for the answer
+
 /// The packed pass over prompts, one span each.
 struct PromptPass {
   PackedTokens packed;

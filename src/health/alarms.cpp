@@ -12,8 +12,7 @@
 namespace lriad {
 namespace {
 
-using Json = nlohmann::json;
-using Finding = std::optional<AlarmFinding>;
+using MaybeFinding = std::optional<AlarmFinding>;
 
 constexpr std::size_t kShort = 10, kMiddle = 20, kLong = 40;
 
@@ -55,14 +54,14 @@ std::optional<std::array<double, 2>> says_defect(const AlarmHistory& history, st
   return shares;
 }
 
-Finding duplicate_completions(const AlarmHistory& history, bool on) {
+MaybeFinding duplicate_completions(const AlarmHistory& history, bool on) {
   const auto share = newest(history, &RolloutMetrics::duplicates);
   if (!share) return std::nullopt;
   return AlarmFinding{*share >= (on ? 0.9 : 0.95), concat("completions/duplicate_ratio is ", text_of(*share),
                                                           " over the last ", kShort, " samplings")};
 }
 
-Finding collapsed_entropy(const AlarmHistory& history, bool on) {
+MaybeFinding collapsed_entropy(const AlarmHistory& history, bool on) {
   const std::size_t size = history.samplings.size();
   if (size < kShort) return std::nullopt;
   double sum = 0;
@@ -76,7 +75,7 @@ Finding collapsed_entropy(const AlarmHistory& history, bool on) {
                                            " samplings, was ", text_of(history.first_entropy), " at the start")};
 }
 
-Finding format_without_answers(const AlarmHistory& history, bool on) {
+MaybeFinding format_without_answers(const AlarmHistory& history, bool on) {
   const auto shares = says_defect(history, kLong, /*least=*/32);
   if (!shares) return std::nullopt;
   const double balanced = ((*shares)[1] + 1 - (*shares)[0]) / 2;
@@ -87,7 +86,7 @@ Finding format_without_answers(const AlarmHistory& history, bool on) {
                              ", chance being 0.5")};
 }
 
-Finding length_hacking(const AlarmHistory& history, bool on) {
+MaybeFinding length_hacking(const AlarmHistory& history, bool on) {
   const std::size_t size = history.samplings.size();
   if (size < kLong) return std::nullopt;
   const auto then = [&](double RolloutMetrics::*field) { return mean_of(history, field, 0, kShort); };
@@ -101,14 +100,14 @@ Finding length_hacking(const AlarmHistory& history, bool on) {
                              ", right ones ", text_of(gain(&RolloutMetrics::accuracy)))};
 }
 
-Finding truncated_completions(const AlarmHistory& history, bool on) {
+MaybeFinding truncated_completions(const AlarmHistory& history, bool on) {
   const auto share = newest(history, &RolloutMetrics::truncated);
   if (!share) return std::nullopt;
   return AlarmFinding{*share >= (on ? 0.4 : 0.5),
                       concat(text_of(*share), " of the completions are cut off over the last ", kShort, " samplings")};
 }
 
-Finding one_class(const AlarmHistory& history, bool on) {
+MaybeFinding one_class(const AlarmHistory& history, bool on) {
   const auto shares = says_defect(history, kMiddle, /*least=*/16);
   if (!shares) return std::nullopt;
   const double limit = on ? 0.95 : 0.98;
@@ -118,8 +117,8 @@ Finding one_class(const AlarmHistory& history, bool on) {
                              text_of((*shares)[0]), " of the normal images over the last ", kMiddle, " samplings")};
 }
 
-Json to_json(const RolloutMetrics& m) {
-  return {m.duplicates,  m.entropy ? Json(*m.entropy) : Json(nullptr),
+nlohmann::json to_json(const RolloutMetrics& m) {
+  return {m.duplicates,  m.entropy ? nlohmann::json(*m.entropy) : nlohmann::json(nullptr),
           m.format,      m.accuracy,
           m.mean_length, m.truncated,
           m.well_formed, m.says_defect};
@@ -127,13 +126,13 @@ Json to_json(const RolloutMetrics& m) {
 
 constexpr double kMost = 1e9;  // larger than any metric; sums of such numbers cannot overflow
 
-double number(const Json& json) {
+double number(const nlohmann::json& json) {
   const double value = json.get<double>();
   if (std::abs(value) > kMost) fail("health", "the saved state of the alarms holds ", value, ", expected a metric");
   return value;
 }
 
-int64_t count(const Json& json) {
+int64_t count(const nlohmann::json& json) {
   const int64_t value = whole_number(json);
   if (value < 0 || value > static_cast<int64_t>(kMost)) {
     fail("health", "the saved state of the alarms holds ", value, ", expected a count");
@@ -141,7 +140,7 @@ int64_t count(const Json& json) {
   return value;
 }
 
-RolloutMetrics from_json(const Json& json) {
+RolloutMetrics from_json(const nlohmann::json& json) {
   RolloutMetrics m;
   m.duplicates = number(json.at(0));
   if (!json.at(1).is_null()) m.entropy = number(json.at(1));
@@ -204,24 +203,24 @@ std::vector<std::pair<std::string, bool>> Alarms::state() const {
 }
 
 std::string Alarms::save() const {
-  Json samplings = Json::array();
+  nlohmann::json samplings = nlohmann::json::array();
   for (const RolloutMetrics& metrics : history_.samplings) samplings.push_back(to_json(metrics));
-  Json on = Json::array();
+  nlohmann::json on = nlohmann::json::array();
   for (const auto& [name, is_on] : state()) {
     if (is_on) on.push_back(name);
   }
-  return Json{{"samplings", samplings},
-              {"first_entropy", history_.first_entropy},
-              {"first_count", history_.first_count},
-              {"on", on}}
+  return nlohmann::json{{"samplings", samplings},
+                        {"first_entropy", history_.first_entropy},
+                        {"first_count", history_.first_count},
+                        {"on", on}}
       .dump();
 }
 
 void Alarms::restore(const std::string& text) {
   try {
-    const Json saved = parse_json(text);
+    const nlohmann::json saved = parse_json(text);
     AlarmHistory history;
-    for (const Json& metrics : saved.at("samplings")) history.samplings.push_back(from_json(metrics));
+    for (const nlohmann::json& metrics : saved.at("samplings")) history.samplings.push_back(from_json(metrics));
     history.first_entropy = number(saved.at("first_entropy"));
     history.first_count = count(saved.at("first_count"));
     const auto on = saved.at("on").get<std::vector<std::string>>();

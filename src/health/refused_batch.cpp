@@ -35,7 +35,7 @@ std::vector<Value> values_of(const at::Tensor& tensor) {
 std::string prefix_of(std::size_t group) { return concat("groups.", group, '.'); }
 
 /// JSON has no non-finite numbers; they are written as null and read as NaN.
-Json number(double value) { return std::isfinite(value) ? Json(value) : Json(nullptr); }
+Json number_or_null(double value) { return std::isfinite(value) ? Json(value) : Json(nullptr); }
 double number_from(const Json& json) { return json.is_null() ? NAN : json.get<double>(); }
 
 using Tensors = std::map<std::string, at::Tensor>;
@@ -87,9 +87,9 @@ Json batch_json(const RefusedBatch& batch) {
           {"rank", batch.rank},
           {"ranks", batch.num_ranks},
           {"reason", batch.reason},
-          {"loss", number(batch.health.loss)},
-          {"grad_norm", number(batch.health.grad_norm)},
-          {"kl", number(batch.health.kl)},
+          {"loss", number_or_null(batch.health.loss)},
+          {"grad_norm", number_or_null(batch.health.grad_norm)},
+          {"kl", number_or_null(batch.health.kl)},
           {"finite_logprobs", batch.health.finite_logprobs},
           {"guard", batch.guard},
           {"config", batch.config},

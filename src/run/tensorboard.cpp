@@ -105,7 +105,7 @@ std::size_t frame_size(std::string_view bytes) {
 }
 
 /// The step of an event written by EventWriter: it follows wall_time, which takes the first 9 bytes.
-int64_t step_of(std::string_view event) {
+int64_t event_step(std::string_view event) {
   constexpr std::size_t kStepAt = 9;
   if (event.size() <= kStepAt || event.substr(kStepAt, 1) != key(2, kVarint)) return 0;
   uint64_t step = 0;
@@ -175,7 +175,7 @@ std::size_t events_until(std::string_view bytes, int64_t step) {
   std::size_t kept = 0;
   while (true) {
     const std::size_t size = frame_size(bytes.substr(kept));
-    if (size == 0 || step_of(bytes.substr(kept + kBeforeEvent, size - kAroundEvent)) > step) return kept;
+    if (size == 0 || event_step(bytes.substr(kept + kBeforeEvent, size - kAroundEvent)) > step) return kept;
     kept += size;
   }
 }
