@@ -9,6 +9,7 @@ target_precompile_headers(lriad_test_pch PRIVATE cmake/torch_pch.h <gmock/gmock.
 function(lriad_use_test_pch target)
   target_precompile_headers(${target} REUSE_FROM lriad_test_pch)
   target_compile_options(${target} PRIVATE $<$<CXX_COMPILER_ID:GNU>:-fpch-preprocess>)
+  set_target_properties(${target} PROPERTIES UNITY_BUILD ${LRIAD_UNITY} UNITY_BUILD_BATCH_SIZE 6)
 endfunction()
 foreach(name IN ITEMS core config text vision dist model data generation grpo eval run health train)
   file(GLOB sources CONFIGURE_DEPENDS tests/${name}/*_test.cpp)
