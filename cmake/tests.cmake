@@ -80,6 +80,9 @@ add_test(NAME NeededLibraries COMMAND "${CMAKE_COMMAND}" -E env "BIN_DIR=${CMAKE
 add_test(NAME Torchrun COMMAND "${CMAKE_COMMAND}" -E env "BIN_DIR=${CMAKE_BINARY_DIR}/bin"
   "${CMAKE_SOURCE_DIR}/tests/dist/torchrun_check.sh")
 set_tests_properties(Torchrun PROPERTIES SKIP_RETURN_CODE 77 TIMEOUT 600 LABELS slow)
+add_test(NAME Bundle COMMAND "${CMAKE_COMMAND}" -E env "BIN_DIR=${CMAKE_BINARY_DIR}/bin"
+  "${CMAKE_SOURCE_DIR}/tests/app/bundle_test.sh")
+set_tests_properties(Bundle PROPERTIES SKIP_RETURN_CODE 77 TIMEOUT 300 LABELS slow)
 find_package(Python3 COMPONENTS Interpreter QUIET)
 if(Python3_FOUND)
   add_test(NAME BenchGpuDryRun COMMAND "${CMAKE_COMMAND}" -E env "BIN_DIR=${CMAKE_BINARY_DIR}/bin"

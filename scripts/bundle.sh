@@ -1,7 +1,6 @@
 #!/usr/bin/env bash
-# Makes OUT_DIR/lriad-<version>-linux-<machine>-cu<CUDA>.tar.zst: the programs, the small libraries they need (OpenCV by
-# scripts/slim_opencv.sh), configs, licences, scripts/bench_gpu.sh, and launchers that find a libtorch on the machine it is
-# unpacked on.
+# Makes OUT_DIR/lriad-<version>-linux-<machine>-cu<CUDA>.tar.zst: the programs, the small libraries they need, configs,
+# licences, scripts/bench_gpu.sh, and launchers that find a libtorch on the machine it is unpacked on.
 # Usage: scripts/bundle.sh OUT_DIR
 #   BIN_DIR  folder of built programs (default: build/bin, built if need be)
 set -euo pipefail
@@ -15,7 +14,6 @@ for tool in zstd readelf strip cmake; do
 done
 [ -n "${BIN_DIR:-}" ] || scripts/build.sh "${programs[@]}"
 bin="$(cd "${BIN_DIR:-build/bin}" && pwd)"
-slim="$(scripts/slim_opencv.sh)"
 # What a bundle may carry, with the text of its licence below third_party/licences. Whatever else a program comes to need is
 # looked at by a person first.
 licence_of() {
@@ -28,11 +26,11 @@ licence_of() {
     libjpeg.so*) echo jpeg-turbo ;;
     libLerc.so*) echo lerc ;;
     liblzma.so*) echo lzma ;;
-    libopencv_core.so* | libopencv_imgproc.so* | libopencv_imgcodecs.so*) echo opencv ;;
+    libopenjp2.so*) echo openjpeg ;;
     libpng16.so*) echo png ;;
     libsentencepiece.so* | libsentencepiece_train.so*) echo sentencepiece ;;
     libspdlog.so*) echo spdlog ;;
-    libtiff.so*) echo tiff ;;
+    libtbb.so*) echo tbb ;;
     libwebp.so* | libwebpdemux.so* | libwebpmux.so* | libsharpyuv.so*) echo webp ;;
     libyaml-cpp.so*) echo yaml-cpp ;;
     libz.so*) echo zlib ;;
@@ -51,25 +49,27 @@ work="$(mktemp -d)"
 trap 'rm -rf "$work"' EXIT
 root="$work/$name"
 mkdir -p "$root"/{bin,libexec,lib,licences}
+(cd "$bin" && ldd "${programs[@]}") >"$work/loaded"
+if grep -E 'not found|libopencv' "$work/loaded"; then
+  echo "[bundle] the programs of $bin lack the libraries above, or need OpenCV as such: see cmake/opencv.cmake" >&2
+  exit 2
+fi
+torch="$(dirname "$(awk '$1 == "libtorch_cpu.so" {print $3; exit}' "$work/loaded")")"
+site="${torch%/torch/lib}"
 for program in "${programs[@]}"; do
   strip -o "$root/libexec/$program" "$bin/$program"
-  # The folders of the machine that built it.
+  # No folders of the machine that built it: where libraries lay, and libtorch's headers, which name themselves in messages.
   printf 'file(RPATH_REMOVE FILE "%s")\n' "$root/libexec/$program" >"$work/rpath.cmake"
   cmake -P "$work/rpath.cmake"
+  LC_ALL=C sed -i "s|$site/|${site//?/.}/|g" "$root/libexec/$program"
   sed "s/@TORCH@/$(said libtorch | cut -d. -f1,2)/g; s/@CUDA@/$cuda/g" scripts/bundle/launcher.sh >"$root/bin/$program"
   chmod +x "$root/libexec/$program" "$root/bin/$program"
 done
 
 # All that is loaded but libtorch with NVIDIA's libraries and the C and C++ run time.
-(cd "$bin" && LD_LIBRARY_PATH="$slim/lib" ldd "${programs[@]}") >"$work/loaded"
-if grep 'not found' "$work/loaded"; then
-  echo "[bundle] the programs of $bin need OpenCV of another version than the distribution's, or lack what is listed above" >&2
-  exit 2
-fi
-torch="$(dirname "$(awk '$1 == "libtorch_cpu.so" {print $3; exit}' "$work/loaded")")"
 awk -v torch="$torch" '$2 == "=>" && index($3, torch) != 1 && $3 !~ "/nvidia/[^/]*/lib/" {print $1, $3}' "$work/loaded" | sort -u |
   grep -Ev '^lib(c|m|dl|rt|pthread|resolv|util|gcc_s|stdc\+\+)\.so' >"$work/carried"
-cp third_party/licences/{cli11,nlohmann-json,spdlog,fmt,pytorch,nccl}.txt "$root/licences/"  # headers are compiled in
+cp third_party/licences/{cli11,nlohmann-json,spdlog,fmt,pytorch,nccl,opencv,tiff}.txt "$root/licences/"  # compiled in
 while read -r library path; do
   licence="$(licence_of "$library")"
   cp "third_party/licences/$licence.txt" "$root/licences/"

@@ -21,11 +21,10 @@ sentencepiece libsentencepiece0
 spdlog libspdlog1.10
 yaml-cpp libyaml-cpp0.7
 deflate libdeflate0
-jbig libjbig0
 jpeg-turbo libjpeg62-turbo
-lapack liblapack3
 lerc liblerc4
 lzma liblzma5
+openjpeg libopenjp2-7
 png libpng16-16
 tbb libtbb12
 tiff libtiff6
@@ -33,7 +32,6 @@ webp libwebp7
 zlib zlib1g
 zstd libzstd1
 END
-cp /usr/share/common-licenses/GPL-2 "$out/GPL-2.txt"
 torch="$(echo "$deps"/torch-2.11.0/lib/python3*/site-packages)"
 # PyTorch's own licence stands before the list of what its wheel holds besides; only PyTorch's headers are compiled in.
 sed '/^The PyTorch repository and source distributions bundle/,$d' "$torch"/torch-2.11.0.dist-info/licenses/LICENSE >"$out/pytorch.txt"

@@ -7,7 +7,7 @@ cd "$(dirname "$0")/.."
 deps="${LRIAD_DEPS:-${XDG_CACHE_HOME:-$HOME/.cache}/lriad}"
 packages=(g++ cmake ninja-build ccache mold pkg-config git python3 python3-venv nlohmann-json3-dev libspdlog-dev libcli11-dev
           libyaml-cpp-dev libopencv-dev libjpeg-dev libwebp-dev libgif-dev libsentencepiece-dev libicu-dev libssl-dev libgtest-dev
-          libgmock-dev libbenchmark-dev dpkg-dev zstd)
+          libgmock-dev libbenchmark-dev zstd)
 # The tests of reports need a browser; Ubuntu has none as a package. Only CI asks for it, as users build without tests of pages.
 if [ "${CI:-}" = true ] && grep -q '^ID=debian' /etc/os-release; then
   packages+=(chromium-headless-shell)
