@@ -60,7 +60,7 @@ for program in "${programs[@]}"; do
   strip -o "$root/libexec/$program" "$bin/$program"
   # No folders of the machine that built it: where libraries lay, and libtorch's headers, which name themselves in messages.
   printf 'file(RPATH_REMOVE FILE "%s")\n' "$root/libexec/$program" >"$work/rpath.cmake"
-  cmake -P "$work/rpath.cmake"
+  cmake -P "$work/rpath.cmake" >/dev/null
   LC_ALL=C sed -i "s|$site/|${site//?/.}/|g" "$root/libexec/$program"
   sed "s/@TORCH@/$(said libtorch | cut -d. -f1,2)/g; s/@CUDA@/$cuda/g" scripts/bundle/launcher.sh >"$root/bin/$program"
   chmod +x "$root/libexec/$program" "$root/bin/$program"
@@ -92,6 +92,6 @@ that is carried.
 END
 archive="$out/$name.tar.zst"
 tar -C "$work" --sort=name --owner=0 --group=0 --numeric-owner --mtime="@$(git log -1 --format=%ct 2>/dev/null || echo 0)" -cf - "$name" |
-  zstd -q -19 -T0 -f -o "$archive.part"
+  ZSTD_CLEVEL="${ZSTD_CLEVEL:-19}" zstd -q --long=27 -T0 -f -o "$archive.part"
 mv "$archive.part" "$archive"
 echo "[bundle] $archive, $(stat -c %s "$archive" | numfmt --to=iec-i --suffix=B), unpacked $(du -sh "$root" | cut -f1)"
