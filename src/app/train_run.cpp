@@ -48,7 +48,8 @@ int train(const LoadedConfig& loaded, const TrainCommandLine& line, const World&
   set_log_rank(world.rank);
   use_device(device, loaded.config.distributed.memory_fraction);
   try {
-    const auto communicator = make_communicator(world, device, loaded.config.distributed.timeout_s);
+    const auto communicator =
+        make_communicator(world, device, loaded.config.distributed.timeout_s, loaded.config.distributed.all_reduce);
     return Trainer(loaded, {line.resume, line.dry_run}, *communicator, device).run();
   } catch (const LostRank& lost) {
     if (!world.own_launcher) throw;

@@ -67,6 +67,8 @@ void add_eval(std::vector<Key>& keys, EvalSection& e) {
 void add_watch(std::vector<Key>& keys, Config& c) {
   const std::vector<std::pair<std::string, GuardAction>> actions = {{"skip", GuardAction::kSkip},
                                                                     {"stop", GuardAction::kStop}};
+  const std::vector<std::pair<std::string, AllReduce>> sums = {{"rank_order", AllReduce::kRankOrder},
+                                                               {"ring", AllReduce::kRing}};
   const auto add = [&](const char* name, FieldPointer field, const char* comment) {
     keys.push_back({name, comment, std::move(field)});
   };
@@ -78,6 +80,8 @@ void add_watch(std::vector<Key>& keys, Config& c) {
       "seconds that processes wait for one another");
   add("distributed.memory_fraction", real_field(c.distributed.memory_fraction, {0, 1, Ends::kWithoutLow}),
       "share of a GPU's memory that a process may use");
+  add("distributed.all_reduce", choice_field(c.distributed.all_reduce, sums),
+      "rank_order: the same bits on any layout of GPUs | ring: NCCL's, faster over slow links");
   add("distributed.max_restarts", integer_field(c.distributed.max_restarts, {0, 1000}),
       "times that all ranks start again from the last checkpoint when one is lost");
   add("guard.max_kl", real_field(c.guard.max_kl, {0, kHuge}), "nats per token; a step above it trips; null = off");

@@ -52,9 +52,14 @@ Items unpack(const std::string& bytes) {
 
 }  // namespace
 
-std::unique_ptr<Communicator> make_communicator(const World& world, const at::Device& device, double timeout_s) {
+std::unique_ptr<Communicator> make_communicator(const World& world, const at::Device& device, double timeout_s,
+                                                AllReduce all_reduce) {
   require(world.rank >= 0 && world.rank < world.size, "dist", "rank ", world.rank, " of ", world.size);
   require(timeout_s > 0, "dist", "timeout of ", timeout_s, " s");
+  if (all_reduce == AllReduce::kRing && !device.is_cuda()) {
+    fail("dist", "distributed.all_reduce is ring, NCCL's way to sum over GPUs, but this run computes on the ",
+         "CPU, which adds in rank order: leave the key out or set rank_order");
+  }
   if (world.size == 1) return std::make_unique<SingleCommunicator>();
   auto host = std::make_unique<HostCommunicator>(world, timeout_s);
   const std::vector<std::string> kinds = host->gather(device.is_cuda() ? "a GPU" : "the CPU", "kinds of devices");
@@ -64,7 +69,7 @@ std::unique_ptr<Communicator> make_communicator(const World& world, const at::De
     fail("dist", "rank ", other - kinds.begin(), " has ", *other, ", rank 0 has ", kinds.front(),
          "; all ranks of a run need a GPU each, or the CPU: see distributed.devices and nvidia-smi on each machine");
   }
-  if (device.is_cuda()) return make_nccl_communicator(std::move(host), device);
+  if (device.is_cuda()) return make_nccl_communicator(std::move(host), device, all_reduce);
   return host;
 }
 

@@ -41,6 +41,7 @@ class HostCommunicator : public Communicator {
 
 /// NCCL for tensors on GPUs, `host` for everything else. Throws Error if this program was built without NCCL, or two
 /// ranks use the same GPU.
-std::unique_ptr<Communicator> make_nccl_communicator(std::unique_ptr<HostCommunicator> host, const at::Device& device);
+std::unique_ptr<Communicator> make_nccl_communicator(std::unique_ptr<HostCommunicator> host, const at::Device& device,
+                                                     AllReduce all_reduce);
 
 }  // namespace lriad

@@ -8,6 +8,7 @@
 #include <algorithm>
 #include <array>
 #include <chrono>
+#include <cstdlib>
 #include <cstring>
 #include <exception>
 #include <thread>
@@ -33,10 +34,13 @@ ncclDataType_t nccl_type(at::ScalarType type, const std::string& what) {
 /// before each NCCL call ensures that NCCL never waits for a rank that is lost or calls something else.
 class NcclCommunicator : public Communicator {
  public:
-  NcclCommunicator(std::unique_ptr<HostCommunicator> host, const at::Device& device)
-      : host_(std::move(host)), device_(device) {
+  NcclCommunicator(std::unique_ptr<HostCommunicator> host, const at::Device& device, AllReduce all_reduce)
+      : host_(std::move(host)), device_(device), all_reduce_(all_reduce) {
     const c10::cuda::CUDAGuard guard(device_);
     require_own_gpus();
+    // Of NCCL's algorithms the one that adds in the same order in every run on the same GPUs; the user's word comes
+    // first.
+    if (all_reduce_ == AllReduce::kRing) setenv("NCCL_ALGO", "Ring", /*overwrite=*/0);
     ncclUniqueId id;
     if (host_->is_main()) check_nccl(ncclGetUniqueId(&id), "set-up");
     const std::string own(host_->is_main() ? std::string(id.internal, sizeof id.internal) : std::string());
@@ -78,8 +82,6 @@ class NcclCommunicator : public Communicator {
     return host_->gather(bytes, what);
   }
 
-  /// Gathers the tensor of every rank piece by piece and adds in rank order, as the host backend does: the result does
-  /// not depend on which ring or tree NCCL finds, and is the same in every run. A ring would move half as much.
   void sum(at::Tensor& flat, const std::string& what) override {
     if (!flat.is_cuda()) return host_->sum(flat, what);
     const ncclDataType_t type = nccl_type(flat.scalar_type(), what);
@@ -87,13 +89,12 @@ class NcclCommunicator : public Communicator {
     const c10::cuda::CUDAGuard guard(device_);
     const auto stream = c10::cuda::getCurrentCUDAStream(device_.index());
     const at::Tensor all_N = flat.detach().view(-1);
-    const int64_t piece = std::min(kPieceOfSum, all_N.numel());
-    at::Tensor parts_RN = at::empty({size(), piece}, all_N.options());
-    for (int64_t begin = 0; begin < all_N.numel(); begin += piece) {
-      const at::Tensor own_N = all_N.narrow(0, begin, std::min(piece, all_N.numel() - begin));
-      const auto count = static_cast<std::size_t>(own_N.numel());
-      begun(ncclAllGather(own_N.data_ptr(), parts_RN.data_ptr(), count, type, comm_, stream.stream()), what);
-      own_N.copy_(sum_in_rank_order(parts_RN.view(-1).narrow(0, 0, size() * own_N.numel()).view({size(), -1})));
+    if (all_reduce_ == AllReduce::kRing) {
+      void* data = all_N.data_ptr();
+      const auto count = static_cast<std::size_t>(all_N.numel());
+      begun(ncclAllReduce(data, data, count, type, ncclSum, comm_, stream.stream()), what);
+    } else {
+      add_in_rank_order(all_N, type, stream, what);
     }
     finish(stream, what);
   }
@@ -109,6 +110,20 @@ class NcclCommunicator : public Communicator {
   }
 
  private:
+  /// Gathers the tensor of every rank piece by piece and adds as the host backend does: the result does not depend on
+  /// which ring or tree NCCL finds.
+  void add_in_rank_order(const at::Tensor& all_N, ncclDataType_t type, const c10::cuda::CUDAStream& stream,
+                         const std::string& what) {
+    const int64_t piece = std::min(kPieceOfSum, all_N.numel());
+    at::Tensor parts_RN = at::empty({size(), piece}, all_N.options());
+    for (int64_t begin = 0; begin < all_N.numel(); begin += piece) {
+      const at::Tensor own_N = all_N.narrow(0, begin, std::min(piece, all_N.numel() - begin));
+      const auto count = static_cast<std::size_t>(own_N.numel());
+      begun(ncclAllGather(own_N.data_ptr(), parts_RN.data_ptr(), count, type, comm_, stream.stream()), what);
+      own_N.copy_(sum_in_rank_order(parts_RN.view(-1).narrow(0, 0, size() * own_N.numel()).view({size(), -1})));
+    }
+  }
+
   /// Refuses two ranks on one GPU: NCCL would fail without naming them.
   void require_own_gpus() {
     std::array<char, 64> bus{};
@@ -188,13 +203,15 @@ class NcclCommunicator : public Communicator {
 
   std::unique_ptr<HostCommunicator> host_;
   at::Device device_;
+  AllReduce all_reduce_;
   ncclComm_t comm_ = nullptr;
 };
 
 }  // namespace
 
-std::unique_ptr<Communicator> make_nccl_communicator(std::unique_ptr<HostCommunicator> host, const at::Device& device) {
-  return std::make_unique<NcclCommunicator>(std::move(host), device);
+std::unique_ptr<Communicator> make_nccl_communicator(std::unique_ptr<HostCommunicator> host, const at::Device& device,
+                                                     AllReduce all_reduce) {
+  return std::make_unique<NcclCommunicator>(std::move(host), device, all_reduce);
 }
 
 }  // namespace lriad

@@ -218,5 +218,12 @@ TEST(Rendezvous, RefusesARankOutsideTheWorld) {
   EXPECT_THROW(make_communicator(world_at(0, 1, 1, ""), at::kCPU, 0), InternalError);
 }
 
+TEST(Rendezvous, RefusesARingOfCpusAlsoForOneProcess) {
+  for (const int64_t size : {1, 2}) {
+    EXPECT_THAT([&] { make_communicator(world_at(0, size, 1, ""), at::kCPU, 1, AllReduce::kRing); },
+                ThrowsMessage<Error>(HasSubstr("distributed.all_reduce is ring, NCCL's way to sum over GPUs")));
+  }
+}
+
 }  // namespace
 }  // namespace lriad

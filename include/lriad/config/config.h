@@ -7,6 +7,8 @@
 #include <string>
 #include <vector>
 
+#include "lriad/core/all_reduce.h"
+
 namespace lriad {
 
 /// The paper's prompt (section III-D) with {object} in it, five lines without a last newline; the default of
@@ -191,7 +193,8 @@ struct DistributedSection {
   std::string devices = "auto";  ///< auto | cpu | N | list such as 0,1,3
   double timeout_s = 600;        ///< seconds after which a rank that does not answer counts as lost, > 0
   double memory_fraction = 1;    ///< share of a GPU's memory that a process may use, (0, 1]
-  int64_t max_restarts = 0;      ///< how often the launcher restarts all ranks; torchrun and Slurm have their own ways
+  AllReduce all_reduce = AllReduce::kRankOrder;  ///< how gradients are summed over GPUs; kRing is refused on CPUs
+  int64_t max_restarts = 0;  ///< how often the launcher restarts all ranks; torchrun and Slurm have their own ways
 };
 
 /// Limits of the health guard, beyond which a step does not update the weights; null = no limit.

@@ -8,6 +8,7 @@
 #include <utility>
 #include <vector>
 
+#include "lriad/core/all_reduce.h"
 #include "lriad/core/error.h"
 
 namespace lriad {
@@ -44,7 +45,8 @@ class Communicator {
   virtual int64_t size() const = 0;
   bool is_main() const { return rank() == 0; }
   /// Replaces `flat` (contiguous, float32 or float64, any device, equal sizes on all ranks) by its sum over all ranks.
-  /// The host backend adds in rank order. Throws Error for another dtype or a tensor that is not contiguous.
+  /// Adds in rank order, unless the communicator was made with AllReduce::kRing. Throws Error for another dtype or a
+  /// tensor that is not contiguous.
   virtual void sum(at::Tensor& flat, const std::string& what) = 0;
   /// Overwrites `flat` (contiguous, any dtype) on all other ranks with rank 0's.
   virtual void broadcast(at::Tensor& flat, const std::string& what) = 0;
@@ -60,8 +62,9 @@ class Communicator {
 
 /// Connects to the other ranks: NCCL if `device` is a GPU, else the host backend (TCP, sums in rank order); nothing to
 /// connect if world.size is 1. `timeout_s` (> 0) bounds this and every later call. Throws Error on every rank if ranks
-/// are missing, or some use GPUs and others CPUs.
-std::unique_ptr<Communicator> make_communicator(const World& world, const at::Device& device, double timeout_s);
+/// are missing, some use GPUs and others CPUs, or CPUs are to sum in a ring.
+std::unique_ptr<Communicator> make_communicator(const World& world, const at::Device& device, double timeout_s,
+                                                AllReduce all_reduce = AllReduce::kRankOrder);
 
 /// To be called by all ranks before all of them throw for the same reason. Returns once all ranks are here or one is
 /// lost. Without it, ranks that are still reading would report the first that left as lost, a wrong cause.
