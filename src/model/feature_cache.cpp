@@ -3,6 +3,7 @@
 #include <ATen/ATen.h>
 
 #include <algorithm>
+#include <iterator>
 #include <vector>
 
 #include "lriad/core/error.h"
@@ -64,7 +65,7 @@ void FeatureCache::open_folder() {
 at::Tensor FeatureCache::features(const Patches& image) {
   const at::NoGradGuard no_grad;
   const auto compute = [&] { return image_features(model_, {&image}).front(); };
-  if (memory_bytes_ == 0 && folder_.empty()) return compute();
+  if (!caches()) return compute();
   const std::string key = key_of(image);
   std::optional<at::Tensor> found = from_memory(key);
   if (!found && !folder_.empty() && (found = from_disk(key))) to_memory(key, *found);
@@ -74,6 +75,25 @@ at::Tensor FeatureCache::features(const Patches& image) {
   to_memory(key, kept);
   if (!folder_.empty()) to_disk(key, kept);
   return fresh;
+}
+
+std::vector<at::Tensor> FeatureCache::features(const std::vector<const Patches*>& images) {
+  const at::NoGradGuard no_grad;
+  const bool alone = caches() || !model_->head().is_cuda();
+  std::vector<at::Tensor> all;
+  for (auto next = images.begin(); next != images.end();) {
+    if (alone) {
+      all.push_back(features(**next++));
+      continue;
+    }
+    std::vector<const Patches*> together;
+    for (int64_t patches = 0; next != images.end(); together.push_back(*next++)) {
+      patches += (*next)->tokens(/*merge_size=*/1);
+      if (!together.empty() && patches > kPatchesAtOnce) break;
+    }
+    std::ranges::move(image_features(model_, together), std::back_inserter(all));
+  }
+  return all;
 }
 
 std::optional<at::Tensor> FeatureCache::from_memory(const std::string& key) {

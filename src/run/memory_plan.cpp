@@ -10,6 +10,7 @@
 #include "lriad/eval/evaluator.h"
 #include "lriad/grpo/token_logprobs.h"
 #include "lriad/model/attention.h"
+#include "lriad/model/feature_cache.h"
 #include "lriad/model/model_files.h"
 
 namespace lriad {
@@ -173,6 +174,13 @@ int64_t tower_temporaries(const Sizes& s, int64_t patches) {
   return std::max({embedding, block, table});
 }
 
+/// Patches that go through a frozen tower at once (FeatureCache::features()).
+int64_t patches_at_once(const Sizes& s, const PlanInput& in) {
+  const VisionCacheSection& cache = in.config.model.vision_cache;
+  if (in.on_cpu || cache.memory_mb > 0 || (cache.folder && cache.disk_mb > 0)) return s.patches;
+  return std::min(s.prompts * s.patches, std::max(s.patches, kPatchesAtOnce));
+}
+
 /// Generating `rows` completions of at most `tokens` tokens for each of `prompts` prompts.
 MemoryPlan::Items generation_items(const Sizes& s, int64_t prompts, int64_t rows, int64_t tokens) {
   const int64_t sequences = prompts * rows, per_token = s.text.num_hidden_layers * 2 * s.kv * s.b;
@@ -236,7 +244,7 @@ MemoryPlan with(const Sizes& s, const PlanInput& in, int64_t rows, int64_t logit
   plan.rows_unshared = s.prompts * s.group_rows(/*shared=*/false);
   const int64_t group = s.group_rows(in.config.train.shared_prefix != Switch::kOff);
   const PassSize pass{rows, rows / group * s.generations * s.tokens, logits};
-  if (!s.all) plan.phases.push_back({"vision", {{"one image", tower_temporaries(s, s.patches)}}});
+  if (!s.all) plan.phases.push_back({"vision", {{"images at once", tower_temporaries(s, patches_at_once(s, in))}}});
   if (s.grpo) plan.phases.push_back({"rollout", generation_items(s, s.prompts, s.generations, s.tokens)});
   if (s.grpo && s.config.grpo.beta != 0 && s.config.grpo.kl_anchor != KlReference::kOld)
     plan.phases.push_back(reference_phase(s, pass));

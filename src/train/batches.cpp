@@ -37,6 +37,16 @@ int64_t prompts_per_rank(const TrainSection& train) {
 
 }  // namespace
 
+void take_features(FeatureCache& cache, std::vector<BatchPrompt>& prompts) {
+  std::vector<const Patches*> images;
+  for (const BatchPrompt& prompt : prompts) images.push_back(&prompt.sample.patches);
+  std::vector<at::Tensor> features = cache.features(images);
+  for (std::size_t k = 0; k < prompts.size(); ++k) {
+    prompts[k].features_ID = std::move(features[k]);
+    prompts[k].sample.patches.values = {};
+  }
+}
+
 std::vector<int64_t> assign_prompts(const std::vector<int64_t>& costs, int64_t num_ranks) {
   std::vector<std::size_t> prompt_indices(costs.size());
   std::iota(prompt_indices.begin(), prompt_indices.end(), std::size_t{0});
@@ -115,7 +125,7 @@ std::vector<BatchPrompt> Batches::take(int64_t number) {
           concat("[data] skipped ", dataset_.samples[static_cast<std::size_t>(slot.index)].image, ": ", result.error));
       continue;
     }
-    prompts.push_back({slot.prompt_index, slot.epoch, std::move(result.sample)});
+    prompts.push_back({slot.prompt_index, slot.epoch, std::move(result.sample), {}});
   }
   return prompts;
 }

@@ -19,7 +19,11 @@ struct BatchPrompt {
   int64_t prompt_index = 0;  ///< number of the prompt in the step's batch over all ranks
   int64_t epoch = 0;
   PreparedSample sample;
+  at::Tensor features_ID;  ///< what a frozen vision tower makes of the image, once take_features() was called
 };
+
+/// Sets features_ID of all prompts, and drops the patches of their images.
+void take_features(FeatureCache& cache, std::vector<BatchPrompt>& prompts);
 
 /// Assigns each prompt of a batch to a rank: the costliest first, each to the rank with the lowest cost so far that is
 /// not full. The numbers of prompts per rank differ by at most one. All ranks compute the same assignment.

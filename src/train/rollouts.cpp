@@ -35,6 +35,7 @@ std::vector<Group> Rollouts::sample(int64_t batch, int64_t step) {
   std::vector<Group> groups;
   std::vector<BatchPrompt> prompts = batches.take(batch);
   clock_.enter("vision");
+  take_features(context_.features, prompts);
   for (BatchPrompt& prompt : prompts) {
     const Sample& sample = context_.data.samples[static_cast<std::size_t>(prompt.sample.index)];
     Group& group = groups.emplace_back();
@@ -44,8 +45,7 @@ std::vector<Group> Rollouts::sample(int64_t batch, int64_t step) {
     group.is_defect = sample.label == Verdict::kDefect;
     group.prompt_ids = std::move(prompt.sample.prompt_ids);
     group.grids = {prompt.sample.patches.grid};
-    group.features_ID = context_.features.features(prompt.sample.patches);
-    prompt.sample.patches = {};
+    group.features_ID = prompt.features_ID;
   }
   std::vector<Group*> all;
   for (Group& group : groups) all.push_back(&group);

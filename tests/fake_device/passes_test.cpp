@@ -4,6 +4,7 @@
 
 #include "lriad/grpo/loss.h"
 #include "lriad/model/dropout.h"
+#include "lriad/model/feature_cache.h"
 #include "support/fake_device.h"
 #include "support/tiny_model.h"
 
@@ -125,6 +126,32 @@ GenerationSettings twenty_tokens() {
   settings.seed = 7;
   settings.answer_tokens = {5, 6};
   return settings;
+}
+
+TEST_P(FakeDevicePasses, ImagesGoThroughTheTowerTogetherOnlyWithoutACache) {
+  Twins twins(GetParam().dtype);
+  std::vector<Patches> images(3);
+  std::vector<const Patches*> addresses;
+  at::Generator generator = seeded(4);
+  for (Patches& image : images) {
+    image.grid = {1, 4, static_cast<int64_t>(4 + 2 * addresses.size())};
+    image.values.resize(static_cast<std::size_t>(image.tokens(1) * twins.host->config().vision.patch_dim()));
+    const at::Tensor values = normal({std::ssize(image.values)}, generator).to(at::kFloat);
+    std::copy_n(values.const_data_ptr<float>(), image.values.size(), image.values.begin());
+    addresses.push_back(&image);
+  }
+  FeatureCache host({0, 0, {}}, twins.host), together({0, 0, {}}, twins.device), alone({1, 0, {}}, twins.device);
+  const std::vector<at::Tensor> expected = host.features(addresses);
+  const auto launches_of = [&](FeatureCache& cache) {
+    const DeviceCounts before = device_counts();
+    const std::vector<at::Tensor> features = cache.features(addresses);
+    const int64_t launches = (device_counts() - before).launches;
+    for (std::size_t k = 0; k < images.size(); ++k) {
+      EXPECT_LE(largest_gap(expected[k], features[k].cpu()), GetParam().tolerance);
+    }
+    return launches;
+  };
+  EXPECT_LT(2 * launches_of(together), launches_of(alone));
 }
 
 TEST_P(FakeDevicePasses, GenerationGivesTheTokensOfTheCpu) {

@@ -65,6 +65,18 @@ TEST_F(FeatureCacheTest, GivesTheRowsOfTheTowerBitForBitFromMemoryAndFromDisk) {
   EXPECT_EQ(files().size(), 2u);
 }
 
+TEST_F(FeatureCacheTest, SeveralImagesGiveOnTheCpuTheBitsOfEachAlone) {
+  const Patches one = some_image(1), two = some_image(2);
+  for (const VisionCacheSection& section : {VisionCacheSection{0, 0, {}}, VisionCacheSection{1, 0, {}}}) {
+    FeatureCache cache(section, model_);
+    const std::vector<at::Tensor> all = cache.features({&one, &two, &one});
+    ASSERT_EQ(all.size(), 3u);
+    EXPECT_TRUE(at::equal(all[0], fresh(one)));
+    EXPECT_TRUE(at::equal(all[1], fresh(two)));
+    EXPECT_TRUE(at::equal(all[2], fresh(one)));
+  }
+}
+
 TEST_F(FeatureCacheTest, ADamagedFileIsComputedAnewAndMended) {
   const Patches image = some_image(1);
   const at::Tensor expected = fresh(image);

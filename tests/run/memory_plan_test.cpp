@@ -40,6 +40,23 @@ TEST(MemoryPlan, ThePapersRunFitsAnA40WithoutGradientCheckpointing) {
   EXPECT_LT(plan.peak(), 38 * kGiB);
 }
 
+TEST(MemoryPlan, CountsTheImagesThatAGpuTakesTogetherWithoutACache) {
+  const auto tower = [](int64_t prompts, int64_t memory_mb, bool on_cpu) {
+    PlanInput input = paper_run(1000 * kGiB);
+    input.config.train.gradient_accumulation_steps = prompts;
+    input.config.model.vision_cache.memory_mb = memory_mb;
+    input.on_cpu = on_cpu;
+    const MemoryPlan plan = plan_memory(input);
+    EXPECT_EQ(plan.phases.front().name, "vision");
+    return static_cast<double>(plan.phases.front().bytes());
+  };
+  const double one = tower(1, 0, false);
+  EXPECT_EQ(tower(4, 0, false), 4 * one);
+  EXPECT_EQ(tower(64, 0, false), 8 * one);  // 16,384 patches
+  EXPECT_EQ(tower(4, 1, false), one);
+  EXPECT_EQ(tower(4, 0, true), one);
+}
+
 TEST(MemoryPlan, TakesFewerLogitsAtOnceBeforeItCutsAPass) {
   PlanInput input = paper_run(1000 * kGiB);
   input.model.text.num_hidden_layers = 1;  // so that the output head needs most
