@@ -1,6 +1,6 @@
-// Stands in for the codecs of libopencv_imgcodecs.a 4.6 and libtiff.a that would bring in OpenEXR, GDAL, GDCM and libjbig. OpenCV
-// makes one object of each codec when it starts: here a bare base class, which knows no extension of files and opens none.
-// It is asked after the codecs of BMP, JPEG, WebP, TIFF and PNG, and ends the search.
+// Stands in for the codecs of libopencv_imgcodecs.a 4.6 and libtiff.a that would bring in OpenEXR, GDAL, GDCM and
+// libjbig. OpenCV makes one object of each codec when it starts: here a bare base class, which knows no extension of
+// files and opens none. It is asked after the codecs of BMP, JPEG, WebP, TIFF and PNG, and ends the search.
 #include <cstdlib>
 #include <new>
 

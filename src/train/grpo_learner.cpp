@@ -1,17 +1,15 @@
 #include "grpo_learner.h"
 
 #include <ATen/ATen.h>
-#include <ATen/DeviceAccelerator.h>
 
 #include <algorithm>
 #include <cmath>
 #include <functional>
+#include <iterator>
 #include <utility>
 
 #include "lriad/core/error.h"
-#include "lriad/core/log.h"
 #include "lriad/core/random.h"
-#include "lriad/dist/gpus.h"
 #include "lriad/grpo/loss.h"
 #include "lriad/model/accumulate_dtype.h"
 #include "lriad/model/load_model.h"
@@ -21,7 +19,7 @@ namespace lriad {
 namespace {
 
 /// The log-probabilities with which the tokens of a batch were sampled: float64 [M].
-at::Tensor sampling_logprobs(const GrpoLearner::MicroBatch& batch) {
+at::Tensor sampling_logprobs(const MicroBatch& batch) {
   std::vector<double> sampled;
   for (const Group* group : batch) {
     for (const GroupCompletion& completion : group->completions) {
@@ -32,7 +30,7 @@ at::Tensor sampling_logprobs(const GrpoLearner::MicroBatch& batch) {
 }
 
 /// Sets `member` of each group to its part of a per-token tensor.
-void hand_out(const GrpoLearner::MicroBatch& batch, const at::Tensor& values_M, at::Tensor Group::*member) {
+void hand_out(const MicroBatch& batch, const at::Tensor& values_M, at::Tensor Group::*member) {
   int64_t begin = 0;
   for (Group* group : batch) {
     group->*member = values_M.slice(0, begin, begin + group->num_tokens());
@@ -76,28 +74,16 @@ GrpoLearner::GrpoLearner(RunContext& context, FlatParameters& parameters, PhaseC
 }
 
 LearningSums GrpoLearner::learn(std::vector<Group>& groups, int64_t step, bool first) {
-  try {
-    return learn_once(groups, step, first);
-  } catch (const c10::Error& error) {
-    if (!is_out_of_memory(error)) throw;
-    MemoryPlan& memory = context_.memory;
-    memory.rows_per_pass = widest_pass(groups, first) / 2;  // a group that is larger still passes, alone
-    memory.logits_at_once /= 2;
-    log_warning(concat("[train] step ", step, ": out of memory; it is computed again with passes of at most ",
-                       memory.rows_per_pass, " rows, and so are all steps to come: ", error.what_without_backtrace()));
-  }
-  if (context_.device.is_cuda()) at::accelerator::emptyCache();
-  parameters_.zero_gradients();
-  return learn_once(groups, step, first);
-}
-
-LearningSums GrpoLearner::learn_once(std::vector<Group>& groups, int64_t step, bool first) {
   LearningSums sums;
-  for (const MicroBatch& batch : micro_batches(groups, first)) {
-    const PackedGroups packed = pack(batch, step);
-    if (uses_reference() && first) compute_reference(batch, packed);
-    learn_from(batch, packed, first, sums);
-  }
+  const auto learn = [&](const std::vector<MicroBatch>& passes) {
+    sums = {};
+    for (const MicroBatch& batch : passes) {
+      const PackedGroups packed = pack(batch, step);
+      if (uses_reference() && first) compute_reference(batch, packed);
+      learn_from(batch, packed, first, sums);
+    }
+  };
+  learn_in_passes({[&] { return micro_batches(groups, first); }, learn, prefix_}, step, context_, parameters_);
   return sums;
 }
 
@@ -112,36 +98,18 @@ void GrpoLearner::restore_logprobs(std::vector<Group>& groups, int64_t step) {
   }
 }
 
-std::vector<GrpoLearner::MicroBatch> GrpoLearner::micro_batches(std::vector<Group>& groups, bool first) const {
+std::vector<MicroBatch> GrpoLearner::micro_batches(std::vector<Group>& groups, bool first) const {
   const bool all = first && logs_tokens();
-  const int64_t budget = context_.memory.rows_per_pass;
   std::vector<MicroBatch> batches;
   for (const bool with_gradient : {true, false}) {
-    int64_t rows = budget + 1;
+    std::vector<Group*> chosen;
     for (Group& group : groups) {
       const bool counts = std::ranges::any_of(group.completions, [](const auto& one) { return one.weight != 0; });
-      if (has_gradient(group, first) != with_gradient || !(counts || all)) continue;
-      const int64_t own = packed_rows(group, prefix_);
-      if (rows + own > budget) {
-        batches.emplace_back();
-        rows = 0;
-      }
-      batches.back().push_back(&group);
-      rows += own;
+      if (has_gradient(group, first) == with_gradient && (counts || all)) chosen.push_back(&group);
     }
+    std::ranges::move(divide_into_passes(chosen, prefix_, context_.memory.rows_per_pass), std::back_inserter(batches));
   }
   return batches;
-}
-
-/// Rows of the widest pass.
-int64_t GrpoLearner::widest_pass(std::vector<Group>& groups, bool first) const {
-  int64_t widest = 0;
-  for (const MicroBatch& batch : micro_batches(groups, first)) {
-    int64_t rows = 0;
-    for (const Group* group : batch) rows += packed_rows(*group, prefix_);
-    widest = std::max(widest, rows);
-  }
-  return widest;
 }
 
 /// A group whose advantages are all 0 needs no backward pass, unless the KL term has a gradient. The KL to the old

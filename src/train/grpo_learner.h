@@ -13,6 +13,7 @@
 #include "lriad/run/phase_clock.h"
 #include "lriad/run/run_context.h"
 #include "lriad/run/trained_parameters.h"
+#include "passes.h"
 
 namespace lriad {
 
@@ -27,13 +28,11 @@ struct LearningSums {
 /// The learning half of stage grpo: forward passes of reference and policy over packed groups, loss and gradient.
 class GrpoLearner {
  public:
-  using MicroBatch = std::vector<Group*>;  ///< groups that go through the model together; never empty
-
   GrpoLearner(RunContext& context, FlatParameters& parameters, PhaseClock& clock);
 
   /// Adds the gradient of all groups to the flat buffer. `first` says that this is the first optimizer step with these
   /// rollouts; it also sets reference_M and policy_M of the groups, and old_M if further steps re-use them. If memory
-  /// does not suffice, it halves the passes from here on and tries once more.
+  /// does not suffice, tries once more as learn_in_passes() does.
   LearningSums learn(std::vector<Group>& groups, int64_t step, bool first);
   /// Sets reference_M and old_M to the same bits as the first step with these rollouts, for resuming between steps that
   /// re-use rollouts.
@@ -43,9 +42,7 @@ class GrpoLearner {
   std::vector<MicroBatch> micro_batches(std::vector<Group>& groups, bool first) const;
 
  private:
-  LearningSums learn_once(std::vector<Group>& groups, int64_t step, bool first);
   bool uses_reference() const { return config_.grpo.beta != 0 && config_.grpo.kl_anchor != KlReference::kOld; }
-  int64_t widest_pass(std::vector<Group>& groups, bool first) const;
   bool has_gradient(const Group& group, bool first) const;
   bool logs_tokens() const { return config_.log.completions && config_.log.token_ids; }
   PackedGroups pack(const MicroBatch& batch, int64_t step) const;

@@ -29,6 +29,7 @@ Group SftStage::target_group(BatchPrompt& prompt, int64_t step) const {
   group.prompt_ids = std::move(prompt.sample.prompt_ids);
   group.grids = {prompt.sample.patches.grid};
   group.patches = std::move(prompt.sample.patches.values);
+  group.features_ID = prompt.features_ID;
   GroupCompletion& target = group.completions.emplace_back();
   target.ids = target_ids(context_.tokenizer, target_response(sample, config_.sft, config_.seed, prompt.epoch, index),
                           context_.model->config().eos_token_ids);
@@ -39,39 +40,35 @@ Group SftStage::target_group(BatchPrompt& prompt, int64_t step) const {
   return group;
 }
 
-/// Divides the step's prompts into passes of at most MemoryPlan::rows_per_pass rows.
-void SftStage::make_passes(int64_t step) {
+/// Takes the step's prompts; with a frozen tower, their features too.
+void SftStage::take_groups(int64_t step) {
   clock_.enter("data");
-  passes_.clear();
-  int64_t rows = 0;
-  for (BatchPrompt& prompt : batches_.take(step - 1)) {
-    Group group = target_group(prompt, step);
-    const int64_t own = packed_rows(group, Prefix::kShared);
-    if (passes_.empty() || rows + own > context_.memory.rows_per_pass) {
-      passes_.emplace_back();
-      rows = 0;
-    }
-    rows += own;
-    passes_.back().push_back(std::move(group));
-  }
+  groups_.clear();
+  std::vector<BatchPrompt> prompts = batches_.take(step - 1);
+  clock_.enter("vision");
+  if (config_.trainable == Trainable::kLora) take_features(context_.features, prompts);
+  for (BatchPrompt& prompt : prompts) groups_.push_back(target_group(prompt, step));
+}
+
+std::vector<MicroBatch> SftStage::micro_batches() {
+  std::vector<Group*> all;
+  for (Group& group : groups_) all.push_back(&group);
+  return divide_into_passes(all, Prefix::kShared, context_.memory.rows_per_pass);
 }
 
 StepResult SftStage::gradients(int64_t step) {
-  make_passes(step);
+  take_groups(step);
   Sums counts;
-  for (const auto& pass : passes_) {
-    for (const Group& group : pass) {
-      counts.tokens += static_cast<double>(group.num_tokens());
-      counts.prompt_tokens += static_cast<double>(group.prompt_ids.size());
-    }
+  for (const Group& group : groups_) {
+    counts.tokens += static_cast<double>(group.num_tokens());
+    counts.prompt_tokens += static_cast<double>(group.prompt_ids.size());
   }
   // The loss is divided by the tokens of the whole step, so these are counted before the first pass.
   const Sums all_counts = over_ranks(counts);
+  for (Group& group : groups_) group.completions.front().weight = 1 / all_counts.tokens;
   Sums sums;
-  for (auto& pass : passes_) {
-    for (Group& group : pass) group.completions.front().weight = 1 / all_counts.tokens;
-    learn_from(pass, sums);
-  }
+  learn_in_passes({[this] { return micro_batches(); }, [&](const auto& passes) { sums = learn(passes); }}, step,
+                  context_, parameters_);
   const Sums all = over_ranks(sums);
   StepResult result;
   result.nothing_left = all_counts.tokens == 0;
@@ -87,30 +84,36 @@ StepResult SftStage::gradients(int64_t step) {
   return result;
 }
 
-/// Computes the image features, with a gradient if the vision tower is trained, else through the cache.
-void SftStage::compute_features(std::vector<Group>& groups) {
+/// The features of a tower that is trained, with their gradient.
+void SftStage::compute_features(const MicroBatch& pass) {
   clock_.enter("vision");
-  std::vector<Patches> images;
-  for (Group& group : groups) images.push_back({std::move(group.patches), group.grids.front()});
-  if (config_.trainable == Trainable::kLora) {
-    for (std::size_t k = 0; k < groups.size(); ++k) groups[k].features_ID = context_.features.features(images[k]);
-    return;
-  }
+  std::vector<Patches> images;  // copies: a second try needs the groups' own
+  for (const Group* group : pass) images.push_back({group->patches, group->grids.front()});
   std::vector<const Patches*> addresses;
   for (const Patches& image : images) addresses.push_back(&image);
   const std::vector<at::Tensor> features = image_features(context_.model, addresses);
-  for (std::size_t k = 0; k < groups.size(); ++k) {
-    groups[k].features_ID = features[k];
-    groups[k].patches = std::move(images[k].values);
-  }
+  for (std::size_t k = 0; k < pass.size(); ++k) pass[k]->features_ID = features[k];
 }
 
-void SftStage::learn_from(std::vector<Group>& groups, Sums& sums) {
-  compute_features(groups);
+SftStage::Sums SftStage::learn(const std::vector<MicroBatch>& passes) {
+  const bool trains_tower = config_.trainable == Trainable::kAll;
+  // What a first try has left holds memory.
+  for (Group& group : groups_) {
+    if (trains_tower) group.features_ID.reset();
+  }
+  Sums sums;
+  for (const MicroBatch& pass : passes) {
+    if (trains_tower) compute_features(pass);
+    learn_from(pass, sums);
+  }
+  return sums;
+}
+
+void SftStage::learn_from(const MicroBatch& pass, Sums& sums) {
   clock_.enter("policy");
-  const PackedGroups packed =
-      pack_groups(addresses_of(groups), context_.model->config(), Prefix::kShared, context_.device);
-  const double weight = groups.front().completions.front().weight;
+  const PackedGroups packed = pack_groups(std::vector<const Group*>(pass.begin(), pass.end()), context_.model->config(),
+                                          Prefix::kShared, context_.device);
+  const double weight = pass.front()->completions.front().weight;
   const LogprobGradient gradient = [weight](const at::Tensor& logp_C, int64_t) {
     return at::full_like(logp_C, -weight);
   };
@@ -130,10 +133,11 @@ void SftStage::learn_from(std::vector<Group>& groups, Sums& sums) {
 }
 
 std::vector<std::vector<Group>> SftStage::passes(int64_t) {
-  std::vector<std::vector<Group>> passes = passes_;
-  for (auto& pass : passes) {
-    for (Group& group : pass) {
-      GroupCompletion& target = group.completions.front();
+  std::vector<std::vector<Group>> passes;
+  for (const MicroBatch& batch : micro_batches()) {
+    std::vector<Group>& pass = passes.emplace_back();
+    for (const Group* group : batch) {
+      GroupCompletion& target = pass.emplace_back(*group).completions.front();
       target.text = context_.tokenizer.decode(target.ids, /*skip_special=*/true);
     }
   }

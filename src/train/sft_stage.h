@@ -6,6 +6,7 @@
 #include "lriad/run/phase_clock.h"
 #include "lriad/run/run_context.h"
 #include "lriad/train/optimizer.h"
+#include "passes.h"
 #include "training_stage.h"
 
 namespace lriad {
@@ -26,9 +27,11 @@ class SftStage : public TrainingStage {
     double nll = 0, entropy = 0, tokens = 0, prompt_tokens = 0, nonfinite = 0, top1 = 0;
   };
   Group target_group(BatchPrompt& prompt, int64_t step) const;
-  void make_passes(int64_t step);
-  void compute_features(std::vector<Group>& groups);
-  void learn_from(std::vector<Group>& groups, Sums& sums);
+  void take_groups(int64_t step);
+  void compute_features(const MicroBatch& pass);
+  std::vector<MicroBatch> micro_batches();
+  Sums learn(const std::vector<MicroBatch>& passes);
+  void learn_from(const MicroBatch& pass, Sums& sums);
   Sums over_ranks(const Sums& own);
 
   RunContext& context_;
@@ -37,8 +40,8 @@ class SftStage : public TrainingStage {
   Communicator& communicator_;
   PhaseClock& clock_;
   Batches batches_;
-  std::vector<std::vector<Group>> passes_;  ///< of the present step; the only completion of each group is its target
-  int64_t num_tokens_ = 0;                  ///< prompt and target tokens of the run so far, all ranks
+  std::vector<Group> groups_;  ///< of the present step; the only completion of each is its target
+  int64_t num_tokens_ = 0;     ///< prompt and target tokens of the run so far, all ranks
 };
 
 }  // namespace lriad
