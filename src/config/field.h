@@ -9,6 +9,7 @@
 #include <utility>
 #include <vector>
 
+#include "lriad/config/module_names.h"
 #include "yaml_tree.h"
 
 namespace lriad {
@@ -55,8 +56,10 @@ FieldPointer real_field(std::optional<double>& value, Interval range);
 FieldPointer flag_field(bool& value);
 FieldPointer text_field(std::string& value, TextRule rule);
 FieldPointer text_field(std::optional<std::string>& value, TextRule rule);
-FieldPointer list_field(std::vector<std::string>& value);
 FieldPointer list_field(std::optional<std::vector<std::string>>& value);
+enum class Null { kDefault, kNone };
+/// A list of names, or a regular expression as text. `null` says what null stands for.
+FieldPointer modules_field(ModuleNames& value, Null null);
 FieldPointer names_field(std::map<std::string, std::string>& value);
 FieldPointer responses_field(std::map<std::string, std::vector<std::string>>& value);
 /// auto, cpu, a number of processes or a list of GPUs, as text or as a YAML list.

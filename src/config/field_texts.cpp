@@ -77,14 +77,27 @@ class OptionalTextField : public Field {
   TextRule rule_;
 };
 
-class ListField : public Field {
+class ModulesField : public Field {
  public:
-  explicit ListField(std::vector<std::string>& value) : value_(value) {}
-  Problem read(const YamlNode& node) override { return read_list(node, value_); }
-  std::string write() const override { return write_list(value_); }
+  ModulesField(ModuleNames& value, Null null) : value_(value), null_(null) {}
+  Problem read(const YamlNode& node) override {
+    value_ = {};
+    if (nullable() && node.kind == Kind::kNull) return {};
+    if (node.kind == Kind::kList) return read_list(node, value_.names);
+    if (node.kind != Kind::kScalar || node.text.empty())
+      return expected(node, "a list of texts that is not empty, or a regular expression");
+    value_.expression = node.text;
+    return {};
+  }
+  std::string write() const override {
+    if (value_.empty()) return "null";
+    return value_.names.empty() ? yaml_scalar(value_.expression) : write_list(value_.names);
+  }
+  bool nullable() const override { return null_ == Null::kNone; }
 
  private:
-  std::vector<std::string>& value_;
+  ModuleNames& value_;
+  Null null_;
 };
 
 class OptionalListField : public Field {
@@ -221,10 +234,10 @@ FieldPointer text_field(std::string& value, TextRule rule) {
 FieldPointer text_field(std::optional<std::string>& value, TextRule rule) {
   return std::make_unique<OptionalTextField>(value, std::move(rule));
 }
-FieldPointer list_field(std::vector<std::string>& value) { return std::make_unique<ListField>(value); }
 FieldPointer list_field(std::optional<std::vector<std::string>>& value) {
   return std::make_unique<OptionalListField>(value);
 }
+FieldPointer modules_field(ModuleNames& value, Null null) { return std::make_unique<ModulesField>(value, null); }
 FieldPointer names_field(std::map<std::string, std::string>& value) { return std::make_unique<NamesField>(value); }
 FieldPointer responses_field(std::map<std::string, std::vector<std::string>>& value) {
   return std::make_unique<ResponsesField>(value);

@@ -61,7 +61,10 @@ void add_model(std::vector<Key>& keys, Config& c) {
   lora.add("lora_alpha", real_field(c.lora.lora_alpha, {0, 1e6, Ends::kWithoutLow}),
            "scale: the update counts alpha / r");
   lora.add("lora_dropout", real_field(c.lora.lora_dropout, {0, 1, Ends::kWithoutHigh}), "probability");
-  lora.add("target_modules", list_field(c.lora.target_modules), "linear layers of the decoder that get an adapter");
+  lora.add("target_modules", modules_field(c.lora.target_modules, Null::kDefault),
+           "as PEFT: names of layers of decoder or vision tower, a regular expression, or all-linear");
+  lora.add("exclude_modules", modules_field(c.lora.exclude_modules, Null::kNone),
+           "names or a regular expression of layers that get no branch; null = none");
 }
 
 void add_data(std::vector<Key>& keys, DataSection& d, const std::string& prefix) {

@@ -63,8 +63,11 @@ void add_tensors(Tensors& tensors, const std::string& prefix, const Group& group
   const auto add = [&](const char* name, const at::Tensor& tensor) {
     if (tensor.defined()) tensors[prefix + name] = tensor.detach();
   };
-  add("features", group.features_ID);
-  if (!group.patches.empty()) tensors[prefix + "patches"] = tensor_of(group.patches);
+  if (group.patches.empty()) {
+    add("features", group.features_ID);
+  } else {
+    tensors[prefix + "patches"] = tensor_of(group.patches);
+  }
   add("old", group.old_M);
   add("reference", group.reference_M);
   add("policy", group.policy_M);

@@ -13,7 +13,6 @@
 #include "lriad/grpo/token_logprobs.h"
 #include "lriad/health/refused_batch.h"
 #include "lriad/model/accumulate_dtype.h"
-#include "lriad/model/image_features.h"
 #include "lriad/model/load_model.h"
 #include "lriad/run/checkpoint.h"
 #include "lriad/run/trained_parameters.h"
@@ -70,23 +69,6 @@ Qwen2Vl model_with_weights(const Config& config, const RefusedBatch& batch, cons
   return model;
 }
 
-Patches image_of(const Group& group, int64_t patch_dim) {
-  Patches image;
-  image.values = group.patches;
-  const int64_t values = std::ssize(group.patches);
-  int64_t patches = group.grids.size() == 1 ? 1 : 0;
-  for (const Grid& grid : group.grids) {
-    image.grid = grid;
-    for (const int64_t length : grid) {
-      const bool fits = patches > 0 && length > 0 && length <= values / patches;
-      patches = fits ? patches * length : 0;
-    }
-  }
-  if (patches * patch_dim == values) return image;
-  fail("health", "the batch has ", values, " values of patches for ", group.sample_id,
-       ", which do not fill its grid by rows of ", patch_dim);
-}
-
 /// Computes forward and backward passes over the groups of a batch as its step did.
 class Replay {
  public:
@@ -134,25 +116,12 @@ class Replay {
   std::vector<Finding>& findings() { return findings_; }
 
  private:
-  /// Moves the image features of the groups to the model's device, or computes them if the vision tower is trained.
-  void prepare_features(std::vector<Group>& groups) {
-    std::vector<Patches> images;
-    for (Group& group : groups) {
-      if (group.features_ID.defined()) {
-        group.features_ID = group.features_ID.to(device_, scalar_type(config_.model.dtype));
-      }
-      if (!group.patches.empty()) images.push_back(image_of(group, model_->config().vision.patch_dim()));
-    }
-    if (images.size() != groups.size()) return;
-    std::vector<const Patches*> addresses;
-    for (const Patches& image : images) addresses.push_back(&image);
-    const std::vector<at::Tensor> features = image_features(model_, addresses);
-    for (std::size_t k = 0; k < groups.size(); ++k) groups[k].features_ID = features[k];
-  }
-
   /// Runs the groups through the model, adds their gradient and returns the loss inputs with the new log-probabilities.
   LossInputs pass(std::vector<Group>& groups) {
-    prepare_features(groups);
+    for (Group& group : groups) {
+      if (group.features_ID.defined())
+        group.features_ID = group.features_ID.to(device_, scalar_type(config_.model.dtype));
+    }
     const std::vector<const Group*> addresses = addresses_of(groups);
     const bool own_prefix = config_.stage == Stage::kGrpo && config_.train.shared_prefix == Switch::kOff;
     const PackedGroups packed =

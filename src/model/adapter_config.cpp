@@ -1,7 +1,5 @@
 #include "lriad/model/adapter_config.h"
 
-#include <strings.h>
-
 #include <algorithm>
 #include <cctype>
 #include <cmath>
@@ -19,7 +17,6 @@ namespace {
 using json = nlohmann::ordered_json;  // PEFT takes the first pattern of a file that fits
 
 constexpr int64_t kMaxRank = 65536;
-constexpr const char* kAllLinear = "all-linear";
 
 /// Keys of which any value leaves the computation as it is: where the adapter comes from, how it was trained or
 /// initialised, and sizes that act only with a switch that is refused.
@@ -165,12 +162,9 @@ AdapterConfig config_from(const json& object, const std::string& where) {
     refuse(where, "target_modules", object.value("target_modules", json()), "a list of names, or a regular expression");
   }
   result.exclude_modules = module_names(object, "exclude_modules", where);
-  std::string& expression = result.target_modules.expression;
-  if (expression.size() == std::string_view(kAllLinear).size() && strcasecmp(expression.c_str(), kAllLinear) == 0)
-    expression = kAllLinear;
   result.layers_to_transform = list_of<int64_t>(object, "layers_to_transform", where, "indices of layers");
   result.layers_pattern = list_of<std::string>(object, "layers_pattern", where, "names of lists of layers");
-  if (!expression.empty() && !result.layers_to_transform.empty()) {
+  if (!result.target_modules.expression.empty() && !result.layers_to_transform.empty()) {
     refuse(where, "layers_to_transform", object["layers_to_transform"],
            "nothing beside a regular expression in target_modules, as PEFT does");
   }
@@ -185,26 +179,20 @@ AdapterConfig config_from(const json& object, const std::string& where) {
 
 }  // namespace
 
-bool ModuleNames::contains(const std::string& module) const {
-  if (names.empty()) return !expression.empty() && full_match(expression, module);
-  return std::ranges::any_of(names,
+bool contains(const ModuleNames& names, const std::string& module) {
+  if (names.names.empty()) return !names.expression.empty() && full_match(names.expression, module);
+  return std::ranges::any_of(names.names,
                              [&](const std::string& name) { return module == name || module.ends_with("." + name); });
 }
 
-std::string ModuleNames::text() const {
-  if (names.empty()) return expression;
-  std::string all;
-  for (const std::string& name : names) all += concat(all.empty() ? "" : ", ", name);
-  return all;
-}
-
 bool AdapterConfig::is_target(const std::string& module) const {
-  if (exclude_modules.contains(module)) return false;
+  if (contains(exclude_modules, module)) return false;
   for (const std::string& saved : modules_to_save) {
     if (full_match(concat("(.*\\.)?", saved, "(\\..*)?"), module)) return false;
   }
-  if (target_modules.expression == kAllLinear) return module != "lm_head";
-  if (!target_modules.contains(module)) return false;
+  if (target_modules.names.empty() && is_all_linear(target_modules.expression))
+    return module != "lm_head" && !module.ends_with("patch_embed.proj");  // the latter is a convolution
+  if (!contains(target_modules, module)) return false;
   if (layers_to_transform.empty() || std::ranges::find(target_modules.names, module) != target_modules.names.end())
     return true;
   const auto layer = layer_of(module, layers_pattern);
@@ -222,7 +210,7 @@ std::optional<LoraShape> AdapterConfig::shape_of(const std::string& module) cons
 }
 
 bool AdapterConfig::saves(const std::string& module) const {
-  return !modules_to_save.empty() && ModuleNames{modules_to_save, ""}.contains(module);
+  return !modules_to_save.empty() && contains({modules_to_save, ""}, module);
 }
 
 AdapterConfig read_adapter_config(const std::filesystem::path& path) {

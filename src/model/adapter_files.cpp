@@ -8,6 +8,7 @@
 
 #include "lriad/core/error.h"
 #include "lriad/core/files.h"
+#include "lriad/model/layers.h"
 #include "lriad/model/model_files.h"
 #include "lriad/model/safetensors.h"
 
@@ -34,7 +35,7 @@ void check_branches(const Adapter& adapter, const fs::path& path) {
       fail("model", path.string(), " holds ", name, ", but target_modules (", adapter.config.target_modules.text(),
            ") and the keys beside it in adapter_config.json do not name its module");
     }
-    if (tensor.dim() != 2 || tensor.size(is_a ? 0 : 1) != shape->r)
+    if (tensor.dim() < 2 || tensor.size(is_a ? 0 : 1) != shape->r)
       fail("model", path.string(), ": ", name, " is ", tensor.sizes(), ", expected rank ", shape->r);
   }
 }
@@ -44,7 +45,7 @@ void check_saved(const Adapter& adapter, const fs::path& path) {
   for (const std::string& name : adapter.config.modules_to_save) {
     const ModuleNames module{{name}, ""};
     const bool found = std::ranges::any_of(
-        adapter.saved, [&](const auto& one) { return module.contains(one.first.substr(0, one.first.rfind('.'))); });
+        adapter.saved, [&](const auto& one) { return contains(module, one.first.substr(0, one.first.rfind('.'))); });
     if (!found) fail("model", path.string(), " has no weights of ", name, ", which modules_to_save names");
   }
 }
@@ -137,9 +138,10 @@ void check_adapter(const Adapter& adapter, const ModelConfig& model) {
   for (const auto& [name, tensor] : adapter.tensors) {
     const bool is_a = name.ends_with(kA);
     const auto weight = shapes.find(name.substr(0, name.size() - kA.size()) + ".weight");
-    if (weight == shapes.end() || weight->second.size() != 2) refuse(name, tensor, "which the model has no module for");
-    const int64_t expected = weight->second[is_a ? 1 : 0];
-    if (tensor.size(is_a ? 1 : 0) != expected) refuse(name, tensor, concat("and the module needs ", expected));
+    if (weight == shapes.end() || weight->second.size() < 2) refuse(name, tensor, "which the model has no module for");
+    const BranchSizes sizes = branch_sizes(weight->second, tensor.size(is_a ? 0 : 1));
+    const at::IntArrayRef expected = is_a ? sizes.a : sizes.b;
+    if (tensor.sizes() != expected) refuse(name, tensor, concat("and the module needs ", expected));
   }
   for (const auto& [name, tensor] : adapter.saved) {
     const auto weight = shapes.find(name);
@@ -164,7 +166,7 @@ void write_adapter(const fs::path& adapter_dir, const Adapter& adapter) {
 }
 
 at::Tensor merge_lora(const at::Tensor& weight, const at::Tensor& lora_a, const at::Tensor& lora_b, double scaling) {
-  const at::Tensor delta = at::matmul(lora_b, lora_a) * scaling;
+  const at::Tensor delta = (at::matmul(lora_b.flatten(1), lora_a.flatten(1)) * scaling).view_as(weight);
   return (weight.to(delta.scalar_type()) + delta).to(weight.scalar_type());
 }
 

@@ -8,15 +8,16 @@
 
 // Shape letters: T tokens, D hidden size, H query heads, K key heads.
 namespace lriad {
-LinearImpl::LinearImpl(int64_t in, int64_t out, bool with_bias) {
-  weight = register_parameter("weight", blank({out, in}), /*requires_grad=*/false);
-  if (with_bias) bias = register_parameter("bias", blank({out}), /*requires_grad=*/false);
+LinearImpl::LinearImpl(at::IntArrayRef weight_sizes, bool with_bias) {
+  weight = register_parameter("weight", blank(weight_sizes), /*requires_grad=*/false);
+  if (with_bias) bias = register_parameter("bias", blank({weight_sizes[0]}), /*requires_grad=*/false);
 }
 
-at::Tensor LinearImpl::forward(const at::Tensor& x) const {
-  const at::Tensor y = at::linear(x, weight, bias);
+at::Tensor LinearImpl::forward(const at::Tensor& x) const { return with_branch(at::linear(x, weight, bias), x); }
+
+at::Tensor LinearImpl::with_branch(const at::Tensor& y, const at::Tensor& x) const {
   if (!has_lora()) return y;
-  return (y + lora_branch(x, lora_A, lora_B, scaling_, dropout())).to(x.scalar_type());
+  return (y + lora_branch(x, lora_A.flatten(1), lora_B.flatten(1), scaling_, dropout())).to(x.scalar_type());
 }
 
 void LinearImpl::set_dropout(const at::Tensor& keys_T, uint64_t stream) {
@@ -32,10 +33,19 @@ Dropout LinearImpl::dropout() const {
 
 void LinearImpl::add_lora(int64_t r, double scaling, double dropout, at::ScalarType dtype) {
   const auto options = weight.options().dtype(dtype);
-  lora_A = register_parameter("lora_A", at::zeros({r, weight.size(1)}, options));
-  lora_B = register_parameter("lora_B", at::zeros({weight.size(0), r}, options));
+  const BranchSizes sizes = branch_sizes(weight.sizes(), r);
+  lora_A = register_parameter("lora_A", at::zeros(sizes.a, options));
+  lora_B = register_parameter("lora_B", at::zeros(sizes.b, options));
   scaling_ = scaling;
   dropout_ = dropout;
+}
+
+BranchSizes branch_sizes(at::IntArrayRef weight_sizes, int64_t r) {
+  BranchSizes sizes{weight_sizes.vec(), std::vector<int64_t>(weight_sizes.size(), 1)};
+  sizes.a[0] = r;
+  sizes.b[0] = weight_sizes[0];
+  sizes.b[1] = r;
+  return sizes;
 }
 
 NormImpl::NormImpl(NormKind kind, int64_t size, double eps)

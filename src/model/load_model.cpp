@@ -4,7 +4,6 @@
 #include <ATen/Parallel.h>
 #include <c10/core/DefaultDtype.h>
 
-#include <algorithm>
 #include <cstdlib>
 
 #include "lriad/core/error.h"
@@ -26,8 +25,6 @@ class DefaultDtype {
  private:
   caffe2::TypeMeta before_;
 };
-
-bool is_in_decoder(const std::string& module) { return module.starts_with("model.language_model."); }
 
 }  // namespace
 
@@ -61,16 +58,7 @@ Qwen2Vl load_model(const std::filesystem::path& model_dir, at::ScalarType dtype,
 }
 
 void add_lora(Qwen2Vl& model, const AdapterConfig& config, double dropout) {
-  std::vector<std::string> modules = model->linear_names();
-  std::erase_if(modules, [](const std::string& module) { return !is_in_decoder(module); });
-  for (const std::string& name : config.target_modules.names) {
-    const ModuleNames one{{name}, ""};
-    if (!std::ranges::any_of(modules, [&](const std::string& module) { return one.contains(module); }))
-      fail("model", "lora target ", name, " names no linear layer of the decoder, expected one such as q_proj");
-  }
-  model->add_lora(
-      [&](const std::string& module) { return is_in_decoder(module) ? config.shape_of(module) : std::nullopt; },
-      dropout);
+  model->add_lora([&](const std::string& module) { return config.shape_of(module); }, dropout);
 }
 
 void add_adapter(Qwen2Vl& model, const Adapter& adapter, double dropout) {
@@ -81,7 +69,15 @@ void add_adapter(Qwen2Vl& model, const Adapter& adapter, double dropout) {
       },
       dropout);
   const at::NoGradGuard no_grad;
-  for (auto& [name, parameter] : model->lora_parameters()) at::Tensor(parameter).copy_(adapter.tensors.at(name));
+  const auto branches = model->lora_parameters();
+  for (const auto& [name, tensor] : adapter.tensors) {
+    const auto branch = branches.find(name);
+    if (branch == branches.end()) {
+      fail("model", "the adapter has ", name, ", a branch of a layer that gets none here; ",
+           "merge it into the model first: lriad-tool merge");
+    }
+    at::Tensor(branch->second).copy_(tensor);
+  }
   auto weights = model->named_parameters();
   for (const auto& [name, tensor] : adapter.saved) weights[name].set_data(tensor.to(weights[name].options()));
 }

@@ -67,6 +67,11 @@ std::map<std::string, std::vector<int64_t>> expected_tensors(const ModelConfig& 
   return shapes;
 }
 
+std::map<std::string, std::vector<int64_t>> lora_layers(const ModelConfig& config) {
+  const ShapesOnly shapes_only;
+  return Qwen2Vl(config)->lora_layers();
+}
+
 void require_finite(const at::Tensor& tensor, const fs::path& file, const std::string& name) {
   if (tensor.numel() == 0) return;
   const auto [least, most] = at::aminmax(tensor);  // both are NaN if any value is; no copy of the tensor is made

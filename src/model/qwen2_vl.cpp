@@ -13,6 +13,8 @@
 namespace lriad {
 namespace {
 
+constexpr const char* kTower = "model.visual.";
+
 /// Calls act(name, layer) for each linear layer.
 void for_each_linear(const torch::nn::Module& model, const std::function<void(const std::string&, LinearImpl&)>& act) {
   for (const auto& item : model.named_modules()) {
@@ -87,10 +89,11 @@ at::Tensor Qwen2VlImpl::hidden(const PackedTokens& tokens, const Attend& attend)
 
 at::Tensor Qwen2VlImpl::logits(const at::Tensor& hidden_TD) const { return at::linear(hidden_TD, head()); }
 
-std::vector<std::string> Qwen2VlImpl::linear_names() const {
-  std::vector<std::string> names;
-  for_each_linear(*this, [&](const std::string& name, LinearImpl&) { names.push_back(name); });
-  return names;
+std::map<std::string, std::vector<int64_t>> Qwen2VlImpl::lora_layers() const {
+  std::map<std::string, std::vector<int64_t>> layers;
+  for_each_linear(*this,
+                  [&](const std::string& name, LinearImpl& linear) { layers[name] = linear.weight.sizes().vec(); });
+  return layers;
 }
 
 void Qwen2VlImpl::add_lora(const std::function<std::optional<LoraShape>(const std::string&)>& shape_of,
@@ -105,10 +108,12 @@ void Qwen2VlImpl::enable_lora(bool on) {
   for_each_linear(*this, [on](const std::string&, LinearImpl& linear) { linear.enable_lora(on); });
 }
 
-void Qwen2VlImpl::set_dropout(const at::Tensor& keys_T) {
-  uint64_t stream = 0;
+void Qwen2VlImpl::set_dropout(const at::Tensor& keys_T, const TowerDropout& tower) {
+  uint64_t decoder_stream = 0, tower_stream = 0;  // apart, since the rows' keys are
   for_each_linear(*this, [&](const std::string& name, LinearImpl& linear) {
-    if (name.starts_with("model.language_model.")) linear.set_dropout(keys_T, ++stream);
+    if (!name.starts_with(kTower)) return linear.set_dropout(keys_T, ++decoder_stream);
+    const bool merges = name.find("merger") != std::string::npos;
+    linear.set_dropout(merges ? tower.cells_M : tower.patches_N, ++tower_stream);
   });
 }
 

@@ -7,11 +7,9 @@ namespace lriad {
 void RowPacker::add_prompt(const std::vector<int64_t>& ids, const at::Tensor& positions_3T,
                            const at::Tensor& features_MD) {
   const int64_t begin = num_rows();
-  if (features_MD.defined()) {
-    features_.push_back(features_MD);
-    for (std::size_t i = 0; i < ids.size(); ++i) {
-      if (ids[i] == image_token_id_) feature_rows_.push_back(begin + static_cast<int64_t>(i));
-    }
+  if (features_MD.defined()) features_.push_back(features_MD);
+  for (std::size_t i = 0; i < ids.size(); ++i) {
+    if (ids[i] == image_token_id_) feature_rows_.push_back(begin + static_cast<int64_t>(i));
   }
   ids_.insert(ids_.end(), ids.begin(), ids.end());
   positions_.push_back(positions_3T);
@@ -34,10 +32,8 @@ PackedTokens RowPacker::finish(const at::Device& device) {
   PackedTokens tokens;
   tokens.ids_T = at::tensor(ids_, at::kLong).to(device);
   tokens.positions_3T = at::cat(positions_, 1).to(device);
-  if (!features_.empty()) {
-    tokens.features_MD = at::cat(features_);
-    tokens.feature_rows_M = at::tensor(feature_rows_, at::kLong).to(device);
-  }
+  if (!features_.empty()) tokens.features_MD = at::cat(features_);
+  if (!feature_rows_.empty()) tokens.feature_rows_M = at::tensor(feature_rows_, at::kLong).to(device);
   tokens.spans = std::move(spans_);
   return tokens;
 }

@@ -100,12 +100,22 @@ at::Tensor PatchMergerImpl::forward(const at::Tensor& x_ND) {
   return out_(at::gelu(in_(merged_norm_ ? norm_(merged(x_ND)) : merged(norm_(x_ND)))));
 }
 
+PatchProjectionImpl::PatchProjectionImpl(const VisionConfig& config)
+    : LinearImpl(
+          {config.embed_dim, config.in_channels, config.temporal_patch_size, config.patch_size, config.patch_size},
+          config.patch_bias) {}
+
+at::Tensor PatchProjectionImpl::forward(const at::Tensor& patches_NP) const {
+  const at::Tensor patches = patches_NP.to(weight.options());
+  // On the CPU the operator that transformers runs, so that the rounding is its own; elsewhere a product is faster.
+  if (!patches.device().is_cpu()) return with_branch(at::linear(patches, weight.flatten(1), bias), patches);
+  const auto size = weight.sizes();
+  const at::Tensor blocks = patches.view({-1, size[1], size[2], size[3], size[4]});
+  return with_branch(at::conv3d(blocks, weight, bias, size.slice(2)).flatten(1), patches);
+}
+
 VisionTowerImpl::VisionTowerImpl(const VisionConfig& config, int64_t out_size) : config_(config) {
-  torch::nn::Module& proj = name_space(name_space(*this, "patch_embed"), "proj");
-  patch_weight_ = register_blank(
-      proj, "weight",
-      {config.embed_dim, config.in_channels, config.temporal_patch_size, config.patch_size, config.patch_size});
-  if (config.patch_bias) patch_bias_ = register_blank(proj, "bias", {config.embed_dim});
+  patch_embed_ = name_space(*this, "patch_embed").register_module("proj", PatchProjection(config));
   if (config.num_position_embeddings != 0) {
     position_table_ =
         register_blank(name_space(*this, "pos_embed"), "weight", {config.num_position_embeddings, config.embed_dim});
@@ -123,12 +133,7 @@ VisionTowerImpl::VisionTowerImpl(const VisionConfig& config, int64_t out_size) :
 }
 
 at::Tensor VisionTowerImpl::embed_patches(const at::Tensor& patches_NP) const {
-  const at::Tensor patches = patches_NP.to(patch_weight_.options());
-  // On the CPU the operator that transformers runs, so that the rounding is its own; elsewhere a product is faster.
-  if (!patches.device().is_cpu()) return at::linear(patches, patch_weight_.flatten(1), patch_bias_);
-  const auto size = patch_weight_.sizes();
-  return at::conv3d(patches.view({-1, size[1], size[2], size[3], size[4]}), patch_weight_, patch_bias_, size.slice(2))
-      .flatten(1);
+  return patch_embed_->forward(patches_NP);
 }
 
 VisionTowerImpl::Encoded VisionTowerImpl::encode(const at::Tensor& x_ND, std::span<const Grid> grids) {

@@ -9,9 +9,8 @@
 #include "lriad/core/error.h"
 #include "lriad/eval/evaluator.h"
 #include "lriad/grpo/token_logprobs.h"
-#include "lriad/model/attention.h"
 #include "lriad/model/feature_cache.h"
-#include "lriad/model/model_files.h"
+#include "plan_sizes.h"
 
 namespace lriad {
 namespace {
@@ -27,121 +26,6 @@ int64_t total(const MemoryPlan::Items& items) {
                          [](int64_t sum, const auto& one) { return sum + one.second; });
 }
 
-/// A training pass: packed rows, completion tokens that they predict, and logits that exist at once.
-struct PassSize {
-  int64_t rows = 0, tokens = 0, logits = 0;
-};
-
-/// Sizes that the formulas share. `b` is the number of bytes per element in the model's dtype, `f` in the dtype of sums
-/// (float32 or float64), `kv` the width of keys, `merged` the number of patches per image token.
-class Sizes {
- public:
-  explicit Sizes(const PlanInput& in)
-      : config(in.config),
-        adapter(in.adapter),
-        text(in.model.text),
-        vision(in.model.vision),
-        prompt(in.prompt_tokens),
-        patches(in.image_patches),
-        grpo(config.stage == Stage::kGrpo),
-        all(config.trainable == Trainable::kAll),
-        b(config.model.dtype == Dtype::kBfloat16  ? 2
-          : config.model.dtype == Dtype::kFloat32 ? 4
-                                                  : 8),
-        f(config.model.dtype == Dtype::kFloat64 ? 8 : 4),
-        prompts(config.train.per_device_train_batch_size * config.train.gradient_accumulation_steps),
-        generations(grpo ? config.rollout.num_generations : 1),
-        tokens(config.rollout.max_completion_length),
-        q(text.query_dim()),
-        kv(text.key_dim()),
-        merged(vision.spatial_merge_size * vision.spatial_merge_size) {
-    for (const auto& [name, shape] : expected_tensors(in.model)) count_parameter(name, shape);
-  }
-
-  int64_t group_rows(bool shared) const {
-    const int64_t own = std::max<int64_t>(0, tokens - 1);
-    return shared ? prompt + generations * own : generations * (prompt + own);
-  }
-  /// Bytes that a layer saves per row for its backward pass: the inputs of the norms, q, k, v and the result of
-  /// attention, LoRA's input, gate and up; with `f` bytes the statistics of norms and attention and LoRA's A x. Norms
-  /// of q and k also save their inputs.
-  int64_t saved_per_row_and_layer() const {
-    const int64_t lora = all ? 0 : 2 * adapter.r * f;
-    const int64_t normed = text.qk_norm ? q + kv : 0, heads = text.num_attention_heads + text.num_key_value_heads;
-    const int64_t frozen = b * (3 * text.hidden_size + 2 * q + 2 * kv + normed + 2 * text.intermediate_size);
-    // Trained linear layers also save their inputs: silu(gate) * up, and the result of the second norm.
-    const int64_t trained = all ? b * (text.intermediate_size + text.hidden_size) : 0;
-    return frozen + trained + lora + f * (2 + text.num_attention_heads + (text.qk_norm ? heads : 0));
-  }
-  /// cos and sin of the rotary embedding.
-  int64_t rotary(int64_t rows) const { return rows * 2 * text.head_dim * b; }
-  /// Temporaries of a layer in a pass without gradients, the larger of two: in the MLP gate, up, silu(gate) and four
-  /// tensors of the hidden size; in attention q, k, v, the result and two copies of the scores.
-  int64_t forward_temporaries(int64_t rows, int64_t scores) const {
-    const int64_t mlp = rows * b * (3 * text.intermediate_size + 4 * text.hidden_size);
-    const int64_t attention = rows * b * (2 * text.hidden_size + 2 * q + 2 * kv) + 2 * f * scores;
-    return rotary(rows) + std::max(mlp, attention);
-  }
-  /// Temporaries of a layer's backward pass besides what was saved, the larger of two: in the MLP the gradients of
-  /// gate, up and their product; in attention copies of the scores, at a time when gate and up have been freed.
-  int64_t backward_temporaries(int64_t rows) const {
-    const int64_t mlp = rows * b * 3 * text.intermediate_size;
-    const int64_t scores = std::max(2 * first_block(), 3 * std::max(later_blocks(), completion_scores()));
-    return std::max(mlp, f * scores + rows * (2 * f * kv + b * (q - 2 * text.intermediate_size)));
-  }
-  /// Number of attention scores in the largest block of a pass over prompts, and of one over groups.
-  int64_t prompt_scores() const { return std::max(first_block(), later_blocks()); }
-  int64_t group_scores() const { return std::max(prompt_scores(), completion_scores()); }
-  /// Bytes that a trained vision tower saves per patch. A block saves 11 tensors of embed_dim besides its MLP: the
-  /// inputs of norms and linear layers, q, k and v, the rotated q and k, and the result of attention. The MLP saves the
-  /// outputs of its first layers and what its activation needs. A deepstack merger saves its normed input and what
-  /// comes before and after its activation.
-  int64_t tower_saved_per_patch() const {
-    const int64_t wide = vision.mlp == VisionMlpKind::kQuickGelu ? 4 : vision.mlp == VisionMlpKind::kSiluGate ? 3 : 2;
-    const int64_t block = 11 * vision.embed_dim + wide * vision.intermediate_size;
-    const int64_t deepstack = vision.num_deepstack() * 3 * vision.embed_dim;
-    return b * (vision.depth * block + deepstack + vision.patch_dim());
-  }
-  /// Bytes of the rows that images of so many patches give the decoder.
-  int64_t features(int64_t of_patches) const {
-    return of_patches / merged * text.hidden_size * (1 + vision.num_deepstack()) * b;
-  }
-  /// A chunk of logits and their softmax.
-  int64_t head_temporaries(const PassSize& pass) const {
-    return std::min(std::max<int64_t>(1, pass.logits / text.vocab_size), pass.tokens) * text.vocab_size * 2 * f;
-  }
-
-  const Config& config;
-  const AdapterConfig& adapter;
-  const TextConfig& text;
-  const VisionConfig& vision;
-  int64_t prompt, patches;
-  bool grpo, all;
-  int64_t b, f, prompts, generations, tokens, q, kv, merged;
-  int64_t parameters = 0, lora_parameters = 0;
-
- private:
-  int64_t first_block() const {
-    return text.num_attention_heads * std::min(prompt, kPromptBlock) * std::min(prompt, kPromptBlock);
-  }
-  int64_t later_blocks() const {
-    const int64_t whole = prompt / kPromptBlock;
-    if (whole == 0) return 0;
-    const int64_t last = prompt % kPromptBlock * prompt;
-    return text.num_attention_heads * std::max(last, whole > 1 ? kPromptBlock * kPromptBlock * whole : 0);
-  }
-  int64_t completion_scores() const {
-    const int64_t one = text.num_attention_heads * tokens * (prompt + tokens);
-    return std::min(generations * one, std::max(one, kScoresAtOnce));
-  }
-  void count_parameter(const std::string& name, const std::vector<int64_t>& shape) {
-    parameters += std::accumulate(shape.begin(), shape.end(), int64_t{1}, std::multiplies<>());
-    if (!name.starts_with("model.language_model.") || shape.size() != 2) return;
-    const auto branch = adapter.shape_of(name.substr(0, name.rfind('.')));
-    if (branch) lora_parameters += branch->r * (shape[0] + shape[1]);
-  }
-};
-
 MemoryPlan::Items permanent(const Sizes& s, const PlanInput& in) {
   const int64_t trained = s.all ? s.parameters : s.lora_parameters;
   // Master values, gradients and two moments with `f` bytes each. Half-precision parameters have gradients of their
@@ -156,9 +40,9 @@ MemoryPlan::Items permanent(const Sizes& s, const PlanInput& in) {
   return {{in.on_cpu ? "libraries" : "CUDA context", in.on_cpu ? kLibraries : kCudaContext},
           {"weights", s.parameters * s.b},
           {s.all ? "gradients and Adam" : "LoRA and Adam", optimizer},
-          {"vision cache", s.all ? 0 : cache},
+          {"vision cache", s.tower ? 0 : cache},
           {"images ahead", in.on_cpu ? ahead : 0},
-          {"features", s.all ? 0 : s.prompts * image},
+          {"features", s.tower && !s.grpo ? 0 : s.prompts * image},
           {"communication", in.num_ranks > 1 ? trained * s.f * in.num_ranks : 0}};
 }
 
@@ -205,7 +89,8 @@ MemoryPlan::Phase evaluation_phase(const Sizes& s) {
 
 MemoryPlan::Phase reference_phase(const Sizes& s, const PassSize& pass) {
   const int64_t head = s.head_temporaries(pass) + pass.tokens * s.text.hidden_size * s.b + s.rotary(pass.rows);
-  return {"reference", {{"temporaries", std::max(s.forward_temporaries(pass.rows, s.group_scores()), head)}}};
+  const int64_t tower = s.tower ? tower_temporaries(s, pass.images * s.patches) : 0;
+  return {"reference", {{"temporaries", std::max({s.forward_temporaries(pass.rows, s.group_scores()), head, tower})}}};
 }
 
 /// What the policy's forward pass keeps for the backward pass: the activations of all layers, or only the layers'
@@ -214,7 +99,7 @@ MemoryPlan::Items kept_by_policy(const Sizes& s, const PassSize& pass, bool chec
   const int64_t layers = s.text.num_hidden_layers;
   const int64_t per_row = checkpoint ? (layers + 1) * s.text.hidden_size * s.b : layers * s.saved_per_row_and_layer();
   return {{"saved activations", pass.rows * per_row + s.rotary(pass.rows)},
-          {"tower's activations", s.all ? pass.rows / s.group_rows(true) * s.patches * s.tower_saved_per_patch() : 0},
+          {"tower's activations", pass.images * s.patches * s.tower_saved_per_patch()},
           {"hidden rows", 2 * pass.tokens * s.text.hidden_size * s.b}};
 }
 
@@ -243,7 +128,7 @@ MemoryPlan with(const Sizes& s, const PlanInput& in, int64_t rows, int64_t logit
   plan.rows_shared = s.prompts * s.group_rows(/*shared=*/true);
   plan.rows_unshared = s.prompts * s.group_rows(/*shared=*/false);
   const int64_t group = s.group_rows(in.config.train.shared_prefix != Switch::kOff);
-  const PassSize pass{rows, rows / group * s.generations * s.tokens, logits};
+  const PassSize pass{rows, rows / group * s.generations * s.tokens, logits, rows / group};
   if (!s.all) plan.phases.push_back({"vision", {{"images at once", tower_temporaries(s, patches_at_once(s, in))}}});
   if (s.grpo) plan.phases.push_back({"rollout", generation_items(s, s.prompts, s.generations, s.tokens)});
   if (s.grpo && s.config.grpo.beta != 0 && s.config.grpo.kl_anchor != KlReference::kOld)

@@ -20,6 +20,7 @@
 #include "lriad/model/chat_tokens.h"
 #include "lriad/model/image_features.h"
 #include "lriad/model/load_model.h"
+#include "lriad/model/lora_targets.h"
 #include "lriad/model/model_files.h"
 
 namespace lriad {
@@ -27,29 +28,21 @@ namespace {
 
 namespace fs = std::filesystem;
 
-std::vector<std::string> sorted(std::vector<std::string> names) {
-  std::ranges::sort(names);
-  return names;
+std::string sorted_text(ModuleNames modules) {
+  std::ranges::sort(modules.names);
+  return modules.empty() ? "null" : modules.text();
 }
 
-/// The adapter that the section `lora` asks for. Branches are trained in the decoder only; where the names fit layers
-/// of the vision tower too, the file says for PEFT that these have none.
+/// The adapter that the section `lora` asks for.
 AdapterConfig fresh_adapter(const Config& config, const ModelConfig& model) {
   AdapterConfig fresh;
   fresh.r = config.lora.r;
   fresh.lora_alpha = config.lora.lora_alpha;
   fresh.lora_dropout = config.lora.lora_dropout;
-  fresh.target_modules = {config.lora.target_modules, ""};
+  fresh.target_modules = config.lora.target_modules;
+  fresh.exclude_modules = config.lora.exclude_modules;
   fresh.base_model = config.model.path;
-  if (config.trainable != Trainable::kLora) return fresh;
-  for (const auto& [name, shape] : expected_tensors(model)) {
-    const std::string module = name.substr(0, name.rfind('.'));
-    if (!name.starts_with("model.visual.") || shape.size() < 2 || !fresh.shape_of(module)) continue;
-    log_warning(concat("[run] lora.target_modules (", fresh.target_modules.text(), ") fits ", module,
-                       " too; only layers of the decoder get branches"));
-    fresh.exclude_modules = {{}, R"((.*\.)?visual\..*)"};
-    break;
-  }
+  if (config.trainable == Trainable::kLora && !config.model.adapter) check_lora_targets(fresh, model);
   return fresh;
 }
 
@@ -63,7 +56,7 @@ void initialise_adapter(Qwen2Vl& model, uint64_t seed) {
     if (!name.ends_with(".lora_A.weight")) continue;
     at::Tensor values = at::empty({parameter.numel()}, at::kFloat);
     auto value = values.accessor<float, 1>();
-    const double bound = 1 / std::sqrt(static_cast<double>(parameter.size(1)));
+    const double bound = 1 / std::sqrt(static_cast<double>(parameter.numel() / parameter.size(0)));
     for (int64_t i = 0; i < values.size(0); ++i) {
       value[i] = static_cast<float>(bound * (2 * random.uniform(tensor, static_cast<uint32_t>(i)) - 1));
     }
@@ -84,8 +77,8 @@ void say_what_adapter_overrides(const Config& config, const AdapterConfig& adapt
   };
   compare("lora.r", lora.r, adapter.r);
   compare("lora.lora_alpha", lora.lora_alpha, adapter.lora_alpha);
-  compare("lora.target_modules", ModuleNames{sorted(lora.target_modules), ""}.text(),
-          ModuleNames{sorted(adapter.target_modules.names), adapter.target_modules.expression}.text());
+  compare("lora.target_modules", sorted_text(lora.target_modules), sorted_text(adapter.target_modules));
+  compare("lora.exclude_modules", sorted_text(lora.exclude_modules), sorted_text(adapter.exclude_modules));
   if (!ignored.empty()) log_warning(concat("[run] model.adapter is given, so these keys are ignored: ", ignored));
 }
 
@@ -103,6 +96,11 @@ AdapterConfig give_adapter(Qwen2Vl& model, const Config& config, const std::opti
   add_lora(model, fresh, fresh.lora_dropout);
   initialise_adapter(model, config.seed);
   return fresh;
+}
+
+bool has_tower_branch(const Qwen2Vl& model) {
+  return std::ranges::any_of(model->lora_parameters(),
+                             [](const auto& branch) { return branch.first.starts_with("model.visual."); });
 }
 
 void warn_of_a_large_model_on_the_cpu(const PlanInput& plan, const at::Device& device) {
@@ -223,12 +221,6 @@ RunInputs load_run_inputs(const Config& config, const at::Device& device, int64_
     }
     check_origin(*adapter, *config.model.adapter, model_dir);
     check_adapter(*adapter, plan.model);
-    for (const auto& [name, tensor] : adapter->tensors) {
-      if (name.starts_with("model.language_model.")) continue;
-      fail("run", "the adapter ", *config.model.adapter, " has ", name,
-           ": adapters outside of the decoder are evaluated ",
-           "and merged, not trained further; merge it into the model first: lriad-tool merge");
-    }
     plan.adapter = adapter->config;
   }
   if (config.stage == Stage::kSft) check_targets(config, data);
@@ -257,9 +249,10 @@ RunContext load_run_context(RunInputs inputs, const at::Device& device) {
     adapter = give_adapter(model, config, inputs.given_adapter, inputs.plan.adapter);
   inputs.given_adapter.reset();
   model->set_gradient_checkpointing(plan.gradient_checkpointing);
-  FeatureCache features(config.trainable == Trainable::kLora ? config.model.vision_cache : VisionCacheSection{0, 0, {}},
-                        model);
-  return {std::move(inputs), std::move(plan), device, std::move(model), std::move(features), std::move(adapter)};
+  const bool trains_tower = config.trainable == Trainable::kAll || has_tower_branch(model);
+  FeatureCache features(trains_tower ? VisionCacheSection{0, 0, {}} : config.model.vision_cache, model);
+  return {std::move(inputs),   std::move(plan),   device, std::move(model), trains_tower,
+          std::move(features), std::move(adapter)};
 }
 
 Fingerprints fingerprints(const RunInputs& inputs) {

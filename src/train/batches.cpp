@@ -41,10 +41,7 @@ void take_features(FeatureCache& cache, std::vector<BatchPrompt>& prompts) {
   std::vector<const Patches*> images;
   for (const BatchPrompt& prompt : prompts) images.push_back(&prompt.sample.patches);
   std::vector<at::Tensor> features = cache.features(images);
-  for (std::size_t k = 0; k < prompts.size(); ++k) {
-    prompts[k].features_ID = std::move(features[k]);
-    prompts[k].sample.patches.values = {};
-  }
+  for (std::size_t k = 0; k < prompts.size(); ++k) prompts[k].features_ID = std::move(features[k]);
 }
 
 std::vector<int64_t> assign_prompts(const std::vector<int64_t>& costs, int64_t num_ranks) {

@@ -46,6 +46,8 @@ std::vector<Group> Rollouts::sample(int64_t batch, int64_t step) {
     group.prompt_ids = std::move(prompt.sample.prompt_ids);
     group.grids = {prompt.sample.patches.grid};
     group.features_ID = prompt.features_ID;
+    if (context_.trains_tower) group.patches = std::move(prompt.sample.patches.values);
+    prompt.sample.patches = {};
   }
   std::vector<Group*> all;
   for (Group& group : groups) all.push_back(&group);

@@ -2,10 +2,11 @@
 
 #include <ATen/ATen.h>
 
+#include <utility>
+
 #include "lriad/core/error.h"
 #include "lriad/core/random.h"
 #include "lriad/dist/rank_sums.h"
-#include "lriad/model/image_features.h"
 
 // Shape letters: M target tokens of a pass.
 namespace lriad {
@@ -28,7 +29,7 @@ Group SftStage::target_group(BatchPrompt& prompt, int64_t step) const {
   group.sample_id = sample.id;
   group.prompt_ids = std::move(prompt.sample.prompt_ids);
   group.grids = {prompt.sample.patches.grid};
-  group.patches = std::move(prompt.sample.patches.values);
+  if (context_.trains_tower) group.patches = std::move(prompt.sample.patches.values);
   group.features_ID = prompt.features_ID;
   GroupCompletion& target = group.completions.emplace_back();
   target.ids = target_ids(context_.tokenizer, target_response(sample, config_.sft, config_.seed, prompt.epoch, index),
@@ -46,7 +47,7 @@ void SftStage::take_groups(int64_t step) {
   groups_.clear();
   std::vector<BatchPrompt> prompts = batches_.take(step - 1);
   clock_.enter("vision");
-  if (config_.trainable == Trainable::kLora) take_features(context_.features, prompts);
+  if (!context_.trains_tower) take_features(context_.features, prompts);
   for (BatchPrompt& prompt : prompts) groups_.push_back(target_group(prompt, step));
 }
 
@@ -84,28 +85,9 @@ StepResult SftStage::gradients(int64_t step) {
   return result;
 }
 
-/// The features of a tower that is trained, with their gradient.
-void SftStage::compute_features(const MicroBatch& pass) {
-  clock_.enter("vision");
-  std::vector<Patches> images;  // copies: a second try needs the groups' own
-  for (const Group* group : pass) images.push_back({group->patches, group->grids.front()});
-  std::vector<const Patches*> addresses;
-  for (const Patches& image : images) addresses.push_back(&image);
-  const std::vector<at::Tensor> features = image_features(context_.model, addresses);
-  for (std::size_t k = 0; k < pass.size(); ++k) pass[k]->features_ID = features[k];
-}
-
 SftStage::Sums SftStage::learn(const std::vector<MicroBatch>& passes) {
-  const bool trains_tower = config_.trainable == Trainable::kAll;
-  // What a first try has left holds memory.
-  for (Group& group : groups_) {
-    if (trains_tower) group.features_ID.reset();
-  }
   Sums sums;
-  for (const MicroBatch& pass : passes) {
-    if (trains_tower) compute_features(pass);
-    learn_from(pass, sums);
-  }
+  for (const MicroBatch& pass : passes) learn_from(pass, sums);
   return sums;
 }
 

@@ -28,7 +28,6 @@ class SftStage : public TrainingStage {
   };
   Group target_group(BatchPrompt& prompt, int64_t step) const;
   void take_groups(int64_t step);
-  void compute_features(const MicroBatch& pass);
   std::vector<MicroBatch> micro_batches();
   Sums learn(const std::vector<MicroBatch>& passes);
   void learn_from(const MicroBatch& pass, Sums& sums);

@@ -184,14 +184,6 @@ TEST_P(Families, AnAdapterHasTheTensorsThatPeftWrites) {
   }
 }
 
-TEST_P(Families, LayersOfTheTowerWithATargetsNameAreExcluded) {
-  ASSERT_EQ(train("taught", sets({"lora.target_modules=[up_proj]", "train.max_steps=1"})), 0);
-  const Adapter adapter = read_adapter(at("taught"));
-  for (const auto& [name, tensor] : adapter.tensors) EXPECT_THAT(name, HasSubstr("language_model")) << name;
-  const bool same_name = GetParam() == std::string("qwen2_5_vl");
-  EXPECT_EQ(adapter.config.exclude_modules.expression, same_name ? R"((.*\.)?visual\..*)" : "");
-}
-
 TEST_P(Families, AnEvaluationTakesThePromptAndSizesOfTheTraining) {
   ASSERT_EQ(
       train("taught", sets({"model.dtype=float32", "prompt.template=Look at the {object}.", "image.max_pixels=6272"})),

@@ -17,6 +17,8 @@ struct Setting {
 };
 void PrintTo(const Setting& setting, std::ostream* out) { *out << setting.name; }
 
+constexpr const char *kLarge = "image.max_pixels=100352", *kNoSmaller = "image.min_pixels=100352";
+
 class Plan : public TrainingRun, public ::testing::WithParamInterface<Setting> {
  protected:
   /// A model whose end token is the image token, which is never sampled.
@@ -67,6 +69,21 @@ INSTANTIATE_TEST_SUITE_P(
                 "qwen3_vl"},
         Setting{"qwen3_vl_all_weights",
                 {"stage=sft", "trainable=all", "image.max_pixels=100352", "image.min_pixels=100352"},
+                "qwen3_vl"},
+        Setting{"all_linear", {"lora.target_modules=all-linear"}},
+        Setting{"tower", {"lora.target_modules=[qkv, proj, fc1, fc2, q_proj]", kLarge, kNoSmaller}},
+        Setting{"tower_cold_start", {"stage=sft", "lora.target_modules=all-linear", kLarge, kNoSmaller}},
+        Setting{
+            "tower_bfloat16",
+            {"lora.target_modules=all-linear", "model.dtype=bfloat16", "train.shared_prefix=off", kLarge, kNoSmaller}},
+        Setting{"merger", {"lora.target_modules=[mlp.0, mlp.2]", kLarge, kNoSmaller}},
+        Setting{"qwen2_5_vl_tower", {"lora.target_modules=all-linear", kLarge, kNoSmaller}, "qwen2_5_vl"},
+        Setting{"qwen2_5_vl_last_block",
+                {"lora.target_modules=.*visual.blocks.1.mlp.(up|down)_proj", "stage=sft", kLarge, kNoSmaller},
+                "qwen2_5_vl"},
+        Setting{"qwen3_vl_tower", {"lora.target_modules=all-linear", kLarge, kNoSmaller}, "qwen3_vl"},
+        Setting{"qwen3_vl_tower_float32",
+                {"lora.target_modules=[qkv, linear_fc2]", "model.dtype=float32", kLarge, kNoSmaller},
                 "qwen3_vl"}),
     [](const auto& one) { return one.param.name; });
 

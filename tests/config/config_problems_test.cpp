@@ -45,7 +45,11 @@ TEST(ConfigProblems, RefusesWrongTypes) {
       {"optim: 3", "optim is 3, expected a map of keys"},
       {"preset: {a: 1}", "preset is a map, expected a text"},
       {"preset: best", "preset is best, expected lriad_paper, lriad, visual_rft, trl_grpo"},
-      {"lora: {target_modules: q_proj}", "lora.target_modules is q_proj, expected a list of texts"},
+      {"lora: {target_modules: {q_proj: 4}}",
+       "lora.target_modules is a map, expected a list of texts that is not empty, "
+       "or a regular expression"},
+      {"lora: {target_modules: \"\"}", "lora.target_modules is \"\", expected a list of texts"},
+      {"lora: {exclude_modules: [q_proj, \"\"]}", "lora.exclude_modules has the item \"\", expected a text"},
       {"lora: {target_modules: []}", "lora.target_modules is a list, expected a list of texts that is not empty"},
       {"lora: {target_modules: [a, a]}", "lora.target_modules has a twice"},
       {"sft: {responses: {defective: [a]}}", "sft.responses has the key defective, expected defect and normal"},

@@ -34,7 +34,8 @@ TEST(LoadConfig, ReadsWhatPythonWrites) {
   EXPECT_EQ(config.optim.learning_rate, 1e-6);
   EXPECT_EQ(config.guard.zscore, 1e9);
   EXPECT_EQ(config.distributed.devices, "2");
-  EXPECT_EQ(config.lora.target_modules, (std::vector<std::string>{"q_proj", "v_proj"}));
+  EXPECT_EQ(config.lora.target_modules, (ModuleNames{{"q_proj", "v_proj"}, ""}));
+  EXPECT_TRUE(config.lora.exclude_modules.empty());
   EXPECT_FALSE(config.log.tensorboard);
   EXPECT_EQ(config.prompt.template_text, "Is this {object}\nA?");
 }

@@ -91,7 +91,9 @@ INSTANTIATE_TEST_SUITE_P(
         std::vector<std::string>{"grpo.zero_variance=resample", "grpo.max_resamples=1", "rollout.num_generations=2"},
         std::vector<std::string>{"model.gradient_checkpointing=on", "lora.lora_dropout=0.1"},
         std::vector<std::string>{"stage=sft", "lora.lora_dropout=0.1"},
-        std::vector<std::string>{"stage=sft", "trainable=all", "model.adapter=null"}),
+        std::vector<std::string>{"stage=sft", "trainable=all", "model.adapter=null"},
+        std::vector<std::string>{"stage=sft", "model.adapter=null", "lora.target_modules=all-linear",
+                                 "lora.lora_dropout=0.1"}),
     [](const auto& one) { return "Case" + std::to_string(one.index); });
 
 TEST_P(FakeDeviceRuns, EqualThoseOnTheCpu) {
@@ -100,6 +102,28 @@ TEST_P(FakeDeviceRuns, EqualThoseOnTheCpu) {
   ASSERT_EQ(train("host", sets), 0);
   ASSERT_EQ(train_on_device("device", sets), 0);
   expect_same_run("host", "device", 2);
+}
+
+TEST_F(FakeDeviceRun, TrainsBranchesOfTheTowerAsTheCpu) {
+  ASSERT_EQ(train("taught", {"stage=sft", "model.adapter=null", "lora.target_modules=[qkv, proj, fc1, mlp.0, q_proj]",
+                             "optim.learning_rate=0.02", "train.max_steps=2"}),
+            0);
+  for (const char* prefix : {"train.shared_prefix=auto", "train.shared_prefix=off"}) {
+    const std::vector<std::string> sets = {"model.adapter=" + at("taught").string(),
+                                           "grpo.kl_anchor=base",
+                                           "grpo.num_iterations=2",
+                                           "lora.lora_dropout=0.1",
+                                           "rollout.max_completion_length=6",
+                                           "train.max_steps=2",
+                                           "train.save_steps=2",
+                                           "log.token_ids=true",
+                                           prefix};
+    for (const char* name : {"host", "device"}) std::filesystem::remove_all(at(name));
+    ASSERT_EQ(train("host", sets), 0);
+    ASSERT_EQ(train_on_device("device", sets), 0);
+    EXPECT_GT(metrics("host").at(0)["kl"], 0.0);
+    expect_same_run("host", "device", 2);
+  }
 }
 
 TEST_F(FakeDeviceRun, EvaluatesAsTheCpu) {

@@ -92,9 +92,10 @@ TEST_F(WriteModel, AnAdapterOfAnotherModelIsRefusedByTheTensorsName) {
   write_adapter(adapter_, {adapter_config(),
                            {{kQ + ".lora_A.weight", at::randn({2, 9})}, {kQ + ".lora_B.weight", at::randn({8, 2})}}});
   const auto merge = [&] { merge_adapter(model_, adapter_, folder_.path() / "merged", at::kFloat); };
-  EXPECT_THAT(merge, ThrowsMessage<Error>(AllOf(HasSubstr("q_proj.lora_A.weight is [2, 9], and the module needs 8"),
-                                                HasSubstr("the model (qwen2_vl) has 1 layers of hidden size 8, the "
-                                                          "adapter is for 1 of hidden size 9;"))));
+  EXPECT_THAT(merge,
+              ThrowsMessage<Error>(AllOf(HasSubstr("q_proj.lora_A.weight is [2, 9], and the module needs [2, 8]"),
+                                         HasSubstr("the model (qwen2_vl) has 1 layers of hidden size 8, the "
+                                                   "adapter is for 1 of hidden size 9;"))));
   const std::string far = "model.language_model.layers.7.self_attn.q_proj";
   write_adapter(adapter_, {adapter_config(),
                            {{far + ".lora_A.weight", at::randn({2, 8})}, {far + ".lora_B.weight", at::randn({8, 2})}}});

@@ -68,14 +68,15 @@ inline Qwen2Vl tiny_model(const ModelConfig& config, uint64_t seed, at::ScalarTy
   return model;
 }
 
-/// Adds an adapter of rank 3 with seeded A and B to all decoder linears in `targets`.
+/// Adds an adapter of rank 3 with seeded A and B to all layers in `targets`; without any, to every layer that can have
+/// a branch.
 inline void add_tiny_adapter(Qwen2Vl& model, uint64_t seed, double dropout = 0,
                              const std::vector<std::string>& targets = {"q_proj", "v_proj"}) {
   at::Generator generator = seeded(seed);
   AdapterConfig config;
   config.r = 3;
   config.lora_alpha = 3 * 0.7;
-  config.target_modules = {targets, ""};
+  config.target_modules = {targets, ".*"};
   add_lora(model, config, dropout);
   const at::NoGradGuard no_grad;
   for (auto& [name, parameter] : model->lora_parameters()) {

@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "lriad/config/module_names.h"
 #include "lriad/core/all_reduce.h"
 
 namespace lriad {
@@ -37,7 +38,7 @@ enum class ZeroVariance { kKeep, kDrop, kResample, kResampleWrong };
 enum class Schedule { kLinear, kCosine, kConstant };
 enum class GuardAction { kSkip, kStop };
 
-/// Cache of the vision tower's output for images, used while the tower is frozen.
+/// Cache of the vision tower's output for images, used while nothing in the tower is trained.
 struct VisionCacheSection {
   int64_t memory_mb = 1024;           ///< MiB of features kept in memory, >= 0; 0 = off
   int64_t disk_mb = 0;                ///< MiB of features kept in `folder`, >= 0; 0 = off
@@ -55,10 +56,11 @@ struct ModelSection {
 
 /// A new adapter. Source of names and defaults: peft.LoraConfig; r and alpha as in the paper, section IV.
 struct LoraSection {
-  int64_t r = 4;                                                   ///< rank, >= 1
-  double lora_alpha = 16;                                          ///< scale of the branch is lora_alpha / r, > 0
-  double lora_dropout = 0.1;                                       ///< probability, [0, 1)
-  std::vector<std::string> target_modules = {"q_proj", "v_proj"};  ///< names of decoder linears
+  int64_t r = 4;                                            ///< rank, >= 1
+  double lora_alpha = 16;                                   ///< scale of the branch is lora_alpha / r, > 0
+  double lora_dropout = 0.1;                                ///< probability, [0, 1)
+  ModuleNames target_modules = {{"q_proj", "v_proj"}, ""};  ///< layers of decoder and vision tower with a branch
+  ModuleNames exclude_modules;                              ///< those of them that get none
 };
 
 struct DataSection {

@@ -38,8 +38,9 @@ struct Group {
   bool is_defect = false;
   std::vector<int64_t> prompt_ids;
   std::vector<Grid> grids;     ///< of the prompt's images, in order
-  std::vector<float> patches;  ///< of its image (vision/image_processor.h) if the vision tower is trained, else empty
-  at::Tensor features_ID;      ///< vision tower's output, [image tokens, feature_dim()]; undefined without images
+  std::vector<float> patches;  ///< of its images (vision/image_processor.h) if the vision tower is trained, else empty
+  at::Tensor features_ID;      ///< vision tower's output, [image tokens, feature_dim()], for sampling and, unless there
+                               ///< are patches, for passes; undefined without images
   uint64_t dropout_seed = 0;   ///< seed from which each completion's dropout masks are derived
 
   std::vector<GroupCompletion> completions;

@@ -30,8 +30,8 @@ struct RefusedBatch {
 /// version, step, rank, ranks, reason, loss, grad_norm, kl, finite_logprobs, guard, config and its sha256, last_saved,
 /// adapter, groups [{prompt_index, pass, sample_id, texts, dropout_seed}]. Tensors: `adapter.<name>`; for group k with
 /// the prefix `groups.<k>.` prompt_ids [L], grids [n, 3], completion_ids [M], lengths [G] int64; rewards, advantages,
-/// weights [G] float64; features, patches [n], old, reference, policy [M], allowed [M, V]. Throws Error if it cannot be
-/// written.
+/// weights [G] float64; features, or patches [n] if the vision tower is trained; old, reference, policy [M], allowed
+/// [M, V]. Throws Error if it cannot be written.
 void write_refused_batch(const std::filesystem::path& file, const RefusedBatch& batch);
 
 /// Throws Error naming the file if it is no such batch, or the shapes of its tensors contradict each other.

@@ -7,20 +7,14 @@
 #include <utility>
 #include <vector>
 
+#include "lriad/config/module_names.h"
+
 namespace lriad {
 
-/// Modules as adapter_config.json names them: by names or their endings, or all that a regular expression fits.
-struct ModuleNames {
-  std::vector<std::string> names;  ///< "q_proj" stands for every module whose path is that or ends in ".q_proj"
-  std::string expression;          ///< Python's syntax, for the whole path; acts where `names` is empty
-  bool empty() const { return names.empty() && expression.empty(); }
-  /// Throws Error if the expression cannot be read.
-  bool contains(const std::string& module) const;
-  /// The names with commas between, or the expression.
-  std::string text() const;
-};
+/// Whether the names, or the expression, are of the module at a path. Throws Error if the expression cannot be read.
+bool contains(const ModuleNames& names, const std::string& module);
 
-/// Rank and scale of the branch that an adapter gives to one linear layer: W x + scaling B A x.
+/// Rank and scale of the branch that an adapter gives to one layer: W x + scaling B A x.
 struct LoraShape {
   int64_t r = 0;
   double scaling = 0;
@@ -43,7 +37,7 @@ struct AdapterConfig {
   std::vector<std::string> modules_to_save;  ///< whole modules of which the adapter has its own weights
   std::string base_model;                    ///< base_model_name_or_path
 
-  /// The branch of the linear layer at a path such as `model.language_model.layers.0.self_attn.q_proj`, which the
+  /// The branch of the layer at a path such as `model.language_model.layers.0.self_attn.q_proj`, which the
   /// config may also name as transformers before 4.52 did; none if it is no target. Source:
   /// peft/tuners/tuners_utils.py, check_target_module_exists, and peft/utils/other.py, get_pattern_key.
   std::optional<LoraShape> shape_of(const std::string& module) const;

@@ -34,7 +34,7 @@ void check_adapter(const Adapter& adapter, const ModelConfig& model);
 void write_adapter(const std::filesystem::path& adapter_dir, const Adapter& adapter);
 
 /// W + (B A) s for every adapted module, as PEFT's merge_and_unload (float32 delta, added in float32, rounded once).
-/// `weight` [out, in] any float dtype.
+/// `weight` [out, in], or that of a convolution, any float dtype; A and B as branch_sizes() has them.
 at::Tensor merge_lora(const at::Tensor& weight, const at::Tensor& lora_a, const at::Tensor& lora_b, double scaling);
 
 }  // namespace lriad

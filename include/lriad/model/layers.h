@@ -19,7 +19,7 @@ namespace lriad {
 /// tuners/lora/layer.py.
 class LinearImpl : public torch::nn::Module {
  public:
-  LinearImpl(int64_t in, int64_t out, bool bias);
+  LinearImpl(int64_t in, int64_t out, bool with_bias) : LinearImpl({out, in}, with_bias) {}
   at::Tensor forward(const at::Tensor& x) const;  ///< [rows, in] -> [rows, out]
   /// Adds a branch with A = 0 and B = 0; weights are set by name afterwards.
   void add_lora(int64_t r, double scaling, double dropout, at::ScalarType dtype);
@@ -32,6 +32,10 @@ class LinearImpl : public torch::nn::Module {
 
   at::Tensor weight, bias, lora_A, lora_B;
 
+ protected:
+  LinearImpl(at::IntArrayRef weight_sizes, bool with_bias);
+  at::Tensor with_branch(const at::Tensor& y, const at::Tensor& x) const;  ///< y + s B(A(dropout(x))), if it is on
+
  private:
   std::function<at::Tensor(const at::Tensor& x, at::ScalarType dtype)> dropout() const;
   double scaling_ = 0, dropout_ = 0;
@@ -40,6 +44,13 @@ class LinearImpl : public torch::nn::Module {
   uint64_t dropout_stream_ = 0;
 };
 TORCH_MODULE(Linear);
+
+/// Sizes of A and B of a branch beside a weight: matrices, or as PEFT has them beside a convolution, whose A has its
+/// kernel and whose B a kernel of 1.
+struct BranchSizes {
+  std::vector<int64_t> a, b;
+};
+BranchSizes branch_sizes(at::IntArrayRef weight_sizes, int64_t r);
 
 /// kRmsNorm: x rsqrt(mean x^2 + eps) in float32, cast back, then times the weight: two roundings in bf16. Source:
 /// Qwen2RMSNorm. kLayerNorm: the usual one, with a bias.

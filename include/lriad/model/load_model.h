@@ -21,8 +21,7 @@ void limit_threads(const TextConfig& text);
 /// near the model's size. Throws Error as read_model_config() and load_weights() do.
 Qwen2Vl load_model(const std::filesystem::path& model_dir, at::ScalarType dtype, const at::Device& device);
 
-/// Gives linear layers of the decoder branches without effect (B is zero) where the config says. Throws Error for a
-/// target that names none of them.
+/// Gives layers branches without effect (B is zero) where the config says; check_lora_targets() says whether PEFT can.
 void add_lora(Qwen2Vl& model, const AdapterConfig& config, double dropout);
 
 /// Gives the model the adapter's branches (dropout as given, not as in its file), values and whole modules. Throws

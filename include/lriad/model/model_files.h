@@ -53,6 +53,9 @@ std::string canonical_name(const std::string& name);
 /// lm_head.weight.
 std::map<std::string, std::vector<int64_t>> expected_tensors(const ModelConfig& config);
 
+/// Qwen2VlImpl::lora_layers() of a model of this config.
+std::map<std::string, std::vector<int64_t>> lora_layers(const ModelConfig& config);
+
 /// Fills every parameter (canonical name -> undefined or any content) with its tensor of the folder in `dtype` on
 /// `device`, one tensor at a time; on the CPU a tensor that is stored in `dtype` becomes the mapped file itself,
 /// without a copy. Throws one Error that lists all missing, misshapen and (first ten) surplus tensors. A surplus

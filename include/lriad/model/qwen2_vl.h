@@ -51,14 +51,15 @@ class Qwen2VlImpl : public torch::nn::Module {
   /// Weight of the head [vocab, hidden_size]; of a tied model the embedding.
   const at::Tensor& head() const { return head_.defined() ? head_ : embedding_; }
 
-  /// Paths of the linear layers that can have an adapter.
-  std::vector<std::string> linear_names() const;
-  /// Adds a branch whose B is zero to each linear layer that `shape_of` gives one, by its path.
+  /// The layers that can have a branch, by path, with the sizes of their weights: every linear layer but the head, and
+  /// the convolution of the patches.
+  std::map<std::string, std::vector<int64_t>> lora_layers() const;
+  /// Adds a branch whose B is zero to each of these layers that `shape_of` gives one, by its path.
   void add_lora(const std::function<std::optional<LoraShape>(const std::string&)>& shape_of, double dropout);
   void enable_lora(bool on);  ///< off: the base model, PEFT's disable_adapter
-  /// Keys (model/dropout.h) of the rows of the next training passes, for the masks of the adapter's dropout; undefined:
-  /// no dropout.
-  void set_dropout(const at::Tensor& keys_T);
+  /// Keys (model/dropout.h) of the decoder's rows of the next training passes, for the masks of the adapter's dropout;
+  /// undefined: no dropout. `tower`: of their images.
+  void set_dropout(const at::Tensor& keys_T, const TowerDropout& tower = {});
   /// Training passes keep only each decoder layer's input and compute the layer again in the backward pass.
   void set_gradient_checkpointing(bool on) { checkpoint_ = on; }
   /// Adapter tensors by PEFT's canonical name, `model.language_model.layers.0.self_attn.q_proj.lora_A.weight`.

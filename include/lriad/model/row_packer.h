@@ -13,7 +13,7 @@ class RowPacker {
   explicit RowPacker(int64_t image_token_id) : image_token_id_(image_token_id) {}
 
   /// Adds a prompt as a span of its own. positions_3T: mrope_positions() of its ids. Its image tokens get
-  /// `features_MD`, which is undefined if it has none.
+  /// `features_MD`, which is undefined if it has none, or if all features of the pass come later.
   void add_prompt(const std::vector<int64_t>& ids, const at::Tensor& positions_3T, const at::Tensor& features_MD);
 
   /// Adds tokens at the positions `next`, next + 1, ...: as a span after the span `prefix`, or, if that is -1, as more

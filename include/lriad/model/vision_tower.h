@@ -60,6 +60,19 @@ class PatchMergerImpl : public torch::nn::Module {
 };
 TORCH_MODULE(PatchMerger);
 
+/// A convolution whose stride is its kernel: of patches one after another, a linear layer with a weight of five axes.
+class PatchProjectionImpl : public LinearImpl {
+ public:
+  explicit PatchProjectionImpl(const VisionConfig& config);
+  at::Tensor forward(const at::Tensor& patches_NP) const;  ///< [N, patch_dim] -> [N, embed_dim]
+};
+TORCH_MODULE(PatchProjection);
+
+/// Keys (model/dropout.h) of the rows of a tower's pass, for its adapter's dropout.
+struct TowerDropout {
+  at::Tensor patches_N, cells_M;  ///< int64: of patches, and of the merged rows that the mergers see
+};
+
 /// Patches to language-model rows: patch embedding, blocks, mergers. Source: Qwen2VisionTransformer,
 /// Qwen2_5_VisionTransformer and Qwen3VLVisionModel of transformers.
 class VisionTowerImpl : public torch::nn::Module {
@@ -81,7 +94,8 @@ class VisionTowerImpl : public torch::nn::Module {
 
  private:
   VisionConfig config_;
-  at::Tensor patch_weight_, patch_bias_, position_table_;
+  at::Tensor position_table_;
+  PatchProjection patch_embed_{nullptr};
   std::vector<VisionBlock> blocks_;
   PatchMerger merger_{nullptr};
   std::vector<PatchMerger> deepstack_mergers_;  ///< as deepstack_visual_indexes

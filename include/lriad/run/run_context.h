@@ -48,7 +48,8 @@ struct RunContext : RunInputs {
   MemoryPlan memory;
   at::Device device;
   Qwen2Vl model;          ///< with the adapter to train, unless all weights are trained
-  FeatureCache features;  ///< of a frozen vision tower
+  bool trains_tower;      ///< weights of the vision tower or branches in it are trained
+  FeatureCache features;  ///< keeps nothing if the tower is trained
   AdapterConfig adapter;  ///< of the adapter that is trained
 };
 
