@@ -5,6 +5,7 @@ Usage: make_tower_lora.py tests/golden     for each family's tiny checkpoint the
 random A and B, expected.safetensors (features of the images, log-probability of a few tokens after the prompt, gradients of its
 minus by A and B; computed in float64), and targets.json (all modules; the branches of many configs; null where PEFT refuses).
 """
+import contextlib
 import json
 import sys
 from pathlib import Path
@@ -79,7 +80,7 @@ def gradients(model, inputs):
     pixels, grids = inputs["pixel_values"].double(), inputs["image_grid_thw"]
     features = model.base_model.model.model.visual(pixels, grid_thw=grids)
     found = {"answer_ids": answer[0], "vision.features": torch.cat(
-        [features.pooler_output, *(getattr(features, "deepstack_features", None) or [])], 1).detach().float()}
+        [features.pooler_output, *(getattr(features, "deepstack_features", None) or [])], 1).detach()}
     out = model(input_ids=whole, attention_mask=torch.ones_like(whole), pixel_values=pixels, image_grid_thw=grids, use_cache=False,
                 mm_token_type_ids=(whole == model.config.image_token_id).int())
     logp = out.logits[0, ids.shape[1] - 1:-1].log_softmax(-1).gather(1, answer[0, :, None]).sum()
@@ -87,8 +88,21 @@ def gradients(model, inputs):
     found["logp"] = logp.detach()
     for name, weight in model.named_parameters():
         if weight.grad is not None:
-            found["grad." + name.removeprefix("base_model.model.").replace(".default", "")] = weight.grad.float()
+            found["grad." + name.removeprefix("base_model.model.").replace(".default", "")] = weight.grad
     return found
+
+
+@contextlib.contextmanager
+def float64_everywhere():
+    """Norms and rotations, which transformers computes in float32 whatever the model's dtype, are in float64 too."""
+    plain_to, plain_float = torch.Tensor.to, torch.Tensor.float
+
+    def to(x, *args, **keys):
+        return plain_to(x, *(torch.float64 if arg is torch.float32 else arg for arg in args), **keys)
+
+    torch.Tensor.to, torch.Tensor.float = to, torch.Tensor.double
+    yield
+    torch.Tensor.to, torch.Tensor.float = plain_to, plain_float
 
 
 def main():
@@ -101,8 +115,9 @@ def main():
         lines = ",\n  ".join(json.dumps(case) for case in cases)
         (output / "targets.json").write_text(f'{{"modules": {json.dumps(modules)},\n "cases": [\n  {lines}\n]}}\n')
         model = adapted(golden / family, names)
-        found = gradients(model, load_file(golden / family / "expected.safetensors"))
-        save_file({key: value.contiguous().clone() for key, value in found.items()}, output / "expected.safetensors")
+        with float64_everywhere():
+            found = gradients(model, load_file(golden / family / "expected.safetensors"))
+        save_file({key: value.float().contiguous().clone() if "." in key else value for key, value in found.items()}, output / "expected.safetensors")
         model.float().save_pretrained(output)
         (output / "README.md").unlink()
         print(family, len(modules), "modules,", sum("grad." in key for key in found), "gradients, refused:",

@@ -41,12 +41,14 @@ void check_lora_targets(const AdapterConfig& config, const ModelConfig& model) {
     fail("model", "lora.target_modules (", config.target_modules.text(), ") fits ", path,
          ", which can have no branch here, expected what fits linear layers only");
   }
-  if (branches == 0) {
-    fail("model", "lora.target_modules (", config.target_modules.text(), ") without lora.exclude_modules fits no layer",
-         config.target_modules.names.empty() ? "; as a text it is a regular expression for whole paths, such as "
-                                               "model.language_model.layers.0.self_attn.q_proj; names stand in a list"
-                                             : "");
-  }
+  if (branches > 0) return;
+  const std::string exclude = config.exclude_modules.text();
+  fail("model", "lora.target_modules (", config.target_modules.text(), ") ",
+       exclude.empty() ? "" : concat("without lora.exclude_modules (", exclude, ") "), "fits no layer",
+       config.target_modules.names.empty() && !all_linear
+           ? "; as a text it is a regular expression for whole paths, such as "
+             "model.language_model.layers.0.self_attn.q_proj; names stand in a list"
+           : "");
 }
 
 }  // namespace lriad

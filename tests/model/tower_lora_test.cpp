@@ -74,13 +74,15 @@ INSTANTIATE_TEST_SUITE_P(Of, TowerLora, ::testing::Values("tiny_qwen2vl_flat_unt
 
 TEST_P(TowerLora, ModulesAreThoseOfTransformers) {
   std::set<std::string> modules;
-  for (const Json& path : targets()["modules"]) modules.insert(path);
+  const Json golden = targets();
+  for (const Json& path : golden["modules"]) modules.insert(path);
   EXPECT_EQ(module_paths(config_), modules);
 }
 
 TEST_P(TowerLora, TargetsAreThoseOfPeftAndRefusedWhereItRefuses) {
   int refused = 0;
-  for (const Json& one : targets()["cases"]) {
+  const Json golden = targets();
+  for (const Json& one : golden["cases"]) {
     Json keys = one["config"];
     keys["peft_type"] = "LORA";
     const AdapterConfig config = parse_adapter_config(keys.dump(), "here");
@@ -107,8 +109,8 @@ TEST_P(TowerLora, LogProbabilitiesAndGradientsAreThoseOfPeft) {
   (-answer_logp(model)).backward();
   const auto gradients = take_gradients(model);
   std::size_t num_expected = 0;
-  for (const TensorEntry& entry : SafetensorsFile(folder_ / "expected.safetensors").entries())
-    num_expected += entry.name.starts_with("grad.");
+  const SafetensorsFile file(folder_ / "expected.safetensors");
+  for (const TensorEntry& entry : file.entries()) num_expected += entry.name.starts_with("grad.");
   EXPECT_EQ(gradients.size(), num_expected);
   EXPECT_TRUE(gradients.contains("model.visual.patch_embed.proj.lora_A.weight"));
   for (const auto& [name, gradient] : gradients) {
@@ -131,7 +133,8 @@ TEST_P(TowerLora, AMergedModelGivesWhatTheBranchesGive) {
   const TempFolder folder;
   merge_adapter(base_, folder_, folder.path() / "merged", at::kFloat);
   Qwen2Vl merged = load_model(folder.path() / "merged", at::kFloat, at::kCPU), branches = adapted(at::kFloat);
-  EXPECT_LE(largest_gap(features(merged), features(branches)), 2e-5);
+  const at::Tensor expected = features(branches);
+  EXPECT_LE(largest_gap(features(merged), expected), 1e-5 * std::max(1.0, expected.abs().max().item<double>()));
   EXPECT_NEAR(answer_logp(merged).item<double>(), answer_logp(branches).item<double>(), 1e-3);
 }
 
@@ -166,7 +169,7 @@ TEST(LoraTargets, MessagesSayWhatDoesNotFit) {
   EXPECT_NO_THROW(check({{"q_proj", "qkv"}, ""})());
   EXPECT_THAT(check({{"q_proj", "q_porj"}, ""}), ThrowsMessage<Error>(HasSubstr("has q_porj, which names no layer")));
   EXPECT_THAT(check({{}, "q_proj"}), ThrowsMessage<Error>(HasSubstr("(q_proj) fits no layer; as a text it is a reg")));
-  EXPECT_THAT(check({{"qkv"}, ""}, {{"qkv"}, ""}), ThrowsMessage<Error>(HasSubstr("(qkv) without lora.exclude_modu")));
+  EXPECT_THAT(check({{"qkv"}, ""}, {{"qkv"}, ""}), ThrowsMessage<Error>(HasSubstr("(qkv) without lora.exclude_modules (qkv) fits no layer")));
   EXPECT_THAT(check({{}, ".*norm1"}), ThrowsMessage<Error>(HasSubstr("fits model.visual.blocks.0.norm1, which can")));
   EXPECT_THAT(check({{"lm_head"}, ""}), ThrowsMessage<Error>(HasSubstr("has lm_head, which names no layer")));
   EXPECT_THAT(check({{}, "(q_proj"}), ThrowsMessage<Error>(HasSubstr("(q_proj")));
