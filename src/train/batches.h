@@ -22,7 +22,7 @@ struct BatchPrompt {
   at::Tensor features_ID;  ///< what a frozen vision tower makes of the image, once take_features() was called
 };
 
-/// Sets features_ID of all prompts, and drops the patches of their images.
+/// Sets features_ID of all prompts.
 void take_features(FeatureCache& cache, std::vector<BatchPrompt>& prompts);
 
 /// Assigns each prompt of a batch to a rank: the costliest first, each to the rank with the lowest cost so far that is
