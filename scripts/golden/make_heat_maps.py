@@ -2,7 +2,8 @@
 """Heat maps of tiny checkpoints by transformers (5.23.0, torch 2.11.0, eager attention): their parts, the maps, the deletion check.
 And what maps are worth against masks, by torch's interpolate and scikit-learn's roc_auc_score (1.9.1).
 
-Usage: make_heat_maps.py tests/golden     writes FOLDER/heat_maps.safetensors for the three families' folders, and map_masks.json
+Usage: make_heat_maps.py tests/golden     writes FOLDER/heat_maps.safetensors and, of prompts that show the other picture first,
+FOLDER/heat_maps_reference.safetensors for the three families' folders, and map_masks.json
 
 Two pictures of different size, each computed alone; pixels and token ids are plain formulas, the random cells those of
 include/lriad/core/random.h.
@@ -31,21 +32,28 @@ def pixels_of(picture, patches, width):
     return ((i * i + 31 * i) % 997).double().div(498.5).sub(1).float().view(patches, width)
 
 
-def prompt_of(picture, config, cells):
+def image_of(config, cells):
+    return [config.vision_start_token_id] + [config.image_token_id] * cells + [config.vision_end_token_id]
+
+
+def prompt_of(picture, config, cells, cells_before):
     text = [(5 + 7 * i + 3 * picture) % 250 for i in range(9)]
-    return text[:4] + [config.vision_start_token_id] + [config.image_token_id] * cells + [config.vision_end_token_id] + text[4:]
+    before = image_of(config, cells_before) if cells_before else []
+    return text[:2] + before + text[2:4] + image_of(config, cells) + text[4:]
 
 
-def run(model, ids, pixels, grid, **more):
+def run(model, ids, pixels, grid, before, **more):
+    """`before`: pixels and grid of the reference image, or None."""
     ids = torch.tensor([ids])
     model.model.rope_deltas = None
     types = (ids == model.config.image_token_id).long()
+    pixels, grids = (pixels, [grid]) if before is None else (torch.cat([before[0], pixels]), [before[1], grid])
     return model(input_ids=ids, attention_mask=torch.ones_like(ids), mm_token_type_ids=types, pixel_values=pixels,
-                 image_grid_thw=torch.tensor([grid]), use_cache=False, **more)
+                 image_grid_thw=torch.tensor(grids), use_cache=False, **more)
 
 
-def score(model, prompt, pixels, grid):
-    logits = run(model, prompt + list(PROBE), pixels, grid).logits[0, -1]
+def score(model, prompt, pixels, grid, before):
+    logits = run(model, prompt + list(PROBE), pixels, grid, before).logits[0, -1]
     return logits[LETTER_A] - logits[LETTER_B]
 
 
@@ -62,33 +70,37 @@ def draw(picture, number, cells):
     return order
 
 
-def drop(model, prompt, pixels, grid, unit, hidden, whole):
+def drop(model, prompt, pixels, grid, before, unit, hidden, whole):
     changed = pixels.clone().view(-1, unit, pixels.shape[1])
     changed[hidden] = pixels.mean(0)
     with torch.no_grad():
-        return (whole - score(model, prompt, changed.view_as(pixels), grid)).item()
+        return (whole - score(model, prompt, changed.view_as(pixels), grid, before)).item()
 
 
-def picture_maps(model, picture, found):
+def picture_maps(model, picture, found, reference=None):
     grid, config = GRIDS[picture], model.config
     vision = config.vision_config
     unit, patches = vision.spatial_merge_size ** 2, grid[1] * grid[2]
-    pixels = pixels_of(picture, patches, 3 * vision.temporal_patch_size * vision.patch_size ** 2).requires_grad_(True)
-    prompt, answer = prompt_of(picture, config, patches // unit), list(ANSWERS[picture])
+    width, before, cells_before = 3 * vision.temporal_patch_size * vision.patch_size ** 2, None, 0
+    if reference is not None:
+        patches_before = GRIDS[reference][1] * GRIDS[reference][2]
+        before, cells_before = (pixels_of(reference, patches_before, width), GRIDS[reference]), patches_before // unit
+    pixels = pixels_of(picture, patches, width).requires_grad_(True)
+    prompt, answer = prompt_of(picture, config, patches // unit, cells_before), list(ANSWERS[picture])
     with torch.no_grad():
-        weights = torch.stack(run(model, prompt + answer[:-1], pixels, grid, output_attentions=True).attentions)
-    columns = torch.tensor(prompt) == config.image_token_id
+        weights = torch.stack(run(model, prompt + answer[:-1], pixels, grid, before, output_attentions=True).attentions)
+    columns = (torch.tensor(prompt) == config.image_token_id).nonzero()[cells_before:, 0]
     attention = weights[:, 0, :, len(prompt) - 1:, :len(prompt)].mean((0, 1, 2))[columns]
-    whole = score(model, prompt, pixels, grid)
+    whole = score(model, prompt, pixels, grid, before)
     gradient = torch.autograd.grad(whole, pixels)[0].abs().sum(1).view(-1, unit).sum(1)
     cells = norm01(attention) * norm01(gradient)
     count = max(1, int(len(cells) * 0.1 + 0.5))
     pixels, whole = pixels.detach(), whole.detach()
     strongest = cells.argsort(descending=True, stable=True)[:count].tolist()
-    drawn = [drop(model, prompt, pixels, grid, unit, draw(picture, k, len(cells))[:count], whole) for k in range(DRAWS)]
+    drawn = [drop(model, prompt, pixels, grid, before, unit, draw(picture, k, len(cells))[:count], whole) for k in range(DRAWS)]
     found.update({f"{picture}.prompt_ids": torch.tensor(prompt), f"{picture}.attention": attention,
                   f"{picture}.gradient": gradient, f"{picture}.score": whole, f"{picture}.map": cells,
-                  f"{picture}.deletion": torch.tensor([drop(model, prompt, pixels, grid, unit, strongest, whole),
+                  f"{picture}.deletion": torch.tensor([drop(model, prompt, pixels, grid, before, unit, strongest, whole),
                                                        sum(drawn) / DRAWS], dtype=torch.float64)})
 
 
@@ -122,11 +134,12 @@ def main():
     for name in FOLDERS:
         folder = Path(sys.argv[1]) / name
         model = AutoModelForImageTextToText.from_pretrained(folder, dtype=torch.float32, attn_implementation="eager").eval()
-        found = {}
-        for picture in range(len(GRIDS)):
-            picture_maps(model, picture, found)
-        save_file({key: value.contiguous().clone() for key, value in found.items()}, folder / "heat_maps.safetensors")
-        print(name, {key: value.tolist() for key, value in found.items() if "score" in key or "deletion" in key})
+        for file, references in (("heat_maps.safetensors", (None, None)), ("heat_maps_reference.safetensors", (1, 0))):
+            found = {}
+            for picture, reference in enumerate(references):
+                picture_maps(model, picture, found, reference)
+            save_file({key: value.contiguous().clone() for key, value in found.items()}, folder / file)
+            print(name, {key: value.tolist() for key, value in found.items() if "score" in key or "deletion" in key})
 
 
 main()

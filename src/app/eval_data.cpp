@@ -57,6 +57,15 @@ void limit_samples(Dataset& dataset, int64_t count, uint64_t seed) {
   dataset.samples = std::move(kept);
 }
 
+std::shared_ptr<const References> read_eval_references(const Config& config) {
+  const ReferenceSection& reference = config.data.reference;
+  if (reference.normal > 0 && config.data.root.empty() && !reference.root) {
+    fail("app", "data.reference.normal is ", reference.normal, ", but no training images are known to draw from; give ",
+         "--set data.reference.root=DIR, with --set data.format=... if it is not mvtec");
+  }
+  return read_references(config.data, nullptr, config.seed);
+}
+
 Dataset read_eval_data(const EvalCommandLine& line, const Config& config) {
   if (line.images.empty() && std::filesystem::is_directory(config.data.root) &&
       lies_in(line.output, config.data.root)) {

@@ -14,4 +14,8 @@ Dataset read_eval_data(const EvalCommandLine& line, const Config& config);
 /// by the seed; their order stays.
 void limit_samples(Dataset& dataset, int64_t count, uint64_t seed);
 
+/// The references of a model's prompts; null if data.reference asks for none. Throws Error if it is not known where
+/// they come from.
+std::shared_ptr<const References> read_eval_references(const Config& config);
+
 }  // namespace lriad

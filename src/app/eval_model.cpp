@@ -44,13 +44,14 @@ void stop_at_signal() {
   if (StopSignal::number() != 0) throw Stopped{StopSignal::number()};
 }
 
-AnswerOptions answer_options(const Config& config) {
+AnswerOptions answer_options(const Config& config, FeatureCache& reference_features) {
   return {.max_new_tokens = config.eval.max_new_tokens,
           .temperature = config.eval.temperature,
           .ban_vision_tokens = config.rollout.ban_vision_tokens,
           .seed = config.seed,
           .batch_size = config.eval.batch_size,
-          .each_token = stop_at_signal};
+          .each_token = stop_at_signal,
+          .reference_features = &reference_features};
 }
 
 /// In the order of the data set, whichever run answered.
@@ -115,7 +116,11 @@ std::vector<Prediction> EvalModel::ask(const Dataset& dataset, EvalOutput& outpu
   const std::vector<int64_t> open = open_samples(dataset, predictions);
   if (!open.empty()) {
     load_preparer();
-    for (const int64_t index : open) preparer_->check_prompt(dataset.samples[static_cast<size_t>(index)]);
+    ReferenceTokens references(dataset, *preparer_);
+    for (const int64_t index : open) {
+      const Sample& sample = dataset.samples[static_cast<size_t>(index)];
+      preparer_->check_prompt(sample, references.most(sample));
+    }
     load();  // reads the weights, which takes longer than all checks
     output.start(settings(threshold));
     const auto start = std::chrono::steady_clock::now();
@@ -170,7 +175,9 @@ void EvalModel::load() {
   if (model_) return;
   log_info(concat("model ", title(), " on ", device_.str()));
   model_ = ready_model(config_, device_);
-  ask_ = model_answers(*model_, *tokenizer_, answer_options(config_));
+  const int64_t memory_mb = config_.data.reference.normal > 0 ? config_.model.vision_cache.memory_mb : 0;
+  reference_features_.emplace(VisionCacheSection{memory_mb, 0, {}}, *model_);
+  ask_ = model_answers(*model_, *tokenizer_, answer_options(config_, *reference_features_));
 }
 
 Settings EvalModel::settings(const std::optional<double>& threshold) const {

@@ -11,6 +11,7 @@
 #include "lriad/data/dataset.h"
 #include "lriad/data/prepare.h"
 #include "lriad/eval/evaluator.h"
+#include "lriad/model/feature_cache.h"
 #include "lriad/model/qwen2_vl.h"
 #include "lriad/text/tokenizer.h"
 
@@ -37,8 +38,7 @@ class EvalModel {
 
   /// Loads the model, unless it is there.
   void load();
-  /// Throws Error if the sample's prompt is too long. Needs load().
-  void check_prompt(const Sample& sample) const { preparer_->check_prompt(sample); }
+  const SamplePreparer& preparer() const { return *preparer_; }  ///< needs load()
   /// Predictions for all of `dataset`, which `sink` gets as they come, with --maps with maps. Needs load(). Throws
   /// Stopped when a signal comes. A map whose picture cannot be written to `output` names no file.
   void answer(const Dataset& dataset, const EvalOutput& output, const std::optional<double>& threshold,
@@ -59,6 +59,7 @@ class EvalModel {
   std::optional<Tokenizer> tokenizer_;
   std::optional<SamplePreparer> preparer_;
   std::optional<Qwen2Vl> model_;
+  std::optional<FeatureCache> reference_features_;
   AnswerFunction ask_;
   double map_seconds_ = 0;  ///< spent on maps
 };

@@ -6,6 +6,7 @@
 #include <nlohmann/json.hpp>
 
 #include "lriad/config/data_formats.h"
+#include "lriad/config/prompt_template.h"
 #include "lriad/core/error.h"
 #include "lriad/core/log.h"
 #include "lriad/model/model_folder.h"
@@ -215,6 +216,8 @@ EvalConfig eval_config(const EvalCommandLine& line) {
   if (trained) {
     for (const std::string& difference : apply_model_settings(loaded, *trained)) log_warning(difference);
   }
+  const std::string problem = template_problem(loaded.config);
+  if (!problem.empty()) fail("app", problem);
   return {loaded.config, trained};
 }
 

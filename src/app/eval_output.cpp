@@ -108,7 +108,7 @@ void EvalOutput::write_predictions(const std::vector<Prediction>& predictions, c
 
 void EvalOutput::write_results(ReportInput report, const Dataset& dataset) const {
   write_metrics(folder_ / "metrics.json", report.metrics, report.predictions, report.settings);
-  for (const Sample& sample : dataset.samples) report.images.emplace(sample.id, sample.path);
+  add_images(report, dataset);
   for (const Prediction& p : report.predictions) {
     if (p.map && !p.map->file.empty()) report.maps.emplace(p.sample_id, folder_ / p.map->file);
   }

@@ -85,7 +85,7 @@ void write_answers_of_mmad(const EvalOutput& output, const std::vector<Predictio
                            std::string title) {
   std::ranges::replace_if(
       title, [](char c) { return c == ' ' || c == '/'; }, '_');
-  const fs::path path = output.folder() / concat("answers_0_shot_", title, ".json");
+  const fs::path path = output.folder() / concat("answers_", config.data.reference.normal, "_shot_", title, ".json");
   write_mmad_answers(path, predictions, mmad_questions(config.data));
   std::cout << "\nMMAD     " << path.string() << ", _accuracy.csv beside it\n";
 }
@@ -194,13 +194,15 @@ int ask_model(const EvalCommandLine& line, const EvalConfig& given) {
   const Existing existing = existing_answers(line);
   EvalOutput output(line.output, existing);
   EvalModel model(line, given);
-  const Dataset dataset = read_eval_data(line, config);
+  Dataset dataset = read_eval_data(line, config);
+  dataset.references = read_eval_references(config);
   std::optional<Threshold> threshold = given_threshold(line, given.trained);
   std::vector<Prediction> predictions;
   const StopSignal stop;
   try {
     if (!line.threshold_from.empty()) {
-      const Dataset choosing = read_choosing_data(line, config, dataset);
+      Dataset choosing = read_choosing_data(line, config, dataset);
+      choosing.references = dataset.references;
       EvalOutput beside((output.folder() / "threshold").string(), existing);
       threshold = choose(line, model.ask(choosing, beside, std::nullopt, /*maps=*/false));
       if (line.save_threshold) save_threshold(given, *threshold);

@@ -43,6 +43,11 @@ Settings answer_settings(const EvalCommandLine& line, const Config& config, cons
   settings.set("dtype", dtype_name(scalar_type(config.model.dtype)));
   settings.set("device", device.is_cuda() ? "cuda" : "cpu");
   settings.set("prompt_sha256", prompt_hash(config));
+  if (const ReferenceSection& reference = config.data.reference; reference.normal > 0) {
+    settings.set("reference_normal", reference.normal);
+    settings.set("reference_root", absolute(reference.root.value_or(config.data.root)));
+    settings.set("seed", static_cast<int64_t>(config.seed));
+  }
   settings.set("image_min_pixels", config.image.min_pixels);
   settings.set("image_max_pixels", config.image.max_pixels);
   settings.set("image_backend", config.image.backend == ResizeBackend::kPil ? "pil" : "torchvision");

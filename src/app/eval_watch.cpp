@@ -6,6 +6,7 @@
 #include <map>
 #include <thread>
 
+#include "eval_data.h"
 #include "eval_model.h"
 #include "eval_output.h"
 #include "lriad/core/error.h"
@@ -32,6 +33,7 @@ class Watcher {
                              : line.overwrite ? Existing::kReplace
                                               : Existing::kRefuse),
         model_(line, given),
+        references_(read_eval_references(config_)),
         watch_(line.images, config_.data.follow_links) {}
 
   int run() {
@@ -52,6 +54,11 @@ class Watcher {
  private:
   void start() {
     model_.load();
+    Dataset none;
+    none.references = references_;
+    Sample any;
+    any.object = any.object_name = line_.object;
+    reference_tokens_ = ReferenceTokens(none, model_.preparer()).most(any);
     output_.set_threshold(threshold_);
     if (line_.resume) {
       std::map<std::string, int64_t> times;
@@ -70,6 +77,7 @@ class Watcher {
   bool answer(const std::vector<FolderWatch::Found>& found) {
     if (found.empty()) return false;
     Dataset dataset;
+    dataset.references = references_;
     std::map<std::string, FolderWatch::Found> asked;
     for (const FolderWatch::Found& one : found) {
       try {
@@ -88,7 +96,7 @@ class Watcher {
     Dataset one = read_images({found.image}, line_.object, config_.data.follow_links);
     Sample& sample = one.samples.front();
     if (found.time > 1) sample.id = concat(sample.image, "#", found.time);
-    model_.check_prompt(sample);
+    model_.preparer().check_prompt(sample, reference_tokens_);
     return sample;
   }
 
@@ -146,6 +154,8 @@ class Watcher {
   std::optional<double> threshold_;
   EvalOutput output_;
   EvalModel model_;
+  std::shared_ptr<const References> references_;
+  std::vector<int64_t> reference_tokens_;  ///< most that each of a prompt's reference images can have
   FolderWatch watch_;
   std::deque<Prediction> unwritten_;
   int64_t num_answers_ = 0;

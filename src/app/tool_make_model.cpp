@@ -52,10 +52,10 @@ struct MakeModelOptions {
 std::vector<std::string> training_texts(const std::string& family) {
   std::vector<std::string> texts;
   for (const std::string object : kBenchmarkObjects) {
-    texts.push_back(render_chat(chat_template(family), std::nullopt, fill_prompt(kPaperPrompt, object), 0));
+    texts.push_back(render_chat(chat_template(family), std::nullopt, fill_prompt(kPaperPrompt, object)));
   }
   for (const std::string& part : part_names()) {
-    texts.push_back(render_chat(chat_template(family), std::nullopt, fill_prompt(kPaperPrompt, part), 0));
+    texts.push_back(render_chat(chat_template(family), std::nullopt, fill_prompt(kPaperPrompt, part)));
     for (const std::string tint : {"light", "dark", "blue", "green"}) {
       texts.push_back(concat("<think> ", tint, " ", part, " without defect </think> <answer>B</answer>"));
       texts.push_back(concat("<think> ", tint, " ", part, " </think> <answer>A</answer>"));

@@ -67,6 +67,17 @@ void add_model(std::vector<Key>& keys, Config& c) {
            "names or a regular expression of layers that get no branch; null = none");
 }
 
+/// How many reference images there are is the same in training and evaluation, so it is a key of `data` alone.
+void add_reference(std::vector<Key>& keys, ReferenceSection& r, const std::string& prefix) {
+  Section s(keys, prefix);
+  if (prefix == "data.reference.") {
+    s.add("normal", integer_field(r.normal, {0, 64}),
+          "normal images of the same object that a prompt shows first; 0 = none");
+  }
+  s.add("root", text_field(r.root, not_empty),
+        "data set they are drawn from; null = the data, evaluated data's split train");
+}
+
 void add_data(std::vector<Key>& keys, DataSection& d, const std::string& prefix) {
   Section s(keys, prefix);
   std::vector<std::string> names;
@@ -86,11 +97,13 @@ void add_data(std::vector<Key>& keys, DataSection& d, const std::string& prefix)
         "skip (named, counted, logged) | fail");
   s.add("follow_links", flag_field(d.follow_links),
         "read links out of root, absolute paths and .. too; false refuses them");
+  add_reference(keys, d.reference, prefix + "reference.");
 }
 
 void add_prompt(std::vector<Key>& keys, Config& c) {
   Section prompt(keys, "prompt.");
-  prompt.add("template", text_field(c.prompt.template_text, not_empty), "text of the user turn; {object} is replaced");
+  prompt.add("template", text_field(c.prompt.template_text, not_empty),
+             "text of the user turn; {object} is replaced, {reference} and {image} are images");
   prompt.add("system", text_field(c.prompt.system, any_text), "system turn; null = what the chat template inserts");
   prompt.add("max_prompt_length", integer_field(c.prompt.max_prompt_length, {1, 1 << 20}),
              "tokens, image tokens included; a longer prompt is refused at start");

@@ -1,5 +1,6 @@
 #include "lriad/config/load_config.h"
 
+#include "lriad/config/prompt_template.h"
 #include "lriad/core/error.h"
 #include "presets.h"
 #include "relations.h"
@@ -39,6 +40,7 @@ LoadedConfig load_config(const ConfigInput& input) {
   for (const std::string& set : input.sets) reader.read_set(set);
   for (const ConfigInput::Option& option : input.options) reader.read_option(option);
   LoadedConfig loaded = resolve(reader);
+  fit_to_reference(loaded.config);
   const Complain complain = [&](const std::vector<std::string>& keys, const std::string& text) {
     reader.complain(keys, text);
   };

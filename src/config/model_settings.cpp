@@ -5,6 +5,7 @@
 #include <stdexcept>
 
 #include "core/json.h"
+#include "lriad/config/prompt_template.h"
 #include "lriad/core/error.h"
 #include "lriad/core/files.h"
 
@@ -53,7 +54,7 @@ Json settings_json(const ModelSettings& s) {
   out["letters"] = {{"A", s.letter_a}, {"B", s.letter_b}};
   out["threshold"] = or_null(s.threshold);
   if (s.threshold) out["threshold_chosen_on"] = s.threshold_chosen_on;
-  out["reference"] = nullptr;
+  out["reference"] = s.reference_normal > 0 ? Json{{"normal", s.reference_normal}} : Json(nullptr);
   if (s.chosen_on)
     out["chosen_on"] = {{"root", s.chosen_on->root}, {"split", s.chosen_on->split}, {"metric", s.chosen_on->metric}};
   out["program"] = s.program;
@@ -93,6 +94,9 @@ ModelSettings read_settings(const Json& root) {
   s.prompt_template = root.at("prompt").at("template").get<std::string>();
   s.system = optional_member<std::string>(root.at("prompt"), "system");
   s.image = read_image(root);
+  if (const auto reference = root.find("reference"); reference != root.end() && !reference->is_null())
+    s.reference_normal = whole_member(root, "reference", "normal");
+  if (s.reference_normal < 0) throw std::invalid_argument("reference.normal is below 0");
   s.object_names = root.at("object_names").get<std::map<std::string, std::string>>();
   s.letter_a = whole_member(root, "letters", "A");
   s.letter_b = whole_member(root, "letters", "B");
@@ -114,6 +118,7 @@ ModelSettings model_settings(const Config& config) {
   settings.prompt_template = config.prompt.template_text;
   settings.system = config.prompt.system;
   settings.image = config.image;
+  settings.reference_normal = config.data.reference.normal;
   settings.object_names = config.data.object_names;
   return settings;
 }
@@ -149,6 +154,8 @@ std::vector<std::string> apply_model_settings(LoadedConfig& loaded, const ModelS
     }
   };
   Config& config = loaded.config;
+  apply("data.reference.normal", config.data.reference.normal, settings.reference_normal);
+  fit_to_reference(config);  // a default template of the config goes with the images, before it is compared
   apply("prompt.template", config.prompt.template_text, settings.prompt_template);
   apply("prompt.system", config.prompt.system, settings.system);
   apply("image.min_pixels", config.image.min_pixels, settings.image.min_pixels);
@@ -156,6 +163,7 @@ std::vector<std::string> apply_model_settings(LoadedConfig& loaded, const ModelS
   apply("image.backend", config.image.backend, settings.image.backend);
   apply("image.sixteen_bit", config.image.sixteen_bit, settings.image.sixteen_bit);
   apply("data.object_names", config.data.object_names, settings.object_names);
+  fit_to_reference(config);
   return different;
 }
 

@@ -1,6 +1,7 @@
 #include "relations.h"
 
 #include "lriad/config/data_formats.h"
+#include "lriad/config/prompt_template.h"
 #include "lriad/core/error.h"
 
 namespace lriad {
@@ -78,6 +79,8 @@ void check_relations(const Config& c, ConfigUse use, const Complain& complain) {
                     c.image.max_pixels));
   }
   if (use == ConfigUse::kEval) return;
+  const std::string problem = template_problem(c);
+  if (!problem.empty()) complain({"prompt.template", "data.reference.normal"}, problem);
   check_stage(c, complain);
   if (c.stage == Stage::kGrpo) check_grpo(c, complain);
 }

@@ -15,24 +15,24 @@ namespace lriad {
 namespace {
 
 struct Slot {
-  int64_t index = 0;
+  int64_t index = 0, epoch = 0;
   bool done = false;
   Prefetcher::Result result;
   std::exception_ptr bug;
 };
 
 /// Image first, prompt second: which of them throws tells whose fault it is.
-Prefetcher::Result prepare(const SamplePreparer& preparer, const Dataset& dataset, int64_t index) {
+Prefetcher::Result prepare(const SamplePreparer& preparer, const Dataset& dataset, const Slot& slot) {
   Prefetcher::Result result;
-  result.sample.index = index;
-  const Sample& sample = dataset.samples.at(static_cast<size_t>(index));
+  PreparedSample& prepared = result.sample;
+  prepared.index = slot.index;
+  const Sample& sample = dataset.samples.at(static_cast<size_t>(slot.index));
   result.fault = Fault::kImage;
   try {
-    Patches patches = preparer.image(sample);
-    const int64_t tokens = preparer.tokens_of(patches);
+    prepared.patches = preparer.image(sample);
     result.fault = Fault::kPrompt;
-    result.sample.prompt_ids = preparer.prompt(sample, tokens);
-    result.sample.patches = std::move(patches);
+    preparer.add_references(dataset, sample, slot.epoch, prepared);
+    prepared.prompt_ids = preparer.prompt(sample, preparer.tokens_of(prepared));
     result.fault = Fault::kNone;
   } catch (const Error& error) {
     result.error = error.what();
@@ -59,7 +59,7 @@ struct Prefetcher::State {
       Slot& slot = slots[started++];  // deque: pushing and popping at the ends leaves the other slots in place
       lock.unlock();
       try {
-        slot.result = prepare(preparer, dataset, slot.index);
+        slot.result = prepare(preparer, dataset, slot);
       } catch (...) {
         slot.bug = std::current_exception();
       }
@@ -96,10 +96,12 @@ Prefetcher::~Prefetcher() {
   for (std::thread& thread : state_->threads) thread.join();
 }
 
-void Prefetcher::request(int64_t index) {
+void Prefetcher::request(int64_t index, int64_t epoch) {
   {
     const std::lock_guard lock(state_->mutex);
-    state_->slots.emplace_back().index = index;
+    Slot& slot = state_->slots.emplace_back();
+    slot.index = index;
+    slot.epoch = epoch;
   }
   state_->changed.notify_all();
 }

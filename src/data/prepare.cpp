@@ -1,7 +1,8 @@
 #include "lriad/data/prepare.h"
 
 #include <algorithm>
-#include <array>
+#include <functional>
+#include <numeric>
 #include <regex>
 #include <utility>
 
@@ -17,13 +18,32 @@ void warn_of_template(const std::string& text) {
   }
   static const std::regex word(R"(\{([A-Za-z_]+)\})");
   for (std::sregex_iterator found(text.begin(), text.end(), word), end; found != end; ++found) {
-    if ((*found)[1] == "object") continue;
-    log_warning(
-        concat("[data] prompt.template holds ", found->str(), ", which stays as it is; only {object} is replaced"));
+    if ((*found)[1] == "object" || (*found)[1] == "reference" || (*found)[1] == "image") continue;
+    log_warning(concat("[data] prompt.template holds ", found->str(),
+                       ", which stays as it is; only {object}, {reference} and {image} are replaced"));
   }
 }
 
 }  // namespace
+
+std::vector<const Patches*> PreparedSample::images() const {
+  std::vector<const Patches*> images;
+  for (const Patches& reference : references) images.push_back(&reference);
+  images.push_back(&patches);
+  return images;
+}
+
+std::vector<float> PreparedSample::pixel_values() const {
+  std::vector<float> values;
+  for (const Patches* image : images()) values.insert(values.end(), image->values.begin(), image->values.end());
+  return values;
+}
+
+std::vector<std::array<int64_t, 3>> PreparedSample::grids() const {
+  std::vector<std::array<int64_t, 3>> grids;
+  for (const Patches* image : images()) grids.push_back(image->grid);
+  return grids;
+}
 
 std::vector<int64_t> target_ids(const Tokenizer& tokenizer, const std::string& text,
                                 const std::vector<int64_t>& end_ids) {
@@ -44,41 +64,67 @@ SamplePreparer::SamplePreparer(const Tokenizer& tokenizer, PromptSection prompt,
   warn_of_template(prompt_.template_text);
 }
 
-PreparedSample SamplePreparer::prepare(const Sample& sample, int64_t index) const {
+PreparedSample SamplePreparer::prepare(const Dataset& dataset, int64_t index, int64_t epoch) const {
+  const Sample& sample = dataset.samples.at(static_cast<size_t>(index));
   PreparedSample prepared;
   prepared.index = index;
   prepared.patches = image(sample);
-  prepared.prompt_ids = prompt(sample, tokens_of(prepared.patches));
+  add_references(dataset, sample, epoch, prepared);
+  prepared.prompt_ids = prompt(sample, tokens_of(prepared));
   return prepared;
 }
 
 Patches SamplePreparer::image(const Sample& sample) const { return process_image(sample.path, image_); }
 
-std::vector<int64_t> SamplePreparer::prompt(const Sample& sample, int64_t image_tokens) const {
-  std::vector<int64_t> ids = encode(sample, image_tokens);
+void SamplePreparer::add_references(const Dataset& dataset, const Sample& sample, int64_t epoch,
+                                    PreparedSample& prepared) const {
+  if (!dataset.references) return;
+  const int64_t count = dataset.references->count();
+  for (const Sample* reference : dataset.references->drawn(sample, epoch)) {
+    if (std::ssize(prepared.references) == count) return;
+    try {
+      prepared.references.push_back(image(*reference));
+      prepared.reference_images.push_back(reference->image);
+    } catch (const Error& error) {
+      log_warning(concat("[data] passed over as a reference image: ", error.what()));
+    }
+  }
+  if (std::ssize(prepared.references) < count) dataset.references->refuse(sample, std::ssize(prepared.references));
+}
+
+std::vector<int64_t> SamplePreparer::tokens_of(const PreparedSample& sample) const {
+  std::vector<int64_t> tokens;
+  for (const Patches* image : sample.images()) tokens.push_back(tokens_of(*image));
+  return tokens;
+}
+
+std::vector<int64_t> SamplePreparer::prompt(const Sample& sample, std::span<const int64_t> image_tokens) const {
+  const std::string turn =
+      fill_prompt(place_images(prompt_.template_text, std::ssize(image_tokens) - 1), sample.object_name);
+  std::vector<int64_t> ids = encode_chat(tokenizer_, prompt_.system, turn, image_tokens);
   const auto length = static_cast<int64_t>(ids.size());
   if (length > prompt_.max_prompt_length) refuse_length(sample, length, image_tokens);
   return ids;
 }
 
-void SamplePreparer::check_prompt(const Sample& sample) const {
-  int64_t tokens = 0;
+void SamplePreparer::check_prompt(const Sample& sample, std::span<const int64_t> reference_tokens) const {
+  std::vector<int64_t> tokens(reference_tokens.begin(), reference_tokens.end());
   try {
-    tokens = image_tokens(sample);
+    tokens.push_back(image_tokens(sample));
   } catch (const Error&) {
     return;
   }
   prompt(sample, tokens);
 }
 
-void SamplePreparer::refuse_length(const Sample& sample, int64_t length, int64_t image_tokens) const {
-  fail("data", sample.image, ": its prompt has ", length, " tokens (", image_tokens, " of the image), more than the ",
-       prompt_.max_prompt_length, " of prompt.max_prompt_length; raise that or lower image.max_pixels");
-}
-
-std::vector<int64_t> SamplePreparer::encode(const Sample& sample, int64_t image_tokens) const {
-  const std::array<int64_t, 1> tokens = {image_tokens};
-  return encode_chat(tokenizer_, prompt_.system, fill_prompt(prompt_.template_text, sample.object_name), tokens);
+void SamplePreparer::refuse_length(const Sample& sample, int64_t length, std::span<const int64_t> image_tokens) const {
+  const std::string reference =
+      image_tokens.size() == 1 ? ""
+                               : concat(", ", std::accumulate(image_tokens.begin(), image_tokens.end() - 1, int64_t{0}),
+                                        " of the largest reference images");
+  fail("data", sample.image, ": its prompt has ", length, " tokens (", image_tokens.back(), " of the image", reference,
+       "), more than the ", prompt_.max_prompt_length,
+       " of prompt.max_prompt_length; raise that or lower image.max_pixels");
 }
 
 int64_t SamplePreparer::image_tokens(const Sample& sample) const {
@@ -86,6 +132,26 @@ int64_t SamplePreparer::image_tokens(const Sample& sample) const {
   const int64_t factor = image_.patch_size * image_.merge_size;
   const auto [rows, columns] = smart_resize(height, width, factor, image_.min_pixels, image_.max_pixels);
   return (rows / factor) * (columns / factor);
+}
+
+std::vector<int64_t> ReferenceTokens::most(const Sample& sample) {
+  if (!dataset_.references) return {};
+  const References& references = *dataset_.references;
+  references.drawn(sample, /*epoch=*/0);  // throws if there are too few
+  const auto [known, is_new] = known_.try_emplace(&references.of_object(sample));
+  std::vector<int64_t>& tokens = known->second;
+  if (is_new) {
+    for (const Sample& image : *known->first) {
+      try {
+        tokens.push_back(preparer_.image_tokens(image));
+      } catch (const Error&) {  // passed over, should it be drawn
+      }
+    }
+    std::ranges::sort(tokens, std::greater());
+  }
+  const auto count = static_cast<size_t>(references.count());
+  if (tokens.size() < count) references.refuse(sample, std::ssize(tokens));
+  return {tokens.begin(), tokens.begin() + static_cast<std::ptrdiff_t>(count)};
 }
 
 }  // namespace lriad

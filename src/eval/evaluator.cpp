@@ -119,8 +119,9 @@ class Evaluator : public AnswerDesk {
       PreparedSample& next = window_.front();
       if (options_.maps) {
         asked_[next.index] = next;
-      } else if (options_.keep_token_ids) {
-        asked_[next.index].prompt_ids = next.prompt_ids;
+      } else {
+        if (options_.keep_token_ids) asked_[next.index].prompt_ids = next.prompt_ids;
+        if (!next.reference_images.empty()) asked_[next.index].reference_images = next.reference_images;
       }
       samples.push_back(std::move(next));
       window_.pop_front();
@@ -133,6 +134,7 @@ class Evaluator : public AnswerDesk {
     Prediction prediction = make_prediction(sample, answer, tokenizer_, options_);
     num_tokens_ += prediction.length;
     if (options_.keep_token_ids) prediction.prompt_ids = asked_[index].prompt_ids;
+    if (dataset_.references) prediction.reference = asked_[index].reference_images;
     if (options_.maps) {
       answered_.push_back({std::move(asked_[index]), std::move(answer), std::move(prediction)});
     } else {

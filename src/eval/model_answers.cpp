@@ -2,6 +2,7 @@
 
 #include <ATen/ATen.h>
 
+#include "lriad/core/error.h"
 #include "lriad/generation/generate_stream.h"
 #include "lriad/grpo/answers.h"
 #include "lriad/model/image_features.h"
@@ -13,12 +14,13 @@ namespace {
 /// The samples of a desk as prompts.
 class DeskPrompts : public PromptStream {
  public:
-  DeskPrompts(AnswerDesk& desk, Qwen2Vl& model, const Tokenizer& tokenizer, bool greedy)
+  DeskPrompts(AnswerDesk& desk, Qwen2Vl& model, const Tokenizer& tokenizer, const AnswerOptions& options)
       : desk_(desk),
         model_(model),
         tokenizer_(tokenizer),
         answer_tokens_(find_answer_tokens(tokenizer)),
-        greedy_(greedy) {}
+        greedy_(options.temperature == 0),
+        reference_features_(options.reference_features) {}
 
   int64_t next_length() override { return desk_.next_length(); }
 
@@ -31,8 +33,8 @@ class DeskPrompts : public PromptStream {
     for (std::size_t i = 0; i < samples.size(); ++i) {
       GenerationPrompt& prompt = prompts.emplace_back();
       prompt.ids = samples[i].prompt_ids;
-      prompt.grids = {samples[i].patches.grid};
-      prompt.features_MD = features[i];
+      prompt.grids = samples[i].grids();
+      prompt.features_MD = with_references(samples[i], features[i]);
       prompt.prompt = static_cast<uint32_t>(samples[i].index);
     }
     return prompts;
@@ -50,11 +52,22 @@ class DeskPrompts : public PromptStream {
   }
 
  private:
+  at::Tensor with_references(const PreparedSample& sample, const at::Tensor& features_CD) {
+    std::vector<at::Tensor> all;
+    for (const Patches& reference : sample.references) {
+      require(reference_features_ != nullptr, "eval", "a sample has reference images, but there is no cache for them");
+      all.push_back(reference_features_->features(reference));
+    }
+    all.push_back(features_CD);
+    return joined(all);
+  }
+
   AnswerDesk& desk_;
   Qwen2Vl& model_;
   const Tokenizer& tokenizer_;
   AnswerTokens answer_tokens_;
   bool greedy_;
+  FeatureCache* reference_features_;
 };
 
 }  // namespace
@@ -68,11 +81,11 @@ AnswerFunction model_answers(Qwen2Vl& model, const Tokenizer& tokenizer, const A
   settings.seed = options.seed;
   settings.answer_tokens = {answer_tokens.a, answer_tokens.b};
   settings.each_token = options.each_token;
-  return [&model, &tokenizer, settings, batch_size = options.batch_size](AnswerDesk& desk) {
+  return [&model, &tokenizer, settings, options](AnswerDesk& desk) {
     const at::NoGradGuard no_grad;
-    DeskPrompts prompts(desk, model, tokenizer, settings.sampler.temperature == 0);
+    DeskPrompts prompts(desk, model, tokenizer, options);
     generate_stream(model, prompts, settings, [&](int64_t prompt_tokens) {
-      return prompts_at_once(batch_size, prompt_tokens, settings.max_new_tokens);
+      return prompts_at_once(options.batch_size, prompt_tokens, settings.max_new_tokens);
     });
   };
 }

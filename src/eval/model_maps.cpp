@@ -10,11 +10,11 @@
 
 #include "lriad/core/error.h"
 #include "lriad/core/random.h"
-#include "lriad/grpo/token_logprobs.h"
 #include "lriad/model/accumulate_dtype.h"
 #include "lriad/model/attention_weights.h"
 #include "lriad/model/image_features.h"
 #include "lriad/text/chat_prompt.h"
+#include "map_sequences.h"
 
 // Shape letters: N patches, P values of a patch, C cells, M rows, D hidden size, S rows of a sequence.
 namespace lriad {
@@ -24,65 +24,6 @@ constexpr const char* kProbe = "<think> </think> <answer>";
 constexpr uint32_t kRandomDraws = 4;
 constexpr int64_t kRowsWithGradient = 1024;  // under 25 GB of activations at 7B, tower included
 constexpr int64_t kRowsWithout = 8192;
-
-/// A picture's sequences in a packed pass: its prompt with the answer after it, and the probe after the same prompt.
-struct Sequence {
-  int64_t begin = 0, end = 0;  ///< rows of prompt and answer; the last answer token has none
-  int64_t num_answer_rows = 0;
-  int64_t letter_row = 0;   ///< where the probe's letter is predicted
-  at::Tensor image_rows_C;  ///< rows of image tokens, counted from `begin`
-};
-
-/// Packs prompts with what follows them, and remembers the rows.
-class Sequences {
- public:
-  Sequences(const ModelConfig& config, const MapProbe& probe) : config_(config), probe_(probe) {
-    probe_.ids.push_back(probe.a);  // the last token of a completion needs no row
-  }
-
-  /// `answer` may be empty.
-  void add(const PreparedSample& sample, const at::Tensor& features_CD, const std::vector<int64_t>& answer) {
-    Group& group = groups_.emplace_back();
-    group.prompt_ids = sample.prompt_ids;
-    group.grids = {sample.patches.grid};
-    group.features_ID = features_CD;
-    if (!answer.empty()) group.completions.emplace_back().ids = answer;
-    group.completions.emplace_back().ids = probe_.ids;
-    Sequence sequence;
-    sequence.begin = rows_;
-    sequence.num_answer_rows = std::ssize(answer);
-    sequence.end = rows_ + std::ssize(sample.prompt_ids) + std::max<int64_t>(std::ssize(answer) - 1, 0);
-    rows_ += packed_rows(group, Prefix::kShared);
-    sequence.letter_row = rows_ - 1;
-    const at::Tensor ids = at::tensor(sample.prompt_ids, at::kLong);
-    sequence.image_rows_C = (ids == config_.image_token_id).nonzero().squeeze(1).to(features_CD.device());
-    all_.push_back(std::move(sequence));
-  }
-
-  PackedTokens pack(const at::Device& device) const {
-    return pack_groups(addresses_of(groups_), config_, Prefix::kShared, device).tokens;
-  }
-
-  const std::vector<Sequence>& all() const { return all_; }
-
- private:
-  const ModelConfig& config_;
-  MapProbe probe_;
-  std::vector<Group> groups_;
-  std::vector<Sequence> all_;
-  int64_t rows_ = 0;
-};
-
-/// s of each sequence. Only the head's two rows are needed, and their difference is rounded once.
-at::Tensor scores_of(const Qwen2Vl& model, const at::Tensor& hidden_TD, const Sequences& sequences,
-                     const MapProbe& probe) {
-  std::vector<int64_t> rows;
-  for (const Sequence& sequence : sequences.all()) rows.push_back(sequence.letter_row);
-  const at::ScalarType dtype = accumulate_dtype(hidden_TD.scalar_type());
-  const at::Tensor& head = model->head();
-  const at::Tensor apart_D = head[probe.a].to(dtype) - head[probe.b].to(dtype);
-  return at::mv(hidden_TD.index_select(0, at::tensor(rows, at::kLong).to(hidden_TD.device())).to(dtype), apart_D);
-}
 
 /// Mean attention of each picture's answer rows to its image rows, gathered layer by layer: the weights of all other
 /// rows are never computed.
@@ -145,6 +86,7 @@ void in_parts(std::size_t count, int64_t most, const RowsOf& rows_of, const Act&
 /// A picture some of whose cells show its mean patch instead.
 struct HiddenCells {
   const PreparedSample* sample = nullptr;
+  at::Tensor references_RD;  ///< of the sample
   std::vector<int64_t> cells;
 };
 
@@ -162,23 +104,26 @@ std::vector<double> scores_of_hidden(Qwen2Vl& model, std::span<const HiddenCells
   }
   const std::vector<at::Tensor> features = model->image_features(at::cat(pixels), grids).split_with_sizes(cells);
   Sequences sequences(model->config(), probe);
-  for (std::size_t i = 0; i < pictures.size(); ++i) sequences.add(*pictures[i].sample, features[i], {});
+  for (std::size_t i = 0; i < pictures.size(); ++i) {
+    sequences.add(*pictures[i].sample, pictures[i].references_RD, features[i], {});
+  }
   const PackedTokens tokens = sequences.pack(features.front().device());
   return to_vector(scores_of(model, model->hidden(tokens), sequences, probe));
 }
 
 /// Of each sample its strongest cells, then kRandomDraws draws of as many.
-std::vector<HiddenCells> cells_to_hide(std::span<const PreparedSample> samples, const std::vector<HeatMap>& maps,
-                                       uint64_t seed) {
+std::vector<HiddenCells> cells_to_hide(Qwen2Vl& model, std::span<const PreparedSample> samples,
+                                       const std::vector<HeatMap>& maps, uint64_t seed) {
   const CounterRandom random(seed, RandomUse::kMapCells);
+  const std::vector<at::Tensor> references = reference_features(model, samples);
   std::vector<HiddenCells> pictures;
   for (std::size_t i = 0; i < samples.size(); ++i) {
     const int64_t cells = std::ssize(maps[i].cells), count = num_hidden_cells(cells);
-    pictures.push_back({&samples[i], strongest_cells(maps[i].cells, count)});
+    pictures.push_back({&samples[i], references[i], strongest_cells(maps[i].cells, count)});
     for (uint32_t draw = 0; draw < kRandomDraws; ++draw) {
       std::vector<int64_t> drawn = random.permutation(cells, static_cast<uint32_t>(samples[i].index), draw);
       drawn.resize(static_cast<std::size_t>(count));
-      pictures.push_back({&samples[i], std::move(drawn)});
+      pictures.push_back({&samples[i], references[i], std::move(drawn)});
     }
   }
   return pictures;
@@ -187,7 +132,7 @@ std::vector<HiddenCells> cells_to_hide(std::span<const PreparedSample> samples, 
 /// Fills in the deletion check of maps of pictures with these scores.
 void check_by_deletion(Qwen2Vl& model, std::span<const PreparedSample> samples, const MapProbe& probe, uint64_t seed,
                        const std::vector<double>& scores, std::vector<HeatMap>& maps) {
-  const std::vector<HiddenCells> pictures = cells_to_hide(samples, maps, seed);
+  const std::vector<HiddenCells> pictures = cells_to_hide(model, samples, maps, seed);
   std::vector<double> hidden;
   const auto rows_of = [&](std::size_t i) {
     return std::ssize(pictures[i].sample->prompt_ids) + std::ssize(probe.ids);
@@ -239,8 +184,9 @@ std::vector<MapParts> map_parts(Qwen2Vl& model, std::span<const PreparedSample> 
   }
   const at::Tensor pixels_NP = pixel_values(model, images).detach().requires_grad_(true);
   const std::vector<at::Tensor> features = model->image_features(pixels_NP, grids).split_with_sizes(cells);
+  const std::vector<at::Tensor> references = reference_features(model, samples);
   Sequences sequences(model->config(), probe);
-  for (std::size_t i = 0; i < samples.size(); ++i) sequences.add(samples[i], features[i], answers[i]);
+  for (std::size_t i = 0; i < samples.size(); ++i) sequences.add(samples[i], references[i], features[i], answers[i]);
   const PackedTokens tokens = sequences.pack(pixels_NP.device());
   const TextConfig& text = model->config().text;
   const auto layout = attention_layout(tokens.spans, text.num_attention_heads, pixels_NP.device());

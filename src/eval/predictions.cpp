@@ -92,6 +92,17 @@ std::vector<double> number_list(const Json& line, const char* name) {
   return numbers;
 }
 
+std::vector<std::string> text_list(const Json& line, const char* name) {
+  std::vector<std::string> texts;
+  const Json* list = list_member(line, name);
+  if (list == nullptr) return texts;
+  for (const Json& value : *list) {
+    if (!value.is_string()) throw LineError{concat(name, " holds ", value.type_name(), ", expected texts")};
+    texts.push_back(value.get<std::string>());
+  }
+  return texts;
+}
+
 double number_member(const Json& line, const char* name) {
   const Json& value = member(line, name);
   if (!value.is_number() && !value.is_null())
@@ -157,6 +168,7 @@ Prediction read_line(const std::string& text) {
   if (!length.is_number_integer() || !truncated.is_boolean()) throw LineError{"length or truncated has a wrong type"};
   p.length = length.get<int64_t>();
   p.truncated = truncated.get<bool>();
+  p.reference = text_list(line, "reference");
   p.prompt_ids = id_list(line, "prompt_ids");
   p.completion_ids = id_list(line, "completion_ids");
   p.logprobs = number_list(line, "logprobs");
@@ -192,6 +204,7 @@ std::string prediction_line(const Prediction& p, const std::optional<double>& th
   line["length"] = p.length;
   line["truncated"] = p.truncated;
   if (p.unreadable()) line["error"] = p.error;
+  if (!p.reference.empty()) line["reference"] = p.reference;
   if (!p.prompt_ids.empty()) line["prompt_ids"] = p.prompt_ids;
   if (!p.completion_ids.empty()) line["completion_ids"] = p.completion_ids;
   if (!p.logprobs.empty()) {

@@ -10,6 +10,7 @@
 
 #include "lriad/core/error.h"
 #include "lriad/core/files.h"
+#include "lriad/data/references.h"
 #include "lriad/vision/write_png.h"
 #include "report_page.h"
 
@@ -68,6 +69,16 @@ std::string picture_of(const fs::path& folder, const fs::path& file) {
   return name + thumbnail.extension;
 }
 
+/// Those of several files that can be read.
+std::vector<std::string> pictures_of(const fs::path& folder, const std::vector<fs::path>& files) {
+  std::vector<std::string> pictures;
+  for (const fs::path& file : files) {
+    const std::string picture = picture_of(folder, file);
+    if (!picture.empty()) pictures.push_back(picture);
+  }
+  return pictures;
+}
+
 fs::path file_of(const std::map<std::string, fs::path>& files, const Prediction& prediction) {
   const auto found = files.find(prediction.sample_id);
   return found == files.end() ? fs::path() : found->second;
@@ -85,6 +96,8 @@ std::vector<ReportFiles> write_pictures(const fs::path& folder, const ReportInpu
         const fs::path image = file_of(input.images, input.predictions[i]);
         files[i].picture = picture_of(folder, image);
         files[i].map = picture_of(folder, file_of(input.maps, input.predictions[i]));
+        if (const auto shown = input.references.find(input.predictions[i].sample_id); shown != input.references.end())
+          files[i].references = pictures_of(folder, shown->second);
         if (!image.empty()) files[i].original = link_to(folder, image);
       } catch (...) {
         const std::lock_guard lock(mutex);
@@ -108,6 +121,7 @@ void remove_others(const fs::path& folder, const std::vector<ReportFiles>& files
   for (const ReportFiles& one : files) {
     named.insert(one.picture);
     named.insert(one.map);
+    named.insert(one.references.begin(), one.references.end());
   }
   std::vector<fs::path> others;
   std::error_code error;
@@ -128,6 +142,20 @@ std::vector<std::pair<std::string, std::string>> about_prompt(const PromptSectio
   if (prompt.system) about.emplace_back("System", *prompt.system);
   about.emplace_back("Prompt", prompt.template_text);
   return about;
+}
+
+void add_images(ReportInput& report, const Dataset& dataset) {
+  std::map<std::string, const Sample*> samples;
+  for (const Sample& sample : dataset.samples) {
+    report.images.emplace(sample.id, sample.path);
+    samples.emplace(sample.id, &sample);
+  }
+  if (!dataset.references) return;
+  for (const Prediction& p : report.predictions) {
+    const auto sample = samples.find(p.sample_id);
+    if (sample != samples.end())
+      report.references[p.sample_id] = dataset.references->files(*sample->second, p.reference);
+  }
 }
 
 void write_report(const std::filesystem::path& folder, const ReportInput& input) {

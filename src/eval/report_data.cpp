@@ -35,6 +35,7 @@ Json row_json(const Prediction& p, const ReportFiles& files) {
   set_text(row, "error", p.error);
   set_text(row, "picture", files.picture);
   set_text(row, "map", files.map);
+  if (!files.references.empty()) row["references"] = files.references;
   if (p.map) row["map_note"] = deletion_text(*p.map);
   set_text(row, "file", files.original);
   return row;

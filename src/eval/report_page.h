@@ -25,7 +25,8 @@ std::string url_path(std::string_view path);
 struct ReportFiles {
   std::string picture;
   std::string map;
-  std::string original;  ///< outside of the report
+  std::string original;                 ///< outside of the report
+  std::vector<std::string> references;  ///< pictures of the prompt's reference images
 };
 
 /// Curves of a run from its metrics.jsonl as JSON: {name: [[step, value], …]}, each of at most 400 points, which are

@@ -29,6 +29,10 @@ std::vector<at::Tensor> image_features(Qwen2Vl& model, const std::vector<const P
   return model->image_features(pixel_values(model, images), grids).split_with_sizes(rows);
 }
 
+at::Tensor joined(const std::vector<at::Tensor>& features) {
+  return features.size() == 1 ? features.front() : at::cat(features);
+}
+
 ImageSettings read_model_image_settings(const std::filesystem::path& model_dir, const ImageSection& section) {
   const ImageSettings image = read_image_settings(model_dir, section);
   const VisionConfig vision = read_model_config(model_dir).vision;

@@ -32,7 +32,7 @@ void refuse_image_tokens(const Sample& sample, const std::string& target) {
   for (const std::string_view token : kImageTokens) {
     if (target.find(token) == std::string::npos) continue;
     fail("data", sample.image, ": its target text holds the image token ", token,
-         ", but the only image stands in the prompt; remove the token from the text");
+         ", but images stand in the prompt only; remove the token from the text");
   }
 }
 

@@ -33,7 +33,7 @@ MemoryPlan::Items permanent(const Sizes& s, const PlanInput& in) {
   const int64_t optimizer =
       trained * 4 * s.f + (s.all && s.b == 2 ? trained * s.b : 0) - (s.all && s.b != 2 ? trained * s.b : 0);
   // Decoded images in float32: of this step, of the queue, and of the threads that fill it (train/batches.cpp).
-  const int64_t ahead = (3 * s.prompts + 8) * s.patches * s.vision.patch_dim() * 4;
+  const int64_t ahead = (3 * s.prompts + 8) * s.images * s.patches * s.vision.patch_dim() * 4;
   const int64_t image = s.features(s.patches);
   const int64_t room = s.config.model.vision_cache.memory_mb << 20;
   const int64_t cache = in.num_images > 0 ? std::min(room, in.num_images * image) : room;
@@ -42,7 +42,7 @@ MemoryPlan::Items permanent(const Sizes& s, const PlanInput& in) {
           {s.all ? "gradients and Adam" : "LoRA and Adam", optimizer},
           {"vision cache", s.tower ? 0 : cache},
           {"images ahead", in.on_cpu ? ahead : 0},
-          {"features", s.tower && !s.grpo ? 0 : s.prompts * image},
+          {"features", s.tower && !s.grpo ? 0 : s.prompts * s.images * image},
           {"communication", in.num_ranks > 1 ? trained * s.f * in.num_ranks : 0}};
 }
 
@@ -62,7 +62,7 @@ int64_t tower_temporaries(const Sizes& s, int64_t patches) {
 int64_t patches_at_once(const Sizes& s, const PlanInput& in) {
   const VisionCacheSection& cache = in.config.model.vision_cache;
   if (in.on_cpu || cache.memory_mb > 0 || (cache.folder && cache.disk_mb > 0)) return s.patches;
-  return std::min(s.prompts * s.patches, std::max(s.patches, kPatchesAtOnce));
+  return std::min(s.prompts * s.images * s.patches, std::max(s.patches, kPatchesAtOnce));
 }
 
 /// Generating `rows` completions of at most `tokens` tokens for each of `prompts` prompts.
@@ -81,7 +81,7 @@ MemoryPlan::Phase evaluation_phase(const Sizes& s) {
   const EvalSection& section = s.config.eval;
   const int64_t batch = prompts_at_once(section.batch_size, s.prompt, section.max_new_tokens);
   MemoryPlan::Phase phase{"evaluation", generation_items(s, batch, 1, section.max_new_tokens)};
-  phase.items.emplace_back("features of a batch", s.features(batch * s.patches));
+  phase.items.emplace_back("features of a batch", s.features(batch * s.images * s.patches));
   const int64_t tower = tower_temporaries(s, batch * s.patches) + batch * s.patches * s.vision.patch_dim() * s.b;
   if (tower > phase.bytes()) phase.items = {{"a batch in the tower", tower}};
   return phase;
@@ -128,7 +128,7 @@ MemoryPlan with(const Sizes& s, const PlanInput& in, int64_t rows, int64_t logit
   plan.rows_shared = s.prompts * s.group_rows(/*shared=*/true);
   plan.rows_unshared = s.prompts * s.group_rows(/*shared=*/false);
   const int64_t group = s.group_rows(in.config.train.shared_prefix != Switch::kOff);
-  const PassSize pass{rows, rows / group * s.generations * s.tokens, logits, rows / group};
+  const PassSize pass{rows, rows / group * s.generations * s.tokens, logits, rows / group * s.images};
   if (!s.all) plan.phases.push_back({"vision", {{"images at once", tower_temporaries(s, patches_at_once(s, in))}}});
   if (s.grpo) plan.phases.push_back({"rollout", generation_items(s, s.prompts, s.generations, s.tokens)});
   if (s.grpo && s.config.grpo.beta != 0 && s.config.grpo.kl_anchor != KlReference::kOld)

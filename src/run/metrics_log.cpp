@@ -78,6 +78,7 @@ std::string completion_json(const CompletionRecord& record) {
                {"advantage", number(record.advantage)},
                {"length", record.length},
                {"truncated", record.truncated}};
+  if (!record.reference.empty()) line["reference"] = record.reference;
   if (record.tokens) {
     line["prompt_ids"] = record.tokens->prompt_ids;
     line["completion_ids"] = record.tokens->completion_ids;

@@ -31,6 +31,7 @@ Sizes::Sizes(const PlanInput& in)
       vision(in.model.vision),
       prompt(in.prompt_tokens),
       patches(in.image_patches),
+      images(1 + config.data.reference.normal),
       grpo(config.stage == Stage::kGrpo),
       all(config.trainable == Trainable::kAll),
       b(config.model.dtype == Dtype::kBfloat16  ? 2

@@ -13,7 +13,7 @@ namespace lriad {
 /// A training pass: packed rows, completion tokens that they predict, and logits that exist at once.
 struct PassSize {
   int64_t rows = 0, tokens = 0, logits = 0;
-  int64_t images = 0;  ///< one of each prompt
+  int64_t images = 0;  ///< of all prompts
 };
 
 /// Sizes that the formulas share. `b` is the number of bytes per element in the model's dtype, `f` in the dtype of sums
@@ -62,7 +62,7 @@ class Sizes {
   const AdapterConfig& adapter;
   const TextConfig& text;
   const VisionConfig& vision;
-  int64_t prompt, patches;
+  int64_t prompt, patches, images;  // images of a prompt, each of at most so many patches
   bool grpo, all;
   bool tower = false;  ///< whether weights or branches of the vision tower are trained
   int64_t b, f, prompts, generations, tokens, q, kv, merged;

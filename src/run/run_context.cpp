@@ -116,19 +116,21 @@ void warn_of_a_large_model_on_the_cpu(const PlanInput& plan, const at::Device& d
 }
 
 /// Checks all prompts, puts the longest prompt and the largest image into the plan, and returns the lengths
-/// of the prompts. An unreadable image gets length 0; data.bad_image decides what happens when its turn comes.
+/// of the prompts, with the largest reference images that they may get. An unreadable image gets length 0;
+/// data.bad_image decides what happens when its turn comes.
 std::vector<int64_t> check_samples(const Dataset& data, const SamplePreparer& preparer, PlanInput& plan) {
   std::vector<int64_t> lengths(data.samples.size(), 0);
+  ReferenceTokens references(data, preparer);
   const int64_t merged = plan.model.vision.spatial_merge_size * plan.model.vision.spatial_merge_size;
   for (std::size_t i = 0; i < data.samples.size(); ++i) {
-    int64_t image = 0;
+    std::vector<int64_t> images = references.most(data.samples[i]);
     try {
-      image = preparer.image_tokens(data.samples[i]);
+      images.push_back(preparer.image_tokens(data.samples[i]));
     } catch (const Error&) {
       continue;
     }
-    plan.image_patches = std::max(plan.image_patches, image * merged);
-    lengths[i] = static_cast<int64_t>(preparer.prompt(data.samples[i], image).size());
+    plan.image_patches = std::max(plan.image_patches, std::ranges::max(images) * merged);
+    lengths[i] = std::ssize(preparer.prompt(data.samples[i], images));
     plan.prompt_tokens = std::max(plan.prompt_tokens, lengths[i]);
   }
   return lengths;
@@ -190,10 +192,12 @@ RunInputs load_run_inputs(const Config& config, const at::Device& device, int64_
   Dataset data = read_dataset(config.data);
   log_info("data " + config.data.root + "\n" + describe(data));
   check_labels(config, data);
+  data.references = read_references(config.data, &data, config.seed);
   std::optional<Dataset> eval_data;
   if (config.eval_data && config.train.eval_steps > 0) {
     eval_data = read_dataset(*config.eval_data);
     log_info("evaluation data " + config.eval_data->root + "\n" + describe(*eval_data));
+    eval_data->references = read_references(*config.eval_data, nullptr, config.seed);
   }
   const fs::path model_dir = config.model.path;
   Tokenizer tokenizer = Tokenizer::load(model_dir);
@@ -210,7 +214,7 @@ RunInputs load_run_inputs(const Config& config, const at::Device& device, int64_
                  free_memory(device, config.distributed.memory_fraction),
                  num_ranks,
                  device.is_cpu(),
-                 static_cast<int64_t>(data.samples.size())};
+                 config.data.reference.root ? 0 : std::ssize(data.samples)};
   std::optional<Adapter> adapter;
   if (config.model.adapter && config.trainable == Trainable::kLora) {
     adapter = read_adapter(*config.model.adapter);
@@ -226,6 +230,10 @@ RunInputs load_run_inputs(const Config& config, const at::Device& device, int64_
   if (config.stage == Stage::kSft) check_targets(config, data);
   check_one_image_is_readable(data, preparer);
   std::vector<int64_t> prompt_tokens = check_samples(data, preparer, plan);
+  if (eval_data && eval_data->references) {
+    ReferenceTokens references(*eval_data, preparer);
+    for (const Sample& sample : eval_data->samples) preparer.check_prompt(sample, references.most(sample));
+  }
   return {config,
           std::move(tokenizer),
           std::move(answer_tokens),

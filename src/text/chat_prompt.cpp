@@ -8,7 +8,7 @@
 namespace lriad {
 namespace {
 
-constexpr std::string_view kImagePad = "<|image_pad|>";
+constexpr std::string_view kImagePad = "<|image_pad|>", kImage = "<|vision_start|><|image_pad|><|vision_end|>";
 
 /// `text` with each occurrence of `from` replaced by what `with` appends.
 template <class Append>
@@ -48,20 +48,30 @@ std::string fill_prompt(std::string_view template_text, std::string_view object_
   return replace_each(template_text, "{object}", [&](std::string& out) { out.append(object_name); });
 }
 
+std::string place_images(std::string_view template_text, int64_t num_references) {
+  constexpr std::string_view kReference = "{reference}", kQuery = "{image}";
+  std::string text(template_text);
+  if (text.find(kQuery) == std::string::npos) {
+    const size_t references = text.find(kReference);
+    text.insert(references == std::string::npos ? 0 : references + kReference.size(), kQuery);
+  }
+  text = replace_each(text, kReference, [&](std::string& out) {
+    for (int64_t i = 0; i < num_references; ++i) out.append(kImage);
+  });
+  return replace_each(text, kQuery, [](std::string& out) { out.append(kImage); });
+}
+
 std::string render_chat(const ChatTemplate& chat_template, const std::optional<std::string>& system,
-                        std::string_view user_text, int64_t num_images) {
+                        std::string_view user_turn) {
   const std::optional<std::string_view> turn = system ? system : chat_template.default_system;
   std::string chat;
   if (turn) chat.append("<|im_start|>system\n").append(*turn).append("<|im_end|>\n");
-  chat.append("<|im_start|>user\n");
-  for (int64_t i = 0; i < num_images; ++i) chat.append("<|vision_start|>").append(kImagePad).append("<|vision_end|>");
-  return chat.append(user_text).append("<|im_end|>\n<|im_start|>assistant\n");
+  return chat.append("<|im_start|>user\n").append(user_turn).append("<|im_end|>\n<|im_start|>assistant\n");
 }
 
 std::vector<int64_t> encode_chat(const Tokenizer& tokenizer, const std::optional<std::string>& system,
-                                 std::string_view user_text, std::span<const int64_t> image_tokens) {
-  const std::string chat =
-      render_chat(tokenizer.chat_template(), system, user_text, static_cast<int64_t>(image_tokens.size()));
+                                 std::string_view user_turn, std::span<const int64_t> image_tokens) {
+  const std::string chat = render_chat(tokenizer.chat_template(), system, user_turn);
   const size_t pads = count_of(chat, kImagePad);
   if (pads != image_tokens.size()) {
     fail("text", "the prompt has ", pads, " times ", kImagePad, " for ", image_tokens.size(),

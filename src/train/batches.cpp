@@ -39,9 +39,14 @@ int64_t prompts_per_rank(const TrainSection& train) {
 
 void take_features(FeatureCache& cache, std::vector<BatchPrompt>& prompts) {
   std::vector<const Patches*> images;
-  for (const BatchPrompt& prompt : prompts) images.push_back(&prompt.sample.patches);
-  std::vector<at::Tensor> features = cache.features(images);
-  for (std::size_t k = 0; k < prompts.size(); ++k) prompts[k].features_ID = std::move(features[k]);
+  for (const BatchPrompt& prompt : prompts) std::ranges::copy(prompt.sample.images(), std::back_inserter(images));
+  const std::vector<at::Tensor> features = cache.features(images);
+  auto next = features.begin();
+  for (BatchPrompt& prompt : prompts) {
+    const auto end = next + std::ssize(prompt.sample.images());
+    prompt.features_ID = joined({next, end});
+    next = end;
+  }
 }
 
 std::vector<int64_t> assign_prompts(const std::vector<int64_t>& costs, int64_t num_ranks) {
@@ -102,7 +107,7 @@ std::vector<Batches::Slot> Batches::slots_of(int64_t number) {
 
 void Batches::request_until(int64_t number) {
   for (int64_t next = requested_ ? *requested_ + 1 : number; next <= number; ++next) {
-    for (const Slot& slot : slots_of(next)) prefetcher_.request(slot.index);
+    for (const Slot& slot : slots_of(next)) prefetcher_.request(slot.index, slot.epoch);
     requested_ = next;
   }
 }

@@ -14,7 +14,7 @@ Evaluation evaluate_model(RunContext& m, Communicator& communicator) {
   const AnswerFunction answer =
       model_answers(m.model, m.tokenizer,
                     {section.max_new_tokens, section.temperature, m.config.rollout.ban_vision_tokens, m.config.seed,
-                     section.batch_size, [&] { communicator.check(); }});
+                     section.batch_size, [&] { communicator.check(); }, &m.features});
   EvaluateOptions options;
   options.bad_image = m.config.eval_data->bad_image;
   options.show_progress = communicator.is_main();

@@ -61,7 +61,7 @@ ReportInput evaluation_report(const Evaluation& evaluation, const RunContext& co
   report.settings.set("step", step);
   report.settings.set("max_new_tokens", config.eval.max_new_tokens);
   report.settings.set("temperature", config.eval.temperature);
-  for (const Sample& sample : context.eval_data->samples) report.images.emplace(sample.id, sample.path);
+  add_images(report, *context.eval_data);
   report.run_log = run / "metrics.jsonl";
   return report;
 }

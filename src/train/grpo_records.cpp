@@ -37,6 +37,7 @@ CompletionRecord record_of(const Group& group, std::size_t generation, const Run
   record.sample_id = group.sample_id;
   record.image = sample.image;
   record.object = sample.object;
+  record.reference = group.reference_images;
   record.label = verdict_name(*sample.label);
   record.generation = static_cast<int64_t>(generation);
   record.text = completion.text;

@@ -43,6 +43,8 @@ std::string settings_section(const RunContext& context) {
     text += concat("- LoRA: r ", context.adapter.r, ", alpha ", context.adapter.lora_alpha, ", on ",
                    context.adapter.target_modules.text(), "\n");
   }
+  if (c.data.reference.normal > 0)
+    text += concat("- reference images: ", c.data.reference.normal, " normal ones of the object before each image\n");
   return text + concat("- pixels of an image: ", c.image.min_pixels, " to ", c.image.max_pixels, "\n\nPrompt:\n\n```\n",
                        c.prompt.template_text, "\n```\n");
 }

@@ -44,10 +44,11 @@ std::vector<Group> Rollouts::sample(int64_t batch, int64_t step) {
     group.sample_id = sample.id;
     group.is_defect = sample.label == Verdict::kDefect;
     group.prompt_ids = std::move(prompt.sample.prompt_ids);
-    group.grids = {prompt.sample.patches.grid};
+    group.grids = prompt.sample.grids();
+    group.reference_images = std::move(prompt.sample.reference_images);
     group.features_ID = prompt.features_ID;
-    if (context_.trains_tower) group.patches = std::move(prompt.sample.patches.values);
-    prompt.sample.patches = {};
+    if (context_.trains_tower) group.patches = prompt.sample.pixel_values();
+    prompt.sample = {};
   }
   std::vector<Group*> all;
   for (Group& group : groups) all.push_back(&group);

@@ -28,8 +28,8 @@ Group SftStage::target_group(BatchPrompt& prompt, int64_t step) const {
   group.sample_index = index;
   group.sample_id = sample.id;
   group.prompt_ids = std::move(prompt.sample.prompt_ids);
-  group.grids = {prompt.sample.patches.grid};
-  if (context_.trains_tower) group.patches = std::move(prompt.sample.patches.values);
+  group.grids = prompt.sample.grids();
+  if (context_.trains_tower) group.patches = prompt.sample.pixel_values();
   group.features_ID = prompt.features_ID;
   GroupCompletion& target = group.completions.emplace_back();
   target.ids = target_ids(context_.tokenizer, target_response(sample, config_.sft, config_.seed, prompt.epoch, index),

@@ -248,5 +248,24 @@ TEST(ConfigProblems, NeverThrowsAnythingButErrorForSpoiledFiles) {
   EXPECT_GT(refused, 250);
 }
 
+TEST(ConfigProblems, RefusesATemplateThatDoesNotGoWithTheReferenceImages) {
+  const ConfigFiles files;
+  const auto problem = [&](const std::string& text, int normal) {
+    return files.problems(kNeeded, {"prompt.template=\"" + text + "\"", concat("data.reference.normal=", normal)});
+  };
+  EXPECT_EQ(problem("Good: {reference} {object}?", 1), "");
+  EXPECT_EQ(problem("Good: {reference} This: {image} {object}?", 3), "");
+  EXPECT_EQ(problem("See {image}: {object}?", 0), "");
+  EXPECT_THAT(problem("{object}?", 1), HasSubstr("prompt.template has no {reference}"));
+  EXPECT_THAT(problem("{object}?", 1), HasSubstr("write for example \"Normal {object}: {reference}"));
+  EXPECT_THAT(problem("{reference} {object}?", 0), HasSubstr("data.reference.normal is 0"));
+  EXPECT_THAT(problem("{reference} {reference}?", 1), HasSubstr("{reference} more than once"));
+  EXPECT_THAT(problem("{image} {image}?", 0), HasSubstr("{image} more than once"));
+  EXPECT_THAT(problem("{image} {reference}?", 1), HasSubstr("{image} before {reference}"));
+  EXPECT_THAT(files.problems(kNeeded + "eval_data: {root: x, reference: {normal: 1}}\n"),
+              HasSubstr("eval_data.reference.normal is not a known key"));
+  EXPECT_THAT(files.problems(kNeeded, {"data.reference.normal=-1"}), HasSubstr("expected an integer from 0 to 64"));
+}
+
 }  // namespace
 }  // namespace lriad

@@ -195,5 +195,22 @@ TEST(ShippedConfigs, RepeatThePublishedRun) {
   }
 }
 
+TEST(LoadConfig, PutsReferenceImagesIntoADefaultPrompt) {
+  EXPECT_EQ(load_sets({"data.reference.normal=1"}).config.prompt.template_text, kReferencePrompt);
+  EXPECT_EQ(load_sets({"prompt.template=A {object}?", "data.reference.normal=1"}).config.prompt.template_text,
+            "A {object}?");
+  EXPECT_THAT(kReferencePrompt, ::testing::EndsWith(kPaperPrompt));
+  const ConfigFiles files;
+  const std::string resolved = print_config(load_sets({"data.reference.normal=1"}));
+  ConfigInput input;
+  input.files = {files.write("resolved.yaml", resolved)};
+  input.use = ConfigUse::kEval;
+  EXPECT_EQ(load_config(input).config.prompt.template_text, kReferencePrompt);
+  input.sets = {"data.reference.normal=0"};
+  EXPECT_EQ(load_config(input).config.prompt.template_text, kPaperPrompt);
+  input.sets = {"eval_data.root=x"};
+  EXPECT_EQ(load_config(input).config.eval_data->reference.normal, 1);
+}
+
 }  // namespace
 }  // namespace lriad

@@ -66,6 +66,29 @@ TEST(ModelSettings, FillWhatNobodySetAndNameWhatDiffers) {
   EXPECT_EQ(loaded.config.data.object_names.at("01"), "circular mold");
 }
 
+TEST(ModelSettings, BringReferenceImagesAndTheirPrompt) {
+  const TempFolder folder;
+  ModelSettings shown = some_settings(), none = some_settings();
+  shown.prompt_template = kReferencePrompt;
+  shown.reference_normal = 2;
+  none.prompt_template = kPaperPrompt;
+  write_model_settings(folder.path(), shown);
+  EXPECT_EQ(read_model_settings(folder.path())->reference_normal, 2);
+
+  LoadedConfig loaded = config_of({"data.object_names={}"});
+  EXPECT_THAT(apply_model_settings(loaded, shown), ElementsAre(HasSubstr("data.object_names")));
+  EXPECT_EQ(loaded.config.data.reference.normal, 2);
+  EXPECT_EQ(loaded.config.prompt.template_text, kReferencePrompt);
+  // A number that somebody set wins, and a default prompt goes with it.
+  loaded = config_of({"data.reference.normal=0"});
+  EXPECT_THAT(apply_model_settings(loaded, shown), ElementsAre(HasSubstr("data.reference.normal of --set differs")));
+  EXPECT_EQ(loaded.config.data.reference.normal, 0);
+  EXPECT_EQ(loaded.config.prompt.template_text, kPaperPrompt);
+  loaded = config_of({"data.reference.normal=1"});
+  EXPECT_THAT(apply_model_settings(loaded, none), ElementsAre(HasSubstr("data.reference.normal of --set differs")));
+  EXPECT_EQ(loaded.config.prompt.template_text, kReferencePrompt);
+}
+
 TEST(ModelSettings, RefuseADamagedFile) {
   const TempFolder folder;
   const auto error_of = [&](const std::string& text) -> std::string {
@@ -89,6 +112,7 @@ TEST(ModelSettings, RefuseADamagedFile) {
   EXPECT_THAT(error_of(with("9000", "9000.5")), HasSubstr("image.max_pixels is 9000.5"));
   EXPECT_THAT(error_of(with("\"torchvision\"", "\"cubic\"")), HasSubstr("cubic"));
   EXPECT_THAT(error_of(with("\"A\": 7", "\"A\": null")), HasSubstr("letters.A is null"));
+  EXPECT_THAT(error_of(with("\"reference\": null", "\"reference\": {\"normal\": -1}")), HasSubstr("reference.normal"));
 }
 
 }  // namespace

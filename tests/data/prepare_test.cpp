@@ -34,11 +34,11 @@ class Prepare : public ::testing::Test {
 };
 
 TEST_F(Prepare, ExpandsTheImageTokensOfTheImage) {
-  const PreparedSample prepared = preparer().prepare(dataset_.samples[3], 3);
+  const PreparedSample prepared = preparer().prepare(dataset_, 3);
   EXPECT_EQ(prepared.index, 3);
   EXPECT_EQ(prepared.patches.grid, (std::array<int64_t, 3>{1, 4, 10}));
   const std::vector<int64_t> ten = {10};
-  EXPECT_EQ(prepared.prompt_ids, encode_chat(tokenizer_, {}, "Is the metal nut whole?", ten));
+  EXPECT_EQ(prepared.prompt_ids, encode_chat(tokenizer_, {}, place_images("Is the metal nut whole?", 0), ten));
   EXPECT_EQ(preparer().image_tokens(dataset_.samples[3]), preparer().tokens_of(prepared.patches));
 }
 
@@ -67,13 +67,13 @@ TEST_F(Prepare, WarnsOfATemplateThatNamesNoObjectOrAnotherWord) {
 }
 
 TEST_F(Prepare, RefusesLongPromptsByTheHeaderAlone) {
-  prompt_.max_prompt_length = static_cast<int64_t>(preparer().prepare(dataset_.samples[2], 2).prompt_ids.size());
+  prompt_.max_prompt_length = static_cast<int64_t>(preparer().prepare(dataset_, 2).prompt_ids.size());
   EXPECT_NO_THROW(preparer().check_prompt(dataset_.samples[2]));
-  EXPECT_NO_THROW(preparer().prepare(dataset_.samples[2], 2));
+  EXPECT_NO_THROW(preparer().prepare(dataset_, 2));
   const auto refused = ThrowsMessage<Error>(AllOf(HasSubstr("[data] metal_nut/test/good/3.png: "),
                                                   HasSubstr("10 of the image"), HasSubstr("prompt.max_prompt_length")));
   EXPECT_THAT([&] { preparer().check_prompt(dataset_.samples[3]); }, refused);
-  EXPECT_THAT([&] { preparer().prepare(dataset_.samples[3], 3); }, refused);
+  EXPECT_THAT([&] { preparer().prepare(dataset_, 3); }, refused);
   EXPECT_NO_THROW(preparer().check_prompt(dataset_.samples[6]));
   EXPECT_THAT([&] { preparer().image_tokens(dataset_.samples[6]); }, ThrowsMessage<Error>(HasSubstr("bad.png")));
 }

@@ -33,16 +33,25 @@ class ModelMaps : public ::testing::TestWithParam<const char*> {
  protected:
   void SetUp() override {
     at::set_num_threads(1);
-    const std::filesystem::path folder = std::filesystem::path(LRIAD_GOLDEN_DIR) / GetParam();
-    expected_ = std::make_unique<SafetensorsFile>(folder / "heat_maps.safetensors");
-    model_ = load_model(folder, at::kFloat, at::kCPU);
+    model_ = load_model(folder(), at::kFloat, at::kCPU);
+    make_samples("heat_maps.safetensors");
+  }
+
+  static std::filesystem::path folder() { return std::filesystem::path(LRIAD_GOLDEN_DIR) / GetParam(); }
+
+  Patches picture(int64_t number) const {
+    return patches_of(number, kGrids[static_cast<std::size_t>(number)], model_->config().vision.patch_dim());
+  }
+
+  void make_samples(const char* file) {
+    expected_ = std::make_unique<SafetensorsFile>(folder() / file);
+    samples_.clear();
     for (int64_t picture = 0; picture < 2; ++picture) {
       PreparedSample& sample = samples_.emplace_back();
       sample.index = picture;
       const std::vector<double> ids = expected(picture, "prompt_ids");
       sample.prompt_ids.assign(ids.begin(), ids.end());
-      sample.patches =
-          patches_of(picture, kGrids[static_cast<std::size_t>(picture)], model_->config().vision.patch_dim());
+      sample.patches = this->picture(picture);
     }
   }
 
@@ -89,6 +98,22 @@ TEST_P(ModelMaps, MapsAndDeletionChecksAreThoseOfTransformers) {
     EXPECT_EQ(map.columns, kGrids[static_cast<std::size_t>(picture)][2] / 2);
     expect_near(map.cells, picture, "map");
     expect_near({map.drop, map.random_drop}, picture, "deletion");
+  }
+}
+
+TEST_P(ModelMaps, AreOfThePictureBehindAReferenceImage) {
+  make_samples("heat_maps_reference.safetensors");
+  for (int64_t number = 0; number < 2; ++number)
+    samples_[static_cast<std::size_t>(number)].references = {picture(1 - number)};
+  const std::vector<MapParts> parts = map_parts(model_, samples_, answers_, probe_);
+  const std::vector<HeatMap> maps = heat_maps(model_, samples_, answers_, probe_, /*seed=*/7);
+  for (int64_t number = 0; number < 2; ++number) {
+    const auto k = static_cast<std::size_t>(number);
+    expect_near(parts[k].attention, number, "attention");
+    expect_near(parts[k].gradient, number, "gradient");
+    expect_near({parts[k].score}, number, "score");
+    expect_near(maps[k].cells, number, "map");
+    expect_near({maps[k].drop, maps[k].random_drop}, number, "deletion");
   }
 }
 

@@ -38,6 +38,12 @@ std::vector<int64_t> ids_of(const json& row) {
   return ids;
 }
 
+/// A user turn [images, text].
+std::string turn(const json& text, int64_t images) {
+  if (images == 0) return text.get<std::string>();
+  return place_images("{reference}" + text.get<std::string>(), images - 1);
+}
+
 TEST(ChatPrompt, FillsInTheObjectWhereverItStands) {
   EXPECT_EQ(fill_prompt("{object} and {object}, {other}", "metal nut"), "metal nut and metal nut, {other}");
   EXPECT_EQ(fill_prompt("{object}", "{object}"), "{object}");
@@ -46,7 +52,7 @@ TEST(ChatPrompt, FillsInTheObjectWhereverItStands) {
 TEST(ChatPrompt, RendersAsTheTemplateOfTransformers) {
   for (const json& row : golden()) {
     const auto images = static_cast<int64_t>(row["image_tokens"].size());
-    EXPECT_EQ(render_chat(chat_template("qwen2_vl"), system_of(row), row["text"].get<std::string>(), images),
+    EXPECT_EQ(render_chat(chat_template("qwen2_vl"), system_of(row), turn(row["text"], images)),
               row["chat"].get<std::string>());
   }
 }
@@ -54,16 +60,16 @@ TEST(ChatPrompt, RendersAsTheTemplateOfTransformers) {
 TEST(ChatPrompt, RefusesAnotherNumberOfImageTokensThanImages) {
   const Tokenizer tokenizer = Tokenizer::load(kSentencePiece);
   const std::vector<int64_t> one = {4}, none = {0};
-  EXPECT_THAT([&] { encode_chat(tokenizer, {}, "see <|image_pad|>", one); },
+  EXPECT_THAT([&] { encode_chat(tokenizer, {}, turn("see <|image_pad|>", 1), one); },
               ThrowsMessage<Error>(HasSubstr("[text] the prompt has 2 times <|image_pad|> for 1 images")));
-  EXPECT_THAT([&] { encode_chat(tokenizer, {}, "x", none); }, ThrowsMessage<Error>(HasSubstr("image 1")));
+  EXPECT_THAT([&] { encode_chat(tokenizer, {}, turn("x", 1), none); }, ThrowsMessage<Error>(HasSubstr("image 1")));
 }
 
 TEST(RealChat, EncodesAsTheProcessorOfTransformers) {
   const Tokenizer tokenizer = Tokenizer::load(real_tokenizer());
   for (const json& row : golden()) {
     const auto tokens = row["image_tokens"].get<std::vector<int64_t>>();
-    EXPECT_EQ(encode_chat(tokenizer, system_of(row), row["text"].get<std::string>(), tokens), ids_of(row));
+    EXPECT_EQ(encode_chat(tokenizer, system_of(row), turn(row["text"], std::ssize(tokens)), tokens), ids_of(row));
   }
 }
 
@@ -163,9 +169,47 @@ TEST(ChatPrompt, RendersTheTemplateOfEachFamily) {
   ASSERT_EQ(rows.size(), 12u);
   for (const json& row : rows) {
     const auto& chat = chat_template(row["family"].get<std::string>());
-    EXPECT_EQ(render_chat(chat, system_of(row), row["text"].get<std::string>(), row["images"].get<int64_t>()),
+    EXPECT_EQ(render_chat(chat, system_of(row), turn(row["text"], row["images"].get<int64_t>())),
               row["chat"].get<std::string>());
   }
+}
+
+TEST(ChatPrompt, PutsTheImageToJudgeBehindTheReferencesUnlessToldWhere) {
+  const std::string image = "<|vision_start|><|image_pad|><|vision_end|>";
+  EXPECT_EQ(place_images("Is {object} whole?", 0), image + "Is {object} whole?");
+  EXPECT_EQ(place_images("See {image}!", 0), "See " + image + "!");
+  EXPECT_EQ(place_images("Good: {reference} Bad?", 2), "Good: " + image + image + image + " Bad?");
+  EXPECT_EQ(place_images("Good: {reference} This: {image} Bad?", 1), "Good: " + image + " This: " + image + " Bad?");
+  EXPECT_EQ(fill_prompt(place_images("{object}", 0), "{reference}{image}"), image + "{reference}{image}");
+}
+
+// Golden: scripts/golden/make_references.py, transformers 5.23.0 with images and texts in turn.
+std::vector<json> reference_rows(const std::string& family) {
+  std::vector<json> rows;
+  for (const json& row : json::parse(read_file("test", fs::path(LRIAD_GOLDEN_DIR) / "references.json"))) {
+    if (row["family"] == family) rows.push_back(row);
+  }
+  EXPECT_EQ(rows.size(), 12u);
+  return rows;
+}
+
+void expect_reference_prompts(const std::string& family, const Tokenizer& tokenizer) {
+  for (const json& row : reference_rows(family)) {
+    const std::string user_turn =
+        fill_prompt(place_images(row["template"].get<std::string>(), row["references"].get<int64_t>()), "metal nut");
+    EXPECT_EQ(render_chat(chat_template(family), system_of(row), user_turn), row["chat"].get<std::string>());
+    const auto tokens = row["image_tokens"].get<std::vector<int64_t>>();
+    EXPECT_EQ(encode_chat(tokenizer, system_of(row), user_turn, tokens), ids_of(row)) << row["chat"];
+  }
+}
+
+TEST(RealChat, PlacesReferenceImagesAsTheProcessorOfTransformers) {
+  expect_reference_prompts("qwen2_vl", Tokenizer::load(real_tokenizer()));
+}
+
+TEST(ChatPrompt, PlacesReferenceImagesAsTheProcessorOfEachFamily) {
+  expect_reference_prompts("qwen2_5_vl", Tokenizer::load(fs::path(LRIAD_GOLDEN_DIR) / "tiny_qwen25vl"));
+  expect_reference_prompts("qwen3_vl", Tokenizer::load(fs::path(LRIAD_GOLDEN_DIR) / "tiny_qwen3vl"));
 }
 
 }  // namespace

@@ -16,6 +16,9 @@ namespace lriad {
 /// prompt.template.
 extern const char* const kPaperPrompt;
 
+/// The paper's prompt with reference images before the image to judge: its default with data.reference.normal above 0.
+extern const char* const kReferencePrompt;
+
 enum class Stage { kGrpo, kSft };
 enum class Trainable { kLora, kAll };
 enum class Dtype { kBfloat16, kFloat32, kFloat64 };
@@ -63,6 +66,13 @@ struct LoraSection {
   ModuleNames exclude_modules;                              ///< those of them that get none
 };
 
+/// Images that a prompt shows before the one to judge: normal ones of the same object. The field's n-shot setting.
+struct ReferenceSection {
+  int64_t normal = 0;  ///< images in each prompt, >= 0; 0: none. eval_data takes that of data
+  std::optional<std::string>
+      root;  ///< data set that they come from; null: the data itself, evaluated data's split train
+};
+
 struct DataSection {
   std::string format = "mvtec";                     ///< layout of `root`, a word of config/data_formats.h
   std::string root;                                 ///< folder, or the file of such formats as jsonl
@@ -73,13 +83,16 @@ struct DataSection {
   SamplerKind sampler = SamplerKind::kShuffle;      ///< order of an epoch
   BadImage bad_image = BadImage::kSkip;             ///< what happens to an image that cannot be read
   bool follow_links = true;                         ///< read links out of `root`, absolute paths and `..` too
+  ReferenceSection reference;
 };
 
 /// The prompt. Default: the paper, section III-D.
 struct PromptSection {
-  std::string template_text = kPaperPrompt;  ///< key `template`; {object} is replaced by the object's name
-  std::optional<std::string> system;         ///< system turn; null: what the chat template inserts
-  int64_t max_prompt_length = 1024;          ///< tokens, image tokens included; longer prompts are refused
+  /// key `template`; {object} is replaced by the object's name, {reference} by the reference images, {image} by the one
+  /// to judge, which without that word stands behind the reference images, else first
+  std::string template_text = kPaperPrompt;
+  std::optional<std::string> system;  ///< system turn; null: what the chat template inserts
+  int64_t max_prompt_length = 1024;   ///< tokens, image tokens included; longer prompts are refused
 };
 
 /// Images before they reach the vision tower. Source: transformers, Qwen2VLImageProcessor.

@@ -25,6 +25,7 @@ struct ModelSettings {
   std::string prompt_template;
   std::optional<std::string> system;
   ImageSection image;
+  int64_t reference_normal = 0;  ///< data.reference.normal
   std::map<std::string, std::string> object_names;
   int64_t letter_a = 0, letter_b = 0;  ///< ids of the answer tokens for A and B
   std::optional<double> threshold;     ///< a valid answer is a defect if its score is at least this

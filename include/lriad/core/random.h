@@ -21,6 +21,7 @@ enum class RandomUse : uint32_t {
   kMapCells = 14,
   kBootstrap = 9,
   kLimit = 10,
+  kReference = 15,
 };
 
 /// Four 32-bit random words of Philox4x32-10 (Salmon et al., SC 2011; the generator of Random123 and cuRAND).

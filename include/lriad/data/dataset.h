@@ -3,6 +3,7 @@
 #include <cstdint>
 #include <filesystem>
 #include <map>
+#include <memory>
 #include <optional>
 #include <string>
 #include <vector>
@@ -25,11 +26,15 @@ struct Sample {
   std::string response;          ///< target text of stage sft (jsonl); else empty
 };
 
+class References;
+
 /// A list of samples in the fixed order of their sorted paths.
 struct Dataset {
   std::filesystem::path root;
   std::vector<Sample> samples;
-  std::vector<std::string> left_out;  ///< folders with images below the root that the format does not read
+  std::vector<std::string> left_out = {};  ///< folders with images below the root that the format does not read
+  std::shared_ptr<const References> references =
+      nullptr;  ///< what prompts show first; null: nothing. For others to set
   int64_t count(Verdict label) const;
   int64_t count(Verdict label, const std::string& object) const;
 };

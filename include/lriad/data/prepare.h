@@ -1,24 +1,34 @@
 #pragma once
 
+#include <array>
 #include <cstdint>
+#include <map>
 #include <memory>
 #include <optional>
+#include <span>
 #include <string>
 #include <vector>
 
 #include "lriad/config/config.h"
 #include "lriad/data/dataset.h"
+#include "lriad/data/references.h"
 #include "lriad/text/chat_prompt.h"
 #include "lriad/text/tokenizer.h"
 #include "lriad/vision/image_processor.h"
 
 namespace lriad {
 
-/// A sample as input of the model: prompt ids with image tokens expanded, and the patches of its image.
+/// A sample as input of the model: prompt ids with image tokens expanded, and the patches of its images.
 struct PreparedSample {
   int64_t index = 0;  ///< index in dataset.samples
   std::vector<int64_t> prompt_ids;
-  Patches patches;
+  Patches patches;                            ///< of its own image, the prompt's last
+  std::vector<Patches> references;            ///< of the images before it
+  std::vector<std::string> reference_images;  ///< their Sample::image
+
+  std::vector<const Patches*> images() const;         ///< in the order of the prompt
+  std::vector<float> pixel_values() const;            ///< of their patches, one after another
+  std::vector<std::array<int64_t, 3>> grids() const;  ///< theirs
 };
 
 /// Ids of a target text with one end token behind it: the first of `end_ids`, unless the text ends with one of them
@@ -32,32 +42,51 @@ class SamplePreparer {
   /// Warns if the template names no {object}, or another word in braces, which stays as it is.
   SamplePreparer(const Tokenizer& tokenizer, PromptSection prompt, ImageSettings image);
 
-  /// Calls image() and prompt().
-  PreparedSample prepare(const Sample& sample, int64_t index) const;
+  /// Calls image(), add_references() and prompt().
+  PreparedSample prepare(const Dataset& dataset, int64_t index, int64_t epoch = 0) const;
 
   /// Reads the sample's image and cuts it into patches. Throws Error naming the file if it cannot be read.
   Patches image(const Sample& sample) const;
 
-  /// Ids of the sample's prompt with an image of `image_tokens` tokens. Throws Error naming the sample if the prompt is
-  /// longer than max_prompt_length or the template contains an image token; this is never the image's fault.
-  std::vector<int64_t> prompt(const Sample& sample, int64_t image_tokens) const;
+  /// Reads the reference images that the sample's prompt shows in this epoch, if there are any. One that cannot be read
+  /// is passed over with a warning; throws Error naming the object if too few are left.
+  void add_references(const Dataset& dataset, const Sample& sample, int64_t epoch, PreparedSample& prepared) const;
+
+  /// Ids of the sample's prompt with images of so many tokens, its own the last. Throws Error naming the sample if the
+  /// prompt is longer than max_prompt_length or the template contains an image token; this is never the image's fault.
+  std::vector<int64_t> prompt(const Sample& sample, std::span<const int64_t> image_tokens) const;
 
   int64_t tokens_of(const Patches& patches) const { return patches.tokens(image_.merge_size); }
+  std::vector<int64_t> tokens_of(const PreparedSample& sample) const;  ///< of its images, in the order of the prompt
 
   /// Number of tokens of the sample's image, from the file's header alone. Throws as image().
   int64_t image_tokens(const Sample& sample) const;
 
-  /// Throws as prompt() if the sample's prompt is too long, reading only the image's header. An unreadable header is
-  /// ignored here, since image() reports it.
-  void check_prompt(const Sample& sample) const;
+  /// Throws as prompt() if the sample's prompt, with reference images of so many tokens, is too long, reading only the
+  /// image's header. An unreadable header is ignored here, since image() reports it.
+  void check_prompt(const Sample& sample, std::span<const int64_t> reference_tokens = {}) const;
 
  private:
-  [[noreturn]] void refuse_length(const Sample& sample, int64_t length, int64_t image_tokens) const;
-  std::vector<int64_t> encode(const Sample& sample, int64_t image_tokens) const;
+  [[noreturn]] void refuse_length(const Sample& sample, int64_t length, std::span<const int64_t> image_tokens) const;
 
   Tokenizer tokenizer_;
   PromptSection prompt_;
   ImageSettings image_;
+};
+
+/// Most tokens that the reference images of a prompt can have, whichever are drawn, from the headers of all images of
+/// the object. Data set and preparer must outlive it.
+class ReferenceTokens {
+ public:
+  ReferenceTokens(const Dataset& dataset, const SamplePreparer& preparer) : dataset_(dataset), preparer_(preparer) {}
+  /// A number for each reference image of the sample's prompt, the largest first. Throws Error if its object has too
+  /// few.
+  std::vector<int64_t> most(const Sample& sample);
+
+ private:
+  const Dataset& dataset_;
+  const SamplePreparer& preparer_;
+  std::map<const std::vector<Sample>*, std::vector<int64_t>> known_;  ///< by References::of_object()
 };
 
 /// Why a sample cannot be used: its image (data.bad_image says what happens), or its prompt (always an error).
@@ -78,8 +107,9 @@ class Prefetcher {
   ~Prefetcher();  ///< drops results that were not fetched; waits only for samples that are being prepared
   Prefetcher(const Prefetcher&) = delete;
   Prefetcher& operator=(const Prefetcher&) = delete;
-  void request(int64_t index);  ///< never blocks; preparation starts when the queue has room
-  Result next();                ///< waits for the result of the oldest request
+  /// Never blocks; preparation starts when the queue has room. `epoch` decides which reference images are drawn.
+  void request(int64_t index, int64_t epoch = 0);
+  Result next();  ///< waits for the result of the oldest request
 
  private:
   struct State;

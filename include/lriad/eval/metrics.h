@@ -26,6 +26,7 @@ struct Prediction {
   int64_t length = 0;
   bool truncated = false;
   std::string error;                    ///< why the image could not be read, so that nothing answered; else empty
+  std::vector<std::string> reference;   ///< reference images of the prompt, as the data set they come from names them
   std::vector<int64_t> prompt_ids;      ///< empty unless asked for
   std::vector<int64_t> completion_ids;  ///< empty unless asked for
   std::vector<double> logprobs;         ///< empty unless asked for

@@ -28,8 +28,8 @@ struct MapParts {
   double score = 0;               ///< s of the picture as it is
 };
 
-/// Parts of several pictures, by one forward and one backward pass through decoder and tower with frozen weights.
-/// answers[i]: the completion of samples[i], up to and with its letter.
+/// Parts of several pictures (a prompt's last image, not its reference images), by one forward and one backward pass
+/// through decoder and tower with frozen weights. answers[i]: the completion of samples[i], up to and with its letter.
 std::vector<MapParts> map_parts(Qwen2Vl& model, std::span<const PreparedSample> samples,
                                 const std::vector<std::vector<int64_t>>& answers, const MapProbe& probe);
 

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "lriad/config/config.h"
+#include "lriad/data/dataset.h"
 #include "lriad/eval/metrics.h"
 #include "lriad/eval/settings.h"
 
@@ -20,13 +21,17 @@ struct ReportInput {
   MetricsReport metrics;
   Settings settings;
   std::map<std::string, std::filesystem::path> images;  ///< sample id -> file; without one only the name is shown
-  std::map<std::string, std::filesystem::path> maps;    ///< sample id -> picture with the heat map over it
+  std::map<std::string, std::vector<std::filesystem::path>> references;  ///< sample id -> its prompt's reference images
+  std::map<std::string, std::filesystem::path> maps;  ///< sample id -> picture with the heat map over it
   std::filesystem::path run_log;  ///< metrics.jsonl of the training run, whose curves are shown; empty: none
 };
 
 /// The data set and, if the answers were given to it, the prompt, for the head of a report.
 std::vector<std::pair<std::string, std::string>> about_data(const DataSection& data);
 std::vector<std::pair<std::string, std::string>> about_prompt(const PromptSection& prompt);
+
+/// Fills in images and references of the samples; the predictions must be there.
+void add_images(ReportInput& report, const Dataset& dataset);
 
 /// Writes folder/index.html and folder/images/, which can be moved and mailed together: a page that needs no network,
 /// with the metrics, a threshold to move, curves of the run and every prediction with a small picture. Its

@@ -41,7 +41,8 @@ struct Group {
   std::vector<float> patches;  ///< of its images (vision/image_processor.h) if the vision tower is trained, else empty
   at::Tensor features_ID;      ///< vision tower's output, [image tokens, feature_dim()], for sampling and, unless there
                                ///< are patches, for passes; undefined without images
-  uint64_t dropout_seed = 0;   ///< seed from which each completion's dropout masks are derived
+  std::vector<std::string> reference_images;  ///< Sample::image of the reference images
+  uint64_t dropout_seed = 0;                  ///< seed from which each completion's dropout masks are derived
 
   std::vector<GroupCompletion> completions;
   double advantage_factor = 1;              ///< factor of its advantages, from advantage_weight()

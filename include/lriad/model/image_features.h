@@ -14,6 +14,9 @@ namespace lriad {
 /// gradients if these are enabled and the tower is trained.
 std::vector<at::Tensor> image_features(Qwen2Vl& model, const std::vector<const Patches*>& images);
 
+/// Features of a prompt's images one after another; those of a single one are returned as they are.
+at::Tensor joined(const std::vector<at::Tensor>& features);
+
 /// Pixel values of all images one after another [N, patch_dim], on the model's device in its dtype.
 at::Tensor pixel_values(const Qwen2Vl& model, const std::vector<const Patches*>& images);
 

@@ -58,7 +58,8 @@ struct CompletionRecord {
   int64_t rank = 0;
   int64_t prompt_index = 0;  ///< number of the prompt in the step's batch over all ranks
   std::string sample_id, image, object;
-  std::string label;  ///< defect | normal
+  std::vector<std::string> reference;  ///< reference images of the prompt
+  std::string label;                   ///< defect | normal
   int64_t generation = 0;
   std::string text;
   std::string verdict;                                  ///< defect | normal | invalid

@@ -16,16 +16,20 @@ namespace lriad {
 /// before.
 std::string fill_prompt(std::string_view template_text, std::string_view object_name);
 
+/// `template_text` with so many reference images at {reference} and the image to judge at {image}; without that word it
+/// stands behind the reference images, else first. Each image is `<|vision_start|><|image_pad|><|vision_end|>`.
+std::string place_images(std::string_view template_text, int64_t num_references);
+
 /// The rendered chat up to and with `<|im_start|>assistant\n`: system turn (null: the template's own, or none), user
-/// turn [images, text]. Each image is `<|vision_start|><|image_pad|><|vision_end|>`.
+/// turn with its text and images as place_images() leaves them.
 std::string render_chat(const ChatTemplate& chat_template, const std::optional<std::string>& system,
-                        std::string_view user_text, int64_t num_images = 1);
+                        std::string_view user_turn);
 
 /// Ids of render_chat() by the tokenizer's template with the k-th image_pad repeated image_tokens[k] times before
-/// tokenizing, as the HF processor. Throws Error if the text has another number of image_pad than image_tokens, or a
+/// tokenizing, as the HF processor. Throws Error if the chat has another number of image_pad than image_tokens, or a
 /// count below 1.
 std::vector<int64_t> encode_chat(const Tokenizer& tokenizer, const std::optional<std::string>& system,
-                                 std::string_view user_text, std::span<const int64_t> image_tokens);
+                                 std::string_view user_turn, std::span<const int64_t> image_tokens);
 
 /// The two tokens that tell A from B: `<answer>A` and `<answer>B` are tokenized, and their common prefix is left out.
 struct AnswerTokens {

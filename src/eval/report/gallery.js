@@ -121,6 +121,8 @@ class Zoom {
         el('div', {class: 'top'}, el('span', {class: 'object'}, row.object), el('span', {class: 'tag'}, kTags[outcome])),
         el('dl', {}, fact('answer', verdict + (row.cut ? ' (cut off)' : '')), fact('label', labelText(row)), fact('score', scoreText(row)),
           fact('image', row.file ? el('a', {href: row.file, target: '_blank', rel: 'noopener'}, row.image) : row.image)),
+        row.references ? el('div', {class: 'references'}, el('p', {class: 'soft'}, 'normal images that it was shown with'),
+          row.references.map(picture => el('img', {src: picture, alt: 'normal image', decoding: 'async'}))) : null,
         this.mapControls(row), row.map_note ? el('p', {class: 'soft'}, row.map_note) : null,
         el('blockquote', {}, row.verdict === 'unreadable' ? row.error : row.text || 'no text')));
   }
