@@ -8,6 +8,7 @@
 
 #include "lriad/core/error.h"
 #include "lriad/core/log.h"
+#include "lriad/model/image_features.h"
 
 namespace lriad {
 namespace {

@@ -169,7 +169,8 @@ TEST(LoraTargets, MessagesSayWhatDoesNotFit) {
   EXPECT_NO_THROW(check({{"q_proj", "qkv"}, ""})());
   EXPECT_THAT(check({{"q_proj", "q_porj"}, ""}), ThrowsMessage<Error>(HasSubstr("has q_porj, which names no layer")));
   EXPECT_THAT(check({{}, "q_proj"}), ThrowsMessage<Error>(HasSubstr("(q_proj) fits no layer; as a text it is a reg")));
-  EXPECT_THAT(check({{"qkv"}, ""}, {{"qkv"}, ""}), ThrowsMessage<Error>(HasSubstr("(qkv) without lora.exclude_modules (qkv) fits no layer")));
+  EXPECT_THAT(check({{"qkv"}, ""}, {{"qkv"}, ""}),
+              ThrowsMessage<Error>(HasSubstr("(qkv) without lora.exclude_modules (qkv) fits no layer")));
   EXPECT_THAT(check({{}, ".*norm1"}), ThrowsMessage<Error>(HasSubstr("fits model.visual.blocks.0.norm1, which can")));
   EXPECT_THAT(check({{"lm_head"}, ""}), ThrowsMessage<Error>(HasSubstr("has lm_head, which names no layer")));
   EXPECT_THAT(check({{}, "(q_proj"}), ThrowsMessage<Error>(HasSubstr("(q_proj")));
