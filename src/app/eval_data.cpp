@@ -9,6 +9,7 @@
 #include "lriad/core/files.h"
 #include "lriad/core/log.h"
 #include "lriad/core/random.h"
+#include "lriad/data/references.h"
 
 namespace lriad {
 namespace {

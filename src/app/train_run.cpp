@@ -103,6 +103,7 @@ int run_train(TrainCommandLine line, const std::vector<std::string>& arguments) 
   check_run_folder(config.output_dir, line.resume);
   if (world) return train(loaded, line, *world, device_of_rank(devices, *world));
   const std::vector<at::Device> chosen = choose_devices(devices);
+  check_all_reduce(config.distributed.all_reduce, chosen.front());
   if (line.plan) return print_plan(loaded, chosen.front(), static_cast<int64_t>(chosen.size()));
   const int64_t max_restarts = config.distributed.max_restarts;
   if (chosen.size() > 1 || max_restarts > 0) return launch(chosen, arguments, max_restarts);

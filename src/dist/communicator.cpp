@@ -5,6 +5,7 @@
 
 #include "communicator_host.h"
 #include "lriad/core/error.h"
+#include "lriad/dist/launcher.h"
 
 namespace lriad {
 namespace {
@@ -56,10 +57,7 @@ std::unique_ptr<Communicator> make_communicator(const World& world, const at::De
                                                 AllReduce all_reduce) {
   require(world.rank >= 0 && world.rank < world.size, "dist", "rank ", world.rank, " of ", world.size);
   require(timeout_s > 0, "dist", "timeout of ", timeout_s, " s");
-  if (all_reduce == AllReduce::kRing && !device.is_cuda()) {
-    fail("dist", "distributed.all_reduce is ring, NCCL's way to sum over GPUs, but this run computes on the ",
-         "CPU, which adds in rank order: leave the key out or set rank_order");
-  }
+  check_all_reduce(all_reduce, device);
   if (world.size == 1) return std::make_unique<SingleCommunicator>();
   auto host = std::make_unique<HostCommunicator>(world, timeout_s);
   const std::vector<std::string> kinds = host->gather(device.is_cuda() ? "a GPU" : "the CPU", "kinds of devices");

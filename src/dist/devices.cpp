@@ -72,6 +72,12 @@ std::vector<at::Device> choose_devices(const std::string& devices) {
   return counted(parse_number(devices, devices), devices);
 }
 
+void check_all_reduce(AllReduce all_reduce, const at::Device& device) {
+  if (all_reduce == AllReduce::kRankOrder || device.is_cuda()) return;
+  fail("dist", "distributed.all_reduce is ring, NCCL's way to sum over GPUs, but this run computes on the CPU, which ",
+       "adds in rank order: leave the key out or set rank_order");
+}
+
 at::Device device_of_rank(const std::string& devices, const World& world) {
   const bool is_list = devices.find(',') != std::string::npos;
   // A list names GPUs, so without GPUs it is refused instead of falling back to the CPU.

@@ -11,7 +11,7 @@
 namespace lriad {
 namespace {
 
-constexpr std::string_view kTower = "model.visual.", kBlocks = "model.visual.blocks.";
+constexpr std::string_view kTower = "model.visual.", kTowerBlocks = "model.visual.blocks.";
 
 int64_t elements(const std::vector<int64_t>& shape) {
   return std::accumulate(shape.begin(), shape.end(), int64_t{1}, std::multiplies<>());
@@ -19,7 +19,7 @@ int64_t elements(const std::vector<int64_t>& shape) {
 
 /// Number of the tower's block that a layer stands in; 0 for the convolution before them.
 int64_t block_of(const std::string& path) {
-  return path.starts_with(kBlocks) ? std::atoll(path.c_str() + kBlocks.size()) : 0;
+  return path.starts_with(kTowerBlocks) ? std::atoll(path.c_str() + kTowerBlocks.size()) : 0;
 }
 
 }  // namespace

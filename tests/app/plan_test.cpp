@@ -145,7 +145,8 @@ TEST_P(SmallerPasses, FollowWhereMemoryDoesNotSuffice) {
   const Json expected = metrics("wide").at(0), got = metrics("tight").at(0);
   for (const char* name : {"loss", "grad_norm", "kl", "entropy"}) {
     ASSERT_EQ(got.contains(name), expected.contains(name)) << name;
-    if (expected.contains(name)) EXPECT_NEAR(got[name].get<double>(), expected[name].get<double>(), 1e-5) << name;
+    if (!expected.contains(name)) continue;  // stage sft has no KL
+    EXPECT_NEAR(got[name].get<double>(), expected[name].get<double>(), 1e-5) << name;
   }
 }
 

@@ -19,6 +19,9 @@ std::optional<World> world_from_environment();
 /// GPU is visible, N means N processes on the CPU and auto one. Throws Error for a bad list or a GPU that is missing.
 std::vector<at::Device> choose_devices(const std::string& devices);
 
+/// Throws Error if gradients are to be summed in NCCL's ring on a device that is no GPU.
+void check_all_reduce(AllReduce all_reduce, const at::Device& device);
+
 /// The device of this rank, chosen by its local rank. Throws Error if there are fewer GPUs than processes, or
 /// `devices` lists GPUs that are not there.
 at::Device device_of_rank(const std::string& devices, const World& world);
