@@ -30,6 +30,9 @@ __device__ W larger(W a, W b) {
   return a > b ? a : b;
 }
 
+__device__ inline float exponential(float x) { return expf(x); }
+__device__ inline double exponential(double x) { return exp(x); }
+
 /// Sum over `lanes` neighbouring lanes (a power of two), the same bits in each; all lanes of the warp take part.
 template <class W>
 __device__ W sum_of_lanes(W value, int lanes = 32) {
@@ -71,6 +74,12 @@ __device__ W largest_of_block(W value, W* room) {
   W largest = room[0];
   for (int w = 1; w < num_warps(); ++w) largest = larger(largest, room[w]);
   return largest;
+}
+
+/// Bytes of shared memory for so many numbers.
+template <class W>
+std::size_t bytes(int numbers) {
+  return static_cast<std::size_t>(numbers) * sizeof(W);
 }
 
 /// Whole warps of at most `most` threads for this much work.

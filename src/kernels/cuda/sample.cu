@@ -7,9 +7,6 @@ namespace {
 
 constexpr int kMostSampleThreads = 1024;
 
-__device__ inline float power_of_e(float x) { return expf(x); }
-__device__ inline double power_of_e(double x) { return exp(x); }
-
 template <class T>
 __device__ bool is_banned(const Sample<T>& s, int id) {
   for (int k = 0; k < s.num_banned; ++k) {
@@ -66,7 +63,7 @@ class RowSampler {
     top = drawable / divisor;
     double all = 0, own = 0;
     for (int id = ids.begin + lane(); id < ids.end; id += 32) {
-      all += static_cast<double>(power_of_e(static_cast<W>(logits[id]) - highest));
+      all += static_cast<double>(exponential(static_cast<W>(logits[id]) - highest));
       own += static_cast<double>(weight(id));
     }
     log_sum = static_cast<double>(highest) + log(sum_of_block(all, room));
@@ -107,7 +104,7 @@ class RowSampler {
  private:
   /// Not normalised probability in the sampler's distribution.
   __device__ W weight(int id) const {
-    return is_banned(s, id) ? W{0} : power_of_e(static_cast<W>(logits[id]) / divisor - top);
+    return is_banned(s, id) ? W{0} : exponential(static_cast<W>(logits[id]) / divisor - top);
   }
 
   /// By one warp, which owns the ids around the target.
