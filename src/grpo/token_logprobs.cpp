@@ -57,14 +57,13 @@ int64_t num_patches(const Group& group, int64_t patch_dim) {
 
 /// What the images of a pass give its prompts, prompt by prompt.
 at::Tensor features_of(Qwen2Vl& model, const PackedImages& images) {
-  std::vector<at::Tensor> patches, rows;
+  std::vector<at::Tensor> rows;
   std::vector<int64_t> lengths;
   const int64_t merge = model->config().vision.spatial_merge_size;
-  for (const at::Tensor& patches_NP : images.patches_NP) {
-    patches.push_back(patches_NP.to(model->head().device(), model->head().scalar_type()));
-    lengths.push_back(patches_NP.size(0) / (merge * merge));
-  }
-  const auto features = model->image_features(at::cat(patches), images.grids).split_with_sizes(lengths);
+  for (const at::Tensor& patches_NP : images.patches_NP) lengths.push_back(patches_NP.size(0) / (merge * merge));
+  at::Tensor pixels = at::cat(images.patches_NP);
+  pixels = pixels.to(model->head().device(), model->head().scalar_type());
+  const auto features = model->image_features(pixels, images.grids).split_with_sizes(lengths);
   for (const std::size_t group : images.of_prompt) rows.push_back(features.at(group));
   return at::cat(rows);
 }

@@ -89,8 +89,7 @@ MemoryPlan::Phase evaluation_phase(const Sizes& s) {
 
 MemoryPlan::Phase reference_phase(const Sizes& s, const PassSize& pass) {
   const int64_t head = s.head_temporaries(pass) + pass.tokens * s.text.hidden_size * s.b + s.rotary(pass.rows);
-  const int64_t tower = s.tower ? tower_temporaries(s, pass.images * s.patches) : 0;
-  return {"reference", {{"temporaries", std::max({s.forward_temporaries(pass.rows, s.group_scores()), head, tower})}}};
+  return {"reference", {{"temporaries", std::max(s.forward_temporaries(pass.rows, s.group_scores()), head)}}};
 }
 
 /// What the policy's forward pass keeps for the backward pass: the activations of all layers, or only the layers'
@@ -129,7 +128,8 @@ MemoryPlan with(const Sizes& s, const PlanInput& in, int64_t rows, int64_t logit
   plan.rows_unshared = s.prompts * s.group_rows(/*shared=*/false);
   const int64_t group = s.group_rows(in.config.train.shared_prefix != Switch::kOff);
   const PassSize pass{rows, rows / group * s.generations * s.tokens, logits, rows / group * s.images};
-  if (!s.all) plan.phases.push_back({"vision", {{"images at once", tower_temporaries(s, patches_at_once(s, in))}}});
+  const int64_t seen = s.tower ? pass.images * s.patches : patches_at_once(s, in);
+  plan.phases.push_back({"vision", {{"images at once", tower_temporaries(s, seen)}}});
   if (s.grpo) plan.phases.push_back({"rollout", generation_items(s, s.prompts, s.generations, s.tokens)});
   if (s.grpo && s.config.grpo.beta != 0 && s.config.grpo.kl_anchor != KlReference::kOld)
     plan.phases.push_back(reference_phase(s, pass));

