@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
 
 #include "eval_options.h"
 #include "lriad/data/dataset.h"

@@ -7,7 +7,6 @@
 
 #include "data/data_folder.h"
 #include "lriad/core/error.h"
-#include "lriad/core/log.h"
 #include "lriad/data/prepare.h"
 
 namespace lriad {
@@ -112,7 +111,6 @@ TEST_F(ReferencesTest, NeedASplitTrainOrAnotherRoot) {
               ThrowsMessage<Error>(AllOf(HasSubstr("data.split is train"), HasSubstr("data.reference.root"))));
   section.reference.root = section.root;
   section.root = "elsewhere";
-  init_log(LogLevel::kOff);
   EXPECT_THAT(drawn(*read_references(section, nullptr, 42), dataset_.samples.back())[0], HasSubstr("nut/good/"));
 }
 
@@ -146,7 +144,6 @@ TEST_F(PreparedReferences, AreTakenFromTheNextOnesIfOneCannotBeRead) {
   const Sample& sample = dataset_.samples[0];
   const auto order = dataset_.references->drawn(sample, 0);
   data_.file(order[0]->image, "no image");
-  init_log(LogLevel::kOff);
   EXPECT_EQ(preparer().prepare(dataset_, 0).reference_images,
             (std::vector<std::string>{order[1]->image, order[2]->image}));
   const SamplePreparer prepares = preparer();
