@@ -8,7 +8,7 @@
 namespace lriad {
 namespace {
 
-constexpr double kTemperature = 0.8;
+constexpr double kTowerTemperature = 0.8;
 
 ModelConfig config_of(const std::string& family) {
   ModelConfig config = tiny_config();
@@ -67,14 +67,14 @@ class TowerPasses : public ::testing::TestWithParam<const char*> {
     return pack_groups(addresses_of(groups), model_->config(), prefix, at::kCPU);
   }
   at::Tensor logprobs(std::span<const Group> groups, Prefix prefix = Prefix::kShared) {
-    return token_logprobs(model_, packed(groups, prefix), kTemperature).logp_M;
+    return token_logprobs(model_, packed(groups, prefix), kTowerTemperature).logp_M;
   }
   static at::Tensor weights(const at::Tensor& logp_M) { return at::linspace(-1, 2, logp_M.size(0), logp_M.options()); }
 
   std::map<std::string, at::Tensor> gradients() {
     const PackedGroups all = packed(groups_, Prefix::kShared);
     const at::Tensor weights_M = weights(at::empty(all.targets_M.sizes(), at::kDouble));
-    token_logprobs(model_, all, kTemperature, [&](const at::Tensor& logp_C, int64_t begin) {
+    token_logprobs(model_, all, kTowerTemperature, [&](const at::Tensor& logp_C, int64_t begin) {
       return weights_M.slice(0, begin, begin + logp_C.size(0));
     }).backward();
     return take_gradients(model_);
