@@ -142,7 +142,7 @@ std::string page_of(const std::string& words) {
   input.metrics.objects[words];
   const std::string url = url_path(words);
   std::string page;
-  write_page(input, {{url, url, url}}, [&](std::string_view part) { page += part; });
+  write_page(input, {{url, url, url, {url}}}, [&](std::string_view part) { page += part; });
   return page;
 }
 
