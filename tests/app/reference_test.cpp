@@ -1,4 +1,5 @@
 // Reference images before the image to judge, in whole runs of training and evaluation.
+#include <ATen/ATen.h>
 #include <gmock/gmock.h>
 
 #include <set>
@@ -10,10 +11,8 @@ namespace lriad {
 namespace {
 
 using ::testing::AllOf;
-using ::testing::EndsWith;
 using ::testing::HasSubstr;
 using ::testing::Not;
-using ::testing::Pointwise;
 
 class Reference : public TrainingRun {
  protected:
