@@ -62,7 +62,8 @@ gtest_discover_tests(app_test DISCOVERY_TIMEOUT 120 PROPERTIES TIMEOUT 300 LABEL
 file(GLOB sources CONFIGURE_DEPENDS tests/fake_device/*_test.cpp tests/support/fake_device*.cpp)
 add_executable(fake_device_test ${sources})
 target_include_directories(fake_device_test PRIVATE "${CMAKE_SOURCE_DIR}" tests src)
-target_compile_definitions(fake_device_test PRIVATE LRIAD_GOLDEN_DIR="${CMAKE_SOURCE_DIR}/tests/golden")
+target_compile_definitions(fake_device_test PRIVATE LRIAD_GOLDEN_DIR="${CMAKE_SOURCE_DIR}/tests/golden"
+  LRIAD_BIN_DIR="${CMAKE_BINARY_DIR}/bin")
 # Registers objects of unnamed classes with libtorch, which g++ takes for a fault in a source that is included.
 set_source_files_properties(tests/support/fake_device.cpp PROPERTIES SKIP_UNITY_BUILD_INCLUSION ON)
 target_link_libraries(fake_device_test PRIVATE lriad_emulated_kernels lriad_app GTest::gmock_main lriad_warnings)

@@ -32,29 +32,6 @@ class Families : public TrainingRun, public ::testing::WithParamInterface<const 
     all.insert(all.end(), more.begin(), more.end());
     return all;
   }
-
-  static std::string answers(const std::string& name, const std::vector<std::string>& model) {
-    std::vector<std::string> arguments = {"--data",
-                                          (at("data") / "data.jsonl").string(),
-                                          "--format",
-                                          "jsonl",
-                                          "--limit",
-                                          "4",
-                                          "--max-new-tokens",
-                                          "12",
-                                          "--token-ids",
-                                          "--output",
-                                          at(name).string(),
-                                          "--set",
-                                          "model.dtype=float32",
-                                          "--quiet"};
-    arguments.insert(arguments.end(), model.begin(), model.end());
-    const Ended ended = run_program_file("lriad-eval", arguments);
-    EXPECT_EQ(ended.code, 0) << ended.err;
-    std::string ids;
-    for (const Json& line : lines(name, "predictions.jsonl")) ids += line["completion_ids"].dump() + "\n";
-    return ids;
-  }
 };
 
 INSTANTIATE_TEST_SUITE_P(Of, Families, ::testing::Values("qwen2_5_vl", "qwen3_vl"),

@@ -136,31 +136,9 @@ TEST_P(TowerRuns, MergedOrNotItAnswersTheSame) {
   const Ended made = run_program_file(
       "lriad-tool", {"merge", "--model", base, "--adapter", adapter, "--output", merged, "--dtype", "float32"});
   ASSERT_EQ(made.code, 0) << made.err;
-  const auto scores = [&](const std::string& name, const std::vector<std::string>& model) {
-    std::vector<std::string> words = {"--data",
-                                      (at("data") / "data.jsonl").string(),
-                                      "--format",
-                                      "jsonl",
-                                      "--limit",
-                                      "4",
-                                      "--max-new-tokens",
-                                      "8",
-                                      "--token-ids",
-                                      "--output",
-                                      at(name).string(),
-                                      "--quiet",
-                                      "--set",
-                                      "model.dtype=float32"};
-    words.insert(words.end(), model.begin(), model.end());
-    const Ended ended = run_program_file("lriad-eval", words);
-    EXPECT_EQ(ended.code, 0) << ended.err;
-    std::string ids;
-    for (const Json& line : lines(name, "predictions.jsonl")) ids += line["completion_ids"].dump() + "\n";
-    return ids;
-  };
-  const std::string with_adapter = scores("with", {"--model", base, "--adapter", adapter});
-  EXPECT_EQ(scores("of_merged", {"--model", merged}), with_adapter);
-  EXPECT_NE(scores("plain", {"--model", base}), with_adapter);
+  const std::string with_adapter = answers("with", {"--model", base, "--adapter", adapter});
+  EXPECT_EQ(answers("of_merged", {"--model", merged}), with_adapter);
+  EXPECT_NE(answers("plain", {"--model", base}), with_adapter);
 }
 
 TEST_P(TowerRuns, ARefusedBatchIsComputedAgain) {

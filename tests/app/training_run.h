@@ -12,6 +12,7 @@
 #include <string>
 #include <vector>
 
+#include "app/program.h"
 #include "lriad/core/files.h"
 #include "lriad/core/log.h"
 #include "lriad/model/adapter_files.h"
@@ -76,6 +77,30 @@ class TrainingRun : public ::testing::Test {
     return result;
   }
   static std::vector<Json> metrics(const std::string& name) { return lines(name, "metrics.jsonl"); }
+
+  /// Token ids of the answers to 4 images, a line each. model: --model and --adapter.
+  static std::string answers(const std::string& name, const std::vector<std::string>& model) {
+    std::vector<std::string> arguments = {"--data",
+                                          (at("data") / "data.jsonl").string(),
+                                          "--format",
+                                          "jsonl",
+                                          "--limit",
+                                          "4",
+                                          "--max-new-tokens",
+                                          "12",
+                                          "--token-ids",
+                                          "--output",
+                                          at(name).string(),
+                                          "--set",
+                                          "model.dtype=float32",
+                                          "--quiet"};
+    arguments.insert(arguments.end(), model.begin(), model.end());
+    const Ended ended = run_program_file("lriad-eval", arguments);
+    EXPECT_EQ(ended.code, 0) << ended.err;
+    std::string ids;
+    for (const Json& line : lines(name, "predictions.jsonl")) ids += line["completion_ids"].dump() + "\n";
+    return ids;
+  }
 
   static Path checkpoint(const std::string& name, int64_t step) {
     return at(name) / ("checkpoint-" + std::to_string(step));
