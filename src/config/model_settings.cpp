@@ -5,6 +5,7 @@
 #include <stdexcept>
 
 #include "core/json.h"
+#include "core/json_null.h"
 #include "lriad/config/prompt_template.h"
 #include "lriad/core/error.h"
 #include "lriad/core/files.h"
@@ -36,11 +37,6 @@ T value_of(const Choice<T> (&choices)[n], const std::string& name) {
     if (name == choice.name) return choice.value;
   }
   throw std::invalid_argument("no setting is called " + name);
-}
-
-template <class T>
-Json or_null(const std::optional<T>& value) {
-  return value ? Json(*value) : Json(nullptr);
 }
 
 Json settings_json(const ModelSettings& s) {

@@ -1,5 +1,6 @@
 #include <nlohmann/json.hpp>
 
+#include "core/json_null.h"
 #include "lriad/core/error.h"
 #include "lriad/core/files.h"
 #include "lriad/eval/compare.h"
@@ -46,7 +47,7 @@ Json test_json(const McNemar& test) {
 }
 
 Json change_json(const MetricChange& change) {
-  Json out = {{"a", number_or_null(change.a)}, {"b", number_or_null(change.b)}};
+  Json out = {{"a", or_null(change.a)}, {"b", or_null(change.b)}};
   out["difference_ci95"] =
       change.difference ? Json::array({(*change.difference)[0], (*change.difference)[1]}) : Json(nullptr);
   return out;
@@ -60,8 +61,8 @@ Json changed_json(const Comparison& comparison) {
                    {"label", verdict_name(*a->label)},
                    {"verdict_a", verdict_name(a->verdict)},
                    {"verdict_b", verdict_name(b->verdict)},
-                   {"score_a", number_or_null(a->score)},
-                   {"score_b", number_or_null(b->score)}});
+                   {"score_a", or_null(a->score)},
+                   {"score_b", or_null(b->score)}});
   }
   return out;
 }

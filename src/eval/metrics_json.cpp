@@ -1,5 +1,6 @@
 #include <nlohmann/json.hpp>
 
+#include "core/json_null.h"
 #include "lriad/core/files.h"
 #include "lriad/eval/settings.h"
 #include "metrics_text.h"
@@ -33,9 +34,9 @@ Json metrics_json(const ClassMetrics& m) {
   out["invalid_defect"] = m.invalid_defect;
   out["invalid_normal"] = m.invalid_normal;
   out["scored"] = m.scored;
-  for (const NamedFraction& fraction : named_fractions()) out[fraction.name] = number_or_null(m.*fraction.value);
+  for (const NamedFraction& fraction : named_fractions()) out[fraction.name] = or_null(m.*fraction.value);
   for (size_t i = 0; i < kFalseAlarmShares.size(); ++i) {
-    out["recall_at_false_alarms"][share_name(kFalseAlarmShares[i])] = number_or_null(m.recall_at_false_alarms[i]);
+    out["recall_at_false_alarms"][share_name(kFalseAlarmShares[i])] = or_null(m.recall_at_false_alarms[i]);
   }
   for (const NamedFraction& fraction : named_fractions()) {
     if (fraction.interval != nullptr) out["ci95"][fraction.name] = interval_json(m.*fraction.interval);
@@ -63,18 +64,16 @@ Json coverage_json(const Coverage& coverage) {
 }
 
 Json mask_json(const MaskFigures& figures) {
-  return {{"n", figures.n},
-          {"hit_rate", number_or_null(figures.hit_rate)},
-          {"pixel_auroc", number_or_null(figures.pixel_auroc)}};
+  return {{"n", figures.n}, {"hit_rate", or_null(figures.hit_rate)}, {"pixel_auroc", or_null(figures.pixel_auroc)}};
 }
 
 Json maps_json(const MapFigures& maps) {
-  return {{"deletion_ratio", number_or_null(maps.deletion_ratio)},
-          {"hit_rate", number_or_null(maps.found.hit_rate)},
-          {"pixel_auroc", number_or_null(maps.found.pixel_auroc)},
+  return {{"deletion_ratio", or_null(maps.deletion_ratio)},
+          {"hit_rate", or_null(maps.found.hit_rate)},
+          {"pixel_auroc", or_null(maps.found.pixel_auroc)},
           {"n", maps.n},
           {"with_mask", maps.found.n},
-          {"deletion", {{"map", number_or_null(maps.drop)}, {"random", number_or_null(maps.random_drop)}}},
+          {"deletion", {{"map", or_null(maps.drop)}, {"random", or_null(maps.random_drop)}}},
           {"no_better_than_random", maps.weaker},
           {"missed", mask_json(maps.missed)}};
 }
@@ -108,8 +107,8 @@ std::string metrics_text(const MetricsReport& report, const std::vector<Predicti
     out["operating_point"] = {{"threshold", point->threshold},
                               {"chosen_on", point->chosen_on},
                               {"reported_on", point->reported_on},
-                              {"recall", number_or_null(point->recall)},
-                              {"false_alarms", number_or_null(point->false_alarms)}};
+                              {"recall", or_null(point->recall)},
+                              {"false_alarms", or_null(point->false_alarms)}};
   }
   if (report.maps) out["maps"] = maps_json(*report.maps);
   out["answers"] = answer_counts(predictions);

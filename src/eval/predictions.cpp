@@ -6,6 +6,7 @@
 #include <unordered_set>
 
 #include "core/json.h"
+#include "core/json_null.h"
 #include "lriad/core/error.h"
 #include "lriad/core/files.h"
 #include "lriad/core/replaced.h"
@@ -18,8 +19,6 @@ using Json = nlohmann::ordered_json;
 constexpr double kCellSteps = 1e7;  // cells of a map are written with seven decimals
 constexpr uint64_t kLargestLog = 1ull << 36;
 constexpr const char* kUnreadable = "unreadable";  ///< the verdict of a line whose image could not be read
-
-Json finite_or_null(double value) { return std::isfinite(value) ? Json(value) : Json(nullptr); }
 
 /// What is wrong with one line, for the caller to put file and line before.
 struct LineError {

@@ -3,9 +3,9 @@
 #include <nlohmann/json.hpp>
 
 #include "core/json.h"
+#include "core/json_null.h"
 #include "lriad/core/error.h"
 #include "lriad/core/files.h"
-#include "number_text.h"
 
 namespace lriad {
 namespace {
@@ -27,7 +27,7 @@ void Settings::set(const std::string& name, const std::optional<std::string>& va
 void Settings::set(const std::string& name, const char* value) { values_[name] = dump(Json(value)); }
 
 void Settings::set(const std::string& name, const std::optional<double>& value) {
-  values_[name] = dump(number_or_null(value));
+  values_[name] = dump(or_null(value));
 }
 
 void Settings::set(const std::string& name, double value) { values_[name] = dump(Json(value)); }

@@ -6,6 +6,7 @@
 #include <nlohmann/json.hpp>
 
 #include "core/json.h"
+#include "core/json_null.h"
 #include "lriad/core/error.h"
 #include "lriad/core/files.h"
 #include "lriad/model/safetensors.h"
@@ -34,8 +35,7 @@ std::vector<Value> values_of(const at::Tensor& tensor) {
 
 std::string prefix_of(std::size_t group) { return concat("groups.", group, '.'); }
 
-/// JSON has no non-finite numbers; they are written as null and read as NaN.
-Json number_or_null(double value) { return std::isfinite(value) ? Json(value) : Json(nullptr); }
+/// Of a number that finite_or_null() wrote.
 double number_from(const Json& json) { return json.is_null() ? NAN : json.get<double>(); }
 
 using Tensors = std::map<std::string, at::Tensor>;
@@ -90,9 +90,9 @@ Json batch_json(const RefusedBatch& batch) {
           {"rank", batch.rank},
           {"ranks", batch.num_ranks},
           {"reason", batch.reason},
-          {"loss", number_or_null(batch.health.loss)},
-          {"grad_norm", number_or_null(batch.health.grad_norm)},
-          {"kl", number_or_null(batch.health.kl)},
+          {"loss", finite_or_null(batch.health.loss)},
+          {"grad_norm", finite_or_null(batch.health.grad_norm)},
+          {"kl", finite_or_null(batch.health.kl)},
           {"finite_logprobs", batch.health.finite_logprobs},
           {"guard", batch.guard},
           {"config", batch.config},
