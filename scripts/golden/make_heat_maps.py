@@ -2,10 +2,10 @@
 """Heat maps of tiny checkpoints by transformers (5.23.0, torch 2.11.0, eager attention): their parts, the maps, the deletion check.
 And what maps are worth against masks, by torch's interpolate and scikit-learn's roc_auc_score (1.9.1).
 
-Usage: make_heat_maps.py tests/golden     writes FOLDER/heat_maps.safetensors and, of prompts that show the other picture first,
+Usage: make_heat_maps.py tests/golden     writes FOLDER/heat_maps.safetensors and, of prompts that show the other image first,
 FOLDER/heat_maps_reference.safetensors for the three families' folders, and map_masks.json
 
-Two pictures of different size, each computed alone; pixels and token ids are plain formulas, the random cells those of
+Two images of different size, each computed alone; pixels and token ids are plain formulas, the random cells those of
 include/lriad/core/random.h.
 """
 import json
@@ -27,8 +27,8 @@ PROBE, LETTER_A, LETTER_B = (71, 12, 90, 33), 51, 52
 SEED, MAP_CELLS, DRAWS = 7, 14, 4
 
 
-def pixels_of(picture, patches, width):
-    i = torch.arange(patches * width, dtype=torch.int64) + 1000 * picture
+def pixels_of(image, patches, width):
+    i = torch.arange(patches * width, dtype=torch.int64) + 1000 * image
     return ((i * i + 31 * i) % 997).double().div(498.5).sub(1).float().view(patches, width)
 
 
@@ -36,8 +36,8 @@ def image_of(config, cells):
     return [config.vision_start_token_id] + [config.image_token_id] * cells + [config.vision_end_token_id]
 
 
-def prompt_of(picture, config, cells, cells_before):
-    text = [(5 + 7 * i + 3 * picture) % 250 for i in range(9)]
+def prompt_of(image, config, cells, cells_before):
+    text = [(5 + 7 * i + 3 * image) % 250 for i in range(9)]
     before = image_of(config, cells_before) if cells_before else []
     return text[:2] + before + text[2:4] + image_of(config, cells) + text[4:]
 
@@ -62,10 +62,10 @@ def norm01(x):
     return x / x.max()
 
 
-def draw(picture, number, cells):
+def draw(image, number, cells):
     numbers, order = CounterRandom(SEED, MAP_CELLS), list(range(cells))
     for i in range(cells, 1, -1):
-        j = numbers.below(i, picture, number, i)
+        j = numbers.below(i, image, number, i)
         order[i - 1], order[j] = order[j], order[i - 1]
     return order
 
@@ -77,16 +77,16 @@ def drop(model, prompt, pixels, grid, before, unit, hidden, whole):
         return (whole - score(model, prompt, changed.view_as(pixels), grid, before)).item()
 
 
-def picture_maps(model, picture, found, reference=None):
-    grid, config = GRIDS[picture], model.config
+def image_maps(model, image, found, reference=None):
+    grid, config = GRIDS[image], model.config
     vision = config.vision_config
     unit, patches = vision.spatial_merge_size ** 2, grid[1] * grid[2]
     width, before, cells_before = 3 * vision.temporal_patch_size * vision.patch_size ** 2, None, 0
     if reference is not None:
         patches_before = GRIDS[reference][1] * GRIDS[reference][2]
         before, cells_before = (pixels_of(reference, patches_before, width), GRIDS[reference]), patches_before // unit
-    pixels = pixels_of(picture, patches, width).requires_grad_(True)
-    prompt, answer = prompt_of(picture, config, patches // unit, cells_before), list(ANSWERS[picture])
+    pixels = pixels_of(image, patches, width).requires_grad_(True)
+    prompt, answer = prompt_of(image, config, patches // unit, cells_before), list(ANSWERS[image])
     with torch.no_grad():
         weights = torch.stack(run(model, prompt + answer[:-1], pixels, grid, before, output_attentions=True).attentions)
     columns = (torch.tensor(prompt) == config.image_token_id).nonzero()[cells_before:, 0]
@@ -97,10 +97,10 @@ def picture_maps(model, picture, found, reference=None):
     count = max(1, int(len(cells) * 0.1 + 0.5))
     pixels, whole = pixels.detach(), whole.detach()
     strongest = cells.argsort(descending=True, stable=True)[:count].tolist()
-    drawn = [drop(model, prompt, pixels, grid, before, unit, draw(picture, k, len(cells))[:count], whole) for k in range(DRAWS)]
-    found.update({f"{picture}.prompt_ids": torch.tensor(prompt), f"{picture}.attention": attention,
-                  f"{picture}.gradient": gradient, f"{picture}.score": whole, f"{picture}.map": cells,
-                  f"{picture}.deletion": torch.tensor([drop(model, prompt, pixels, grid, before, unit, strongest, whole),
+    drawn = [drop(model, prompt, pixels, grid, before, unit, draw(image, k, len(cells))[:count], whole) for k in range(DRAWS)]
+    found.update({f"{image}.prompt_ids": torch.tensor(prompt), f"{image}.attention": attention,
+                  f"{image}.gradient": gradient, f"{image}.score": whole, f"{image}.map": cells,
+                  f"{image}.deletion": torch.tensor([drop(model, prompt, pixels, grid, before, unit, strongest, whole),
                                                        sum(drawn) / DRAWS], dtype=torch.float64)})
 
 
@@ -136,8 +136,8 @@ def main():
         model = AutoModelForImageTextToText.from_pretrained(folder, dtype=torch.float32, attn_implementation="eager").eval()
         for file, references in (("heat_maps.safetensors", (None, None)), ("heat_maps_reference.safetensors", (1, 0))):
             found = {}
-            for picture, reference in enumerate(references):
-                picture_maps(model, picture, found, reference)
+            for image, reference in enumerate(references):
+                image_maps(model, image, found, reference)
             save_file({key: value.contiguous().clone() for key, value in found.items()}, folder / file)
             print(name, {key: value.tolist() for key, value in found.items() if "score" in key or "deletion" in key})
 

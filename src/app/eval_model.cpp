@@ -67,11 +67,13 @@ void say_what_came(const std::vector<Prediction>& answered, double seconds, doub
   const double answering = std::max(seconds - map_seconds, 1e-6);
   int64_t tokens = 0;
   for (const Prediction& prediction : answered) tokens += prediction.length;
-  const auto rate = [&](int64_t count) { return std::round(10 * static_cast<double>(count) / answering) / 10; };
-  log_info(concat(good, " answers in ", answering, " s: ", rate(good), " images/s, ", rate(tokens), " tokens/s"));
+  const auto rounded = [](double value) { return std::round(100 * value) / 100; };
+  const auto rate = [&](int64_t count) { return rounded(static_cast<double>(count) / answering); };
+  log_info(
+      concat(good, " answers in ", rounded(answering), " s: ", rate(good), " images/s, ", rate(tokens), " tokens/s"));
   if (map_seconds > 0) {
-    log_info(concat("their maps in ", map_seconds, " s: ", map_seconds / static_cast<double>(good), " s an image, ",
-                    map_seconds / answering, " times the answers' time"));
+    log_info(concat("their maps in ", rounded(map_seconds), " s: ", rounded(map_seconds / static_cast<double>(good)),
+                    " s an image, ", rounded(map_seconds / answering), " times the answers' time"));
   }
   if (bad > 0) log_warning(concat(bad, " images are unreadable and not in the metrics"));
 }
@@ -154,7 +156,7 @@ void EvalModel::answer(const Dataset& dataset, const EvalOutput& output, const s
         keep_map(index, map);
       } catch (const Error& error) {
         map.file.clear();
-        log_warning(concat(error.what(), "; the picture of the map is left out"));
+        log_warning(concat(error.what(), "; the overlay of the map is left out"));
       }
     };
   }

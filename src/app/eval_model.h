@@ -40,7 +40,7 @@ class EvalModel {
   void load();
   const SamplePreparer& preparer() const { return *preparer_; }  ///< needs load()
   /// Predictions for all of `dataset`, which `sink` gets as they come, with --maps with maps. Needs load(). Throws
-  /// Stopped when a signal comes. A map whose picture cannot be written to `output` names no file.
+  /// Stopped when a signal comes. A map whose overlay cannot be written to `output` names no file.
   void answer(const Dataset& dataset, const EvalOutput& output, const std::optional<double>& threshold,
               const PredictionSink& sink);
 

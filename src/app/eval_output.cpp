@@ -17,7 +17,7 @@ namespace {
 
 constexpr int64_t kMapSide = 360;  // pixels of a map's longer side
 constexpr size_t kLongestStem = 60;
-constexpr size_t kHashDigits = 10;  // tell apart pictures of one name
+constexpr size_t kHashDigits = 10;  // tell apart images of one name
 
 /// The name of a file without its ending, other characters than letters, digits and -_ left out.
 std::string plain_stem(const std::string& file) {

@@ -44,7 +44,7 @@ class EvalOutput {
   /// Writes metrics.json and the report, with the images of `dataset`.
   void write_results(ReportInput report, const Dataset& dataset) const;
 
-  /// Writes the picture of a map and names it in the map.
+  /// Writes the overlay of a map and names it in the map.
   void write_map(const Sample& sample, HeatMap& map) const;
 
   const std::filesystem::path& folder() const { return folder_; }

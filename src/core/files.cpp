@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <cerrno>
 #include <cstring>
+#include <thread>
 
 #include "lriad/core/error.h"
 #include "lriad/core/lfs_pointer.h"
@@ -45,6 +46,26 @@ class TemporaryFile {
   bool kept_ = false;
 };
 
+enum class Flush { kNo, kYes };
+
+/// Writes a hidden file beside `path`, named with this ending, and renames it.
+void replace_file(std::string_view where, const fs::path& path, const std::string& ending, Flush flush,
+                  const std::function<void(const ByteSink&)>& produce) {
+  TemporaryFile temporary(path.parent_path() / ("." + path.filename().string() + ending));
+  const auto refuse = [&](const char* verb) { fail(where, "cannot ", verb, " ", path.string(), ": ", reason()); };
+  Descriptor file(::open(temporary.path().c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644));
+  if (!file.is_open()) {
+    temporary.keep();
+    refuse("create");
+  }
+  produce([&](std::string_view bytes) {
+    if (!write_all(file.get(), bytes)) refuse("write");
+  });
+  if ((flush == Flush::kYes && ::fsync(file.get()) != 0) || !file.close()) refuse("write");
+  if (::rename(temporary.path().c_str(), path.c_str()) != 0) refuse("rename the new");
+  temporary.keep();
+}
+
 void expect_folder(std::string_view where, const fs::path& path, const std::error_code& error) {
   if (error || !fs::is_directory(path)) {
     fail(where, "cannot create the folder ", path.string(), ": ", error ? error.message() : "it is a file");
@@ -81,20 +102,13 @@ void write_file_atomic(std::string_view where, const fs::path& path, std::string
 
 void write_file_atomic(std::string_view where, const fs::path& path,
                        const std::function<void(const ByteSink&)>& produce) {
-  TemporaryFile temporary(path.parent_path() / ("." + path.filename().string() + ".tmp"));
-  const auto refuse = [&](const char* verb) { fail(where, "cannot ", verb, " ", path.string(), ": ", reason()); };
-  Descriptor file(::open(temporary.path().c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644));
-  if (!file.is_open()) {
-    temporary.keep();
-    refuse("create");
-  }
-  produce([&](std::string_view bytes) {
-    if (!write_all(file.get(), bytes)) refuse("write");
-  });
-  if (::fsync(file.get()) != 0 || !file.close()) refuse("write");
-  if (::rename(temporary.path().c_str(), path.c_str()) != 0) refuse("rename the new");
-  temporary.keep();
+  replace_file(where, path, ".tmp", Flush::kYes, produce);
   sync_folder(where, path.parent_path());
+}
+
+void write_file_whole(std::string_view where, const fs::path& path, std::string_view bytes) {
+  replace_file(where, path, concat(".", std::this_thread::get_id(), ".tmp"), Flush::kNo,
+               [bytes](const ByteSink& sink) { sink(bytes); });
 }
 
 void make_folder(std::string_view where, const fs::path& path) {

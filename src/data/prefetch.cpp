@@ -3,8 +3,6 @@
 #include <deque>
 #include <exception>
 #include <mutex>
-#include <new>
-#include <stdexcept>
 #include <thread>
 #include <utility>
 
@@ -17,30 +15,9 @@ namespace {
 struct Slot {
   int64_t index = 0, epoch = 0;
   bool done = false;
-  Prefetcher::Result result;
+  PrepareResult result;
   std::exception_ptr bug;
 };
-
-/// Image first, prompt second: which of them throws tells whose fault it is.
-Prefetcher::Result prepare(const SamplePreparer& preparer, const Dataset& dataset, const Slot& slot) {
-  Prefetcher::Result result;
-  PreparedSample& prepared = result.sample;
-  prepared.index = slot.index;
-  const Sample& sample = dataset.samples.at(static_cast<size_t>(slot.index));
-  result.fault = Fault::kImage;
-  try {
-    prepared.patches = preparer.image(sample);
-    result.fault = Fault::kPrompt;
-    preparer.add_references(dataset, sample, slot.epoch, prepared);
-    prepared.prompt_ids = preparer.prompt(sample, preparer.tokens_of(prepared));
-    result.fault = Fault::kNone;
-  } catch (const Error& error) {
-    result.error = error.what();
-  } catch (const std::bad_alloc&) {
-    result.error = concat("[data] ", sample.path.string(), ": not enough memory to read it");
-  }
-  return result;
-}
 
 }  // namespace
 
@@ -59,7 +36,7 @@ struct Prefetcher::State {
       Slot& slot = slots[started++];  // deque: pushing and popping at the ends leaves the other slots in place
       lock.unlock();
       try {
-        slot.result = prepare(preparer, dataset, slot);
+        slot.result = preparer.prepare(dataset, slot.index, slot.epoch);
       } catch (...) {
         slot.bug = std::current_exception();
       }
@@ -106,7 +83,7 @@ void Prefetcher::request(int64_t index, int64_t epoch) {
   state_->changed.notify_all();
 }
 
-Prefetcher::Result Prefetcher::next() {
+PrepareResult Prefetcher::next() {
   std::unique_lock lock(state_->mutex);
   require(!state_->slots.empty(), "data", "Prefetcher::next() without a request");
   state_->changed.wait(lock, [&] { return state_->slots.front().done; });

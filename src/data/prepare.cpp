@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <functional>
+#include <new>
 #include <numeric>
 #include <regex>
 #include <utility>
@@ -64,14 +65,25 @@ SamplePreparer::SamplePreparer(const Tokenizer& tokenizer, PromptSection prompt,
   warn_of_template(prompt_.template_text);
 }
 
-PreparedSample SamplePreparer::prepare(const Dataset& dataset, int64_t index, int64_t epoch) const {
-  const Sample& sample = dataset.samples.at(static_cast<size_t>(index));
-  PreparedSample prepared;
+PrepareResult SamplePreparer::prepare(const Dataset& dataset, int64_t index, int64_t epoch) const {
+  PrepareResult result;
+  PreparedSample& prepared = result.sample;
   prepared.index = index;
-  prepared.patches = image(sample);
-  add_references(dataset, sample, epoch, prepared);
-  prepared.prompt_ids = prompt(sample, tokens_of(prepared));
-  return prepared;
+  const Sample& sample = dataset.samples.at(static_cast<size_t>(index));
+  // Image first, prompt second: which of them throws tells whose fault it is.
+  result.fault = Fault::kImage;
+  try {
+    prepared.patches = image(sample);
+    result.fault = Fault::kPrompt;
+    add_references(dataset, sample, epoch, prepared);
+    prepared.prompt_ids = prompt(sample, tokens_of(prepared));
+    result.fault = Fault::kNone;
+  } catch (const Error& error) {
+    result.error = error.what();
+  } catch (const std::bad_alloc&) {
+    result.error = concat("[data] ", sample.path.string(), ": not enough memory to read it");
+  }
+  return result;
 }
 
 Patches SamplePreparer::image(const Sample& sample) const { return process_image(sample.path, image_); }
@@ -94,7 +106,7 @@ void SamplePreparer::add_references(const Dataset& dataset, const Sample& sample
 
 std::vector<int64_t> SamplePreparer::tokens_of(const PreparedSample& sample) const {
   std::vector<int64_t> tokens;
-  for (const Patches* image : sample.images()) tokens.push_back(tokens_of(*image));
+  for (const Patches* image : sample.images()) tokens.push_back(image->tokens(image_.merge_size));
   return tokens;
 }
 
@@ -137,7 +149,7 @@ int64_t SamplePreparer::image_tokens(const Sample& sample) const {
 std::vector<int64_t> ReferenceTokens::most(const Sample& sample) {
   if (!dataset_.references) return {};
   const References& references = *dataset_.references;
-  references.drawn(sample, /*epoch=*/0);  // throws if there are too few
+  references.expect_enough(sample);
   const auto [known, is_new] = known_.try_emplace(&references.of_object(sample));
   std::vector<int64_t>& tokens = known->second;
   if (is_new) {

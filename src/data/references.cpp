@@ -91,6 +91,11 @@ std::vector<const Sample*> References::drawn(const Sample& sample, int64_t epoch
   return order;
 }
 
+void References::expect_enough(const Sample& sample) const {
+  // One more than needed is enough even if the sample's own image is among them.
+  if (std::ssize(of_object(sample)) <= count_) drawn(sample, /*epoch=*/0);
+}
+
 std::vector<fs::path> References::files(const Sample& sample, const std::vector<std::string>& images) const {
   std::vector<fs::path> files;
   for (const std::string& name : images) {

@@ -172,7 +172,7 @@ class Evaluator : public AnswerDesk {
 
   void fill_window() {
     for (; num_fetched_ < std::ssize(indices_) && std::ssize(window_) < kWindow; ++num_fetched_) {
-      Prefetcher::Result next = prefetcher_.next();
+      PrepareResult next = prefetcher_.next();
       if (next.fault == Fault::kPrompt) throw Error(next.error);
       if (next.fault == Fault::kImage) {
         note_unreadable(next.error, next.sample.index);

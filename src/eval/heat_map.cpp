@@ -40,12 +40,12 @@ std::vector<Between> between_cells(int64_t pixels, int64_t cells) {
   return all;
 }
 
-Image small_picture(const fs::path& path, int64_t max_side) {
-  Image picture = decode_image(path, ResizeBackend::kPil);
-  const int64_t longer = std::max(picture.height, picture.width);
-  if (longer <= max_side) return picture;
+Image decode_at_most(const fs::path& path, int64_t max_side) {
+  Image image = decode_image(path, ResizeBackend::kPil);
+  const int64_t longer = std::max(image.height, image.width);
+  if (longer <= max_side) return image;
   const auto shrunk = [&](int64_t side) { return std::max<int64_t>(1, side * max_side / longer); };
-  return resize_bicubic(picture, shrunk(picture.height), shrunk(picture.width), ResizeBackend::kPil);
+  return resize_bicubic(image, shrunk(image.height), shrunk(image.width), ResizeBackend::kPil);
 }
 
 double clamped(double value) { return std::clamp(value, 0.0, 1.0); }
@@ -112,8 +112,8 @@ bool hits_defect(const HeatMap& map, int64_t height, int64_t width, const std::v
   return static_cast<double>(bad) > kHitShare * static_cast<double>(inside);
 }
 
-void write_overlay(const fs::path& path, const fs::path& picture, const HeatMap& map, int64_t max_side) {
-  Image image = small_picture(picture, max_side);
+void write_overlay(const fs::path& path, const fs::path& image_path, const HeatMap& map, int64_t max_side) {
+  Image image = decode_at_most(image_path, max_side);
   const PixelMap pixels = pixels_of(map, image.height, image.width);
   const double most = std::max(*std::ranges::max_element(map.cells), 1e-12);
   for (size_t i = 0; i < pixels.values.size(); ++i) {

@@ -40,8 +40,8 @@ std::optional<Mask> mask_of(const Sample& sample) {
     Mask mask = read_mask(sample.mask);
     const auto [height, width] = image_size(sample.path, ResizeBackend::kPil);
     if (mask.height == height && mask.width == width) return mask;
-    log_warning(concat("[eval] the mask ", sample.mask.string(), " is ", mask.width, " x ", mask.height,
-                       ", its picture ", width, " x ", height, "; the map of this picture is not compared with it"));
+    log_warning(concat("[eval] the mask ", sample.mask.string(), " is ", mask.width, " x ", mask.height, ", its image ",
+                       width, " x ", height, "; the map of this image is not compared with it"));
   } catch (const Error& error) {
     log_warning(concat(error.what(), "; the map of ", sample.image, " is not compared with it"));
   }

@@ -11,15 +11,15 @@
 #include "lriad/grpo/group.h"
 #include "lriad/model/qwen2_vl.h"
 
-// Shape letters: C cells, R rows of reference images, D hidden size, T rows of a pass, P pictures.
+// Shape letters: C cells, R rows of reference images, D hidden size, T rows of a pass, P images.
 namespace lriad {
 
-/// A picture's sequences in a packed pass: its prompt with the answer after it, and the probe after the same prompt.
+/// An image's sequences in a packed pass: its prompt with the answer after it, and the probe after the same prompt.
 struct Sequence {
   int64_t begin = 0, end = 0;  ///< rows of prompt and answer; the last answer token has none
   int64_t num_answer_rows = 0;
   int64_t letter_row = 0;   ///< where the probe's letter is predicted
-  at::Tensor image_rows_C;  ///< rows of the picture's image tokens, the last of the prompt, counted from `begin`
+  at::Tensor image_rows_C;  ///< rows of the image's tokens, the last of the prompt, counted from `begin`
 };
 
 /// Packs prompts with what follows them, and remembers the rows.

@@ -25,7 +25,7 @@ constexpr uint32_t kRandomDraws = 4;
 constexpr int64_t kRowsWithGradient = 1024;  // under 25 GB of activations at 7B, tower included
 constexpr int64_t kRowsWithout = 8192;
 
-/// Mean attention of each picture's answer rows to its image rows, gathered layer by layer: the weights of all other
+/// Mean attention of each image's answer rows to its image rows, gathered layer by layer: the weights of all other
 /// rows are never computed.
 class AnswerAttention {
  public:
@@ -43,7 +43,7 @@ class AnswerAttention {
     }
   }
 
-  at::Tensor mean(std::size_t picture) const { return sums_[picture] / num_layers_; }
+  at::Tensor mean(std::size_t image) const { return sums_[image] / num_layers_; }
 
  private:
   const std::vector<Sequence>& sequences_;
@@ -64,7 +64,7 @@ int64_t num_cells(const PreparedSample& sample, const ModelConfig& config) {
   return sample.patches.tokens(config.vision.spatial_merge_size);
 }
 
-/// The picture's pixel values with the mean of its patches in the hidden cells.
+/// The image's pixel values with the mean of its patches in the hidden cells.
 at::Tensor hide(const at::Tensor& pixels_NP, const std::vector<int64_t>& cells, int64_t unit) {
   at::Tensor result = pixels_NP.clone();
   const at::Tensor mean_P = pixels_NP.to(accumulate_dtype(pixels_NP.scalar_type())).mean(0).to(pixels_NP.scalar_type());
@@ -83,29 +83,29 @@ void in_parts(std::size_t count, int64_t most, const RowsOf& rows_of, const Act&
   }
 }
 
-/// A picture some of whose cells show its mean patch instead.
+/// An image some of whose cells show its mean patch instead.
 struct HiddenCells {
   const PreparedSample* sample = nullptr;
   at::Tensor references_RD;  ///< of the sample
   std::vector<int64_t> cells;
 };
 
-/// s of each picture with its cells hidden, in one forward pass.
-std::vector<double> scores_of_hidden(Qwen2Vl& model, std::span<const HiddenCells> pictures, const MapProbe& probe) {
+/// s of each image with its cells hidden, in one forward pass.
+std::vector<double> scores_of_hidden(Qwen2Vl& model, std::span<const HiddenCells> images, const MapProbe& probe) {
   const at::NoGradGuard no_grad;
   std::vector<at::Tensor> pixels;
   std::vector<Grid> grids;
   std::vector<int64_t> cells;
-  for (const HiddenCells& picture : pictures) {
-    const at::Tensor whole_NP = pixel_values(model, {&picture.sample->patches});
-    pixels.push_back(hide(whole_NP, picture.cells, patches_of_cell(model->config())));
-    grids.push_back(picture.sample->patches.grid);
-    cells.push_back(num_cells(*picture.sample, model->config()));
+  for (const HiddenCells& image : images) {
+    const at::Tensor whole_NP = pixel_values(model, {&image.sample->patches});
+    pixels.push_back(hide(whole_NP, image.cells, patches_of_cell(model->config())));
+    grids.push_back(image.sample->patches.grid);
+    cells.push_back(num_cells(*image.sample, model->config()));
   }
   const std::vector<at::Tensor> features = model->image_features(at::cat(pixels), grids).split_with_sizes(cells);
   Sequences sequences(model->config(), probe);
-  for (std::size_t i = 0; i < pictures.size(); ++i) {
-    sequences.add(*pictures[i].sample, pictures[i].references_RD, features[i], {});
+  for (std::size_t i = 0; i < images.size(); ++i) {
+    sequences.add(*images[i].sample, images[i].references_RD, features[i], {});
   }
   const PackedTokens tokens = sequences.pack(features.front().device());
   return to_vector(scores_of(model, model->hidden(tokens), sequences, probe));
@@ -116,29 +116,27 @@ std::vector<HiddenCells> cells_to_hide(Qwen2Vl& model, std::span<const PreparedS
                                        const std::vector<HeatMap>& maps, uint64_t seed) {
   const CounterRandom random(seed, RandomUse::kMapCells);
   const std::vector<at::Tensor> references = reference_features(model, samples);
-  std::vector<HiddenCells> pictures;
+  std::vector<HiddenCells> images;
   for (std::size_t i = 0; i < samples.size(); ++i) {
     const int64_t cells = std::ssize(maps[i].cells), count = num_hidden_cells(cells);
-    pictures.push_back({&samples[i], references[i], strongest_cells(maps[i].cells, count)});
+    images.push_back({&samples[i], references[i], strongest_cells(maps[i].cells, count)});
     for (uint32_t draw = 0; draw < kRandomDraws; ++draw) {
       std::vector<int64_t> drawn = random.permutation(cells, static_cast<uint32_t>(samples[i].index), draw);
       drawn.resize(static_cast<std::size_t>(count));
-      pictures.push_back({&samples[i], references[i], std::move(drawn)});
+      images.push_back({&samples[i], references[i], std::move(drawn)});
     }
   }
-  return pictures;
+  return images;
 }
 
-/// Fills in the deletion check of maps of pictures with these scores.
+/// Fills in the deletion check of maps with these scores.
 void check_by_deletion(Qwen2Vl& model, std::span<const PreparedSample> samples, const MapProbe& probe, uint64_t seed,
                        const std::vector<double>& scores, std::vector<HeatMap>& maps) {
-  const std::vector<HiddenCells> pictures = cells_to_hide(model, samples, maps, seed);
+  const std::vector<HiddenCells> images = cells_to_hide(model, samples, maps, seed);
   std::vector<double> hidden;
-  const auto rows_of = [&](std::size_t i) {
-    return std::ssize(pictures[i].sample->prompt_ids) + std::ssize(probe.ids);
-  };
-  in_parts(pictures.size(), kRowsWithout, rows_of, [&](std::size_t begin, std::size_t end) {
-    const auto part = std::span(pictures).subspan(begin, end - begin);
+  const auto rows_of = [&](std::size_t i) { return std::ssize(images[i].sample->prompt_ids) + std::ssize(probe.ids); };
+  in_parts(images.size(), kRowsWithout, rows_of, [&](std::size_t begin, std::size_t end) {
+    const auto part = std::span(images).subspan(begin, end - begin);
     std::ranges::copy(scores_of_hidden(model, part, probe), std::back_inserter(hidden));
   });
   const std::size_t each = 1 + kRandomDraws;
@@ -196,7 +194,7 @@ std::vector<MapParts> map_parts(Qwen2Vl& model, std::span<const PreparedSample> 
     return packed_attention(q, k, v, layout);
   };
   const at::Tensor scores = scores_of(model, model->hidden(tokens, attend), sequences, probe);
-  // The pictures do not see each other, so that the gradient of the sum is that of each score.
+  // The images do not see each other, so that the gradient of the sum is that of each score.
   const at::Tensor gradient_NP = torch::autograd::grad({scores.sum()}, {pixels_NP}).front();
   const std::vector<at::Tensor> gradient = gradient_NP.to(accumulate_dtype(gradient_NP.scalar_type()))
                                                .abs()

@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <atomic>
-#include <fstream>
 #include <mutex>
 #include <set>
 #include <system_error>
@@ -29,32 +28,18 @@ std::string link_to(const fs::path& folder, const fs::path& file) {
   return "file://" + url_path(fs::absolute(file).generic_string());
 }
 
-/// Whole or not there, but not flushed to the disk one by one: the page that names the pictures is written last.
-void write_whole(const fs::path& path, const std::string& bytes) {
-  const fs::path part =
-      path.parent_path() / concat(".", path.filename().string(), ".", std::this_thread::get_id(), ".tmp");
-  std::ofstream file(part, std::ios::binary | std::ios::trunc);
-  file.write(bytes.data(), static_cast<std::streamsize>(bytes.size()));
-  file.close();
-  std::error_code error;
-  if (file) fs::rename(part, path, error);
-  if (file && !error) return;
-  fs::remove(part, error);
-  fail("eval", "cannot write ", path.string(), "; is the disk full, or the folder read-only?");
-}
-
-/// A name for the picture of a file as it is now.
-std::string picture_name(const fs::path& file) {
+/// A name for the thumbnail of a file as it is now.
+std::string thumbnail_name(const fs::path& file) {
   std::error_code error;
   const auto size = fs::file_size(file, error);
   const auto changed = fs::last_write_time(file, error).time_since_epoch().count();
   return sha256_hex(concat(fs::absolute(file).string(), '\n', size, '\n', changed)).substr(0, 16);
 }
 
-/// URL of the picture of `file`, made unless an older report had it; empty if the file cannot be read.
-std::string picture_of(const fs::path& folder, const fs::path& file) {
+/// URL of the thumbnail of `file`, made unless an older report had it; empty if the file cannot be read.
+std::string thumbnail_of(const fs::path& folder, const fs::path& file) {
   if (file.empty()) return "";
-  const std::string name = "images/" + picture_name(file);
+  const std::string name = "images/" + thumbnail_name(file);
   std::error_code error;
   for (const char* extension : {".jpg", ".png"}) {
     if (fs::file_size(folder / (name + extension), error) > 0 && !error) return name + extension;
@@ -65,18 +50,18 @@ std::string picture_of(const fs::path& folder, const fs::path& file) {
   } catch (const Error&) {
     return "";  // named by whoever tried to answer for it
   }
-  write_whole(folder / (name + thumbnail.extension), thumbnail.bytes);
+  write_file_whole("eval", folder / (name + thumbnail.extension), thumbnail.bytes);
   return name + thumbnail.extension;
 }
 
 /// Those of several files that can be read.
-std::vector<std::string> pictures_of(const fs::path& folder, const std::vector<fs::path>& files) {
-  std::vector<std::string> pictures;
+std::vector<std::string> thumbnails_of(const fs::path& folder, const std::vector<fs::path>& files) {
+  std::vector<std::string> thumbnails;
   for (const fs::path& file : files) {
-    const std::string picture = picture_of(folder, file);
-    if (!picture.empty()) pictures.push_back(picture);
+    const std::string url = thumbnail_of(folder, file);
+    if (!url.empty()) thumbnails.push_back(url);
   }
-  return pictures;
+  return thumbnails;
 }
 
 fs::path file_of(const std::map<std::string, fs::path>& files, const Prediction& prediction) {
@@ -85,7 +70,7 @@ fs::path file_of(const std::map<std::string, fs::path>& files, const Prediction&
 }
 
 /// The files of all predictions, on a few threads since decoding is most of the work.
-std::vector<ReportFiles> write_pictures(const fs::path& folder, const ReportInput& input) {
+std::vector<ReportFiles> write_thumbnails(const fs::path& folder, const ReportInput& input) {
   std::vector<ReportFiles> files(input.predictions.size());
   std::atomic<size_t> next = 0;
   std::mutex mutex;
@@ -94,10 +79,10 @@ std::vector<ReportFiles> write_pictures(const fs::path& folder, const ReportInpu
     for (size_t i = next++; i < files.size(); i = next++) {
       try {
         const fs::path image = file_of(input.images, input.predictions[i]);
-        files[i].picture = picture_of(folder, image);
-        files[i].map = picture_of(folder, file_of(input.maps, input.predictions[i]));
+        files[i].thumbnail = thumbnail_of(folder, image);
+        files[i].map = thumbnail_of(folder, file_of(input.maps, input.predictions[i]));
         if (const auto shown = input.references.find(input.predictions[i].sample_id); shown != input.references.end())
-          files[i].references = pictures_of(folder, shown->second);
+          files[i].references = thumbnails_of(folder, shown->second);
         if (!image.empty()) files[i].original = link_to(folder, image);
       } catch (...) {
         const std::lock_guard lock(mutex);
@@ -119,7 +104,7 @@ std::vector<ReportFiles> write_pictures(const fs::path& folder, const ReportInpu
 void remove_others(const fs::path& folder, const std::vector<ReportFiles>& files) {
   std::set<std::string> named;
   for (const ReportFiles& one : files) {
-    named.insert(one.picture);
+    named.insert(one.thumbnail);
     named.insert(one.map);
     named.insert(one.references.begin(), one.references.end());
   }
@@ -160,7 +145,7 @@ void add_images(ReportInput& report, const Dataset& dataset) {
 
 void write_report(const std::filesystem::path& folder, const ReportInput& input) {
   make_folder("eval", folder / "images");
-  const std::vector<ReportFiles> files = write_pictures(folder, input);
+  const std::vector<ReportFiles> files = write_thumbnails(folder, input);
   write_file_atomic("eval", folder / "index.html", [&](const ByteSink& put) { write_page(input, files, put); });
   remove_others(folder, files);
 }

@@ -33,7 +33,7 @@ Json row_json(const Prediction& p, const ReportFiles& files) {
   if (p.truncated) row["cut"] = true;
   set_text(row, "type", p.defect_type);
   set_text(row, "error", p.error);
-  set_text(row, "picture", files.picture);
+  set_text(row, "thumbnail", files.thumbnail);
   set_text(row, "map", files.map);
   if (!files.references.empty()) row["references"] = files.references;
   if (p.map) row["map_note"] = deletion_text(*p.map);

@@ -23,10 +23,10 @@ std::string url_path(std::string_view path);
 
 /// Files of the report that show one prediction, as URLs relative to the page; empty: none.
 struct ReportFiles {
-  std::string picture;
+  std::string thumbnail;
   std::string map;
   std::string original;                 ///< outside of the report
-  std::vector<std::string> references;  ///< pictures of the prompt's reference images
+  std::vector<std::string> references;  ///< thumbnails of the prompt's reference images
 };
 
 /// Curves of a run from its metrics.jsonl as JSON: {name: [[step, value], …]}, each of at most 400 points, which are

@@ -119,7 +119,7 @@ std::vector<BatchPrompt> Batches::take(int64_t number) {
   taken_ = order_of_batches_.place(number);
   std::vector<BatchPrompt> prompts;
   for (const Slot& slot : slots_of(number)) {
-    Prefetcher::Result result = prefetcher_.next();
+    PrepareResult result = prefetcher_.next();
     if (result.fault == Fault::kPrompt || (result.fault == Fault::kImage && bad_image_ == BadImage::kFail)) {
       throw Error(result.error);
     }

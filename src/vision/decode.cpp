@@ -47,7 +47,7 @@ void neutralise_tags(std::string& bytes, const ImageHeader& header) {
   }
 }
 
-/// Gray of 16 bits in 8. Pillow lets it saturate, which turns nearly every picture of an industrial camera white.
+/// Gray of 16 bits in 8. Pillow lets it saturate, which turns nearly every image of an industrial camera white.
 cv::Mat eight_bits(const std::string& name, const cv::Mat& gray, SixteenBit sixteen_bit) {
   cv::Mat result(gray.rows, gray.cols, CV_8UC1);
   int64_t saturated = 0;

@@ -53,8 +53,8 @@ void read_size(const json& root, const char* key, int64_t most, const std::strin
   out = root[key].get<int64_t>();
 }
 
-/// A folder's picture settings and the name they have in messages. transformers reads processor_config.json first and
-/// takes the older file where that says nothing of pictures.
+/// A folder's image settings and the name they have in messages. transformers reads processor_config.json first and
+/// takes the older file where that says nothing of images.
 std::pair<std::string, json> find_settings(const std::filesystem::path& model_dir) {
   const std::filesystem::path whole = model_dir / "processor_config.json", old = model_dir / "preprocessor_config.json";
   if (std::filesystem::exists(whole)) {

@@ -112,9 +112,9 @@ TEST_F(Eval, MakesMapsOnlyIfAsked) {
 TEST_F(Eval, MapsGoOnWithResume) {
   ASSERT_EQ(evaluate({"--maps", "--limit", "3"}).code, 0);
   ASSERT_EQ(evaluate({"--maps", "--resume"}).code, 0);
-  std::set<std::string> pictures;
-  for (const json& line : predictions()) pictures.insert(line["map"]["file"]);
-  EXPECT_EQ(pictures.size(), 8u);
+  std::set<std::string> overlays;
+  for (const json& line : predictions()) overlays.insert(line["map"]["file"]);
+  EXPECT_EQ(overlays.size(), 8u);
 }
 
 TEST_F(Eval, ResumesBehindHalfALineAndKeepsWhatWasThere) {

@@ -164,7 +164,7 @@ TEST_F(TrainingRun, EvaluationFindsTheBestCheckpointAndKeepsIt) {
   EXPECT_EQ(report["metrics"].contains("chosen_on"), best_step == 4);
   for (const char* curve : {"reward", "eval_balanced_accuracy"}) EXPECT_EQ(report["curves"][curve].size(), 4u);
   EXPECT_EQ(report["about"].back()[0], "Prompt");
-  EXPECT_TRUE(std::filesystem::exists(at("eval") / "report" / report["rows"][0]["picture"].get<std::string>()));
+  EXPECT_TRUE(std::filesystem::exists(at("eval") / "report" / report["rows"][0]["thumbnail"].get<std::string>()));
   std::string events;
   for (const auto& entry : std::filesystem::directory_iterator(at("eval"))) {
     if (entry.path().filename().string().starts_with("events.out.")) events += bytes(entry.path());

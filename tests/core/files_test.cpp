@@ -8,6 +8,9 @@
 
 #include <csignal>
 #include <fstream>
+#include <string>
+#include <thread>
+#include <vector>
 
 #include "lriad/core/error.h"
 #include "support/temp_folder.h"
@@ -49,6 +52,17 @@ TEST(Files, AFullDiskLeavesTheOldFileAndNoTemporaryOne) {
   waitpid(child, &status, 0);
   EXPECT_EQ(status, 0) << "no Error was thrown";
   EXPECT_EQ(read_file("core", path), "old");
+  EXPECT_EQ(std::distance(fs::directory_iterator(folder.path()), fs::directory_iterator()), 1);
+}
+
+TEST(Files, ThreadsMayWriteOneFileWhole) {
+  const TempFolder folder;
+  const std::string bytes(50'000, 'x');
+  {
+    std::vector<std::jthread> threads;
+    for (int i = 0; i < 8; ++i) threads.emplace_back([&] { write_file_whole("core", folder.path() / "same", bytes); });
+  }
+  EXPECT_EQ(read_file("core", folder.path() / "same"), bytes);
   EXPECT_EQ(std::distance(fs::directory_iterator(folder.path()), fs::directory_iterator()), 1);
 }
 

@@ -34,12 +34,12 @@ class Prepare : public ::testing::Test {
 };
 
 TEST_F(Prepare, ExpandsTheImageTokensOfTheImage) {
-  const PreparedSample prepared = preparer().prepare(dataset_, 3);
+  const PreparedSample prepared = preparer().prepare(dataset_, 3).sample;
   EXPECT_EQ(prepared.index, 3);
   EXPECT_EQ(prepared.patches.grid, (std::array<int64_t, 3>{1, 4, 10}));
   const std::vector<int64_t> ten = {10};
   EXPECT_EQ(prepared.prompt_ids, encode_chat(tokenizer_, {}, place_images("Is the metal nut whole?", 0), ten));
-  EXPECT_EQ(preparer().image_tokens(dataset_.samples[3]), preparer().tokens_of(prepared.patches));
+  EXPECT_EQ(preparer().image_tokens(dataset_.samples[3]), prepared.patches.tokens(/*merge_size=*/2));
 }
 
 TEST_F(Prepare, TargetsEndWithOneEndToken) {
@@ -67,13 +67,15 @@ TEST_F(Prepare, WarnsOfATemplateThatNamesNoObjectOrAnotherWord) {
 }
 
 TEST_F(Prepare, RefusesLongPromptsByTheHeaderAlone) {
-  prompt_.max_prompt_length = static_cast<int64_t>(preparer().prepare(dataset_, 2).prompt_ids.size());
+  prompt_.max_prompt_length = static_cast<int64_t>(preparer().prepare(dataset_, 2).sample.prompt_ids.size());
   EXPECT_NO_THROW(preparer().check_prompt(dataset_.samples[2]));
-  EXPECT_NO_THROW(preparer().prepare(dataset_, 2));
-  const auto refused = ThrowsMessage<Error>(AllOf(HasSubstr("[data] metal_nut/test/good/3.png: "),
-                                                  HasSubstr("10 of the image"), HasSubstr("prompt.max_prompt_length")));
-  EXPECT_THAT([&] { preparer().check_prompt(dataset_.samples[3]); }, refused);
-  EXPECT_THAT([&] { preparer().prepare(dataset_, 3); }, refused);
+  EXPECT_EQ(preparer().prepare(dataset_, 2).fault, Fault::kNone);
+  const auto refusal = AllOf(HasSubstr("[data] metal_nut/test/good/3.png: "), HasSubstr("10 of the image"),
+                             HasSubstr("prompt.max_prompt_length"));
+  EXPECT_THAT([&] { preparer().check_prompt(dataset_.samples[3]); }, ThrowsMessage<Error>(refusal));
+  const PrepareResult refused = preparer().prepare(dataset_, 3);
+  EXPECT_EQ(refused.fault, Fault::kPrompt);
+  EXPECT_THAT(refused.error, refusal);
   EXPECT_NO_THROW(preparer().check_prompt(dataset_.samples[6]));
   EXPECT_THAT([&] { preparer().image_tokens(dataset_.samples[6]); }, ThrowsMessage<Error>(HasSubstr("bad.png")));
 }
@@ -84,7 +86,7 @@ TEST_F(Prepare, PrefetchesInTheOrderAskedFor) {
   const std::vector<int64_t> order = {5, 0, 6, 3, 3, 1, 4, 2};
   for (const int64_t index : order) prefetcher.request(index);
   for (const int64_t index : order) {
-    const Prefetcher::Result result = prefetcher.next();
+    const PrepareResult result = prefetcher.next();
     EXPECT_EQ(result.sample.index, index);
     EXPECT_EQ(result.fault, index == 6 ? Fault::kImage : Fault::kNone);
     EXPECT_EQ(result.error.empty(), index != 6);
@@ -103,10 +105,10 @@ TEST_F(Prepare, TellsAPromptTooLongFromABadImage) {
   Prefetcher prefetcher(dataset_, prepares, 2, 4);
   prefetcher.request(0);
   prefetcher.request(6);
-  const Prefetcher::Result too_long = prefetcher.next();
+  const PrepareResult too_long = prefetcher.next();
   EXPECT_EQ(too_long.fault, Fault::kPrompt);
   EXPECT_THAT(too_long.error, HasSubstr("max_prompt_length"));
-  const Prefetcher::Result bad = prefetcher.next();
+  const PrepareResult bad = prefetcher.next();
   EXPECT_EQ(bad.fault, Fault::kImage);
   EXPECT_THAT(bad.error, HasSubstr("bad.png"));
 }

@@ -128,15 +128,16 @@ class PreparedReferences : public ReferencesTest {
 };
 
 TEST_F(PreparedReferences, StandBeforeTheImageToJudge) {
-  const PreparedSample prepared = preparer().prepare(dataset_, 0);
+  const PreparedSample prepared = preparer().prepare(dataset_, 0).sample;
   EXPECT_EQ(prepared.reference_images, drawn(*dataset_.references, dataset_.samples[0]));
   ASSERT_EQ(prepared.images().size(), 3u);
   EXPECT_EQ(prepared.images().back(), &prepared.patches);
-  const std::vector<int64_t> tokens = preparer().tokens_of(prepared);
+  std::vector<int64_t> tokens;
+  for (const Patches* image : prepared.images()) tokens.push_back(image->tokens(/*merge_size=*/2));
   EXPECT_EQ(prepared.prompt_ids,
             encode_chat(tokenizer_, {}, place_images("Good: {reference} Is the metal ring whole?", 2), tokens));
   EXPECT_EQ(prepared.grids()[0], process_image(data_.path() / prepared.reference_images[0], {}).grid);
-  EXPECT_EQ(preparer().prepare(dataset_, 0, /*epoch=*/3).reference_images,
+  EXPECT_EQ(preparer().prepare(dataset_, 0, /*epoch=*/3).sample.reference_images,
             drawn(*dataset_.references, dataset_.samples[0], 3));
 }
 
@@ -144,13 +145,13 @@ TEST_F(PreparedReferences, AreTakenFromTheNextOnesIfOneCannotBeRead) {
   const Sample& sample = dataset_.samples[0];
   const auto order = dataset_.references->drawn(sample, 0);
   data_.file(order[0]->image, "no image");
-  EXPECT_EQ(preparer().prepare(dataset_, 0).reference_images,
+  EXPECT_EQ(preparer().prepare(dataset_, 0).sample.reference_images,
             (std::vector<std::string>{order[1]->image, order[2]->image}));
   const SamplePreparer prepares = preparer();
   Prefetcher prefetcher(dataset_, prepares, 2, 4);
   for (const Sample* image : order) data_.file(image->image, "no image");
   prefetcher.request(0);
-  const Prefetcher::Result result = prefetcher.next();
+  const PrepareResult result = prefetcher.next();
   EXPECT_EQ(result.fault, Fault::kPrompt);
   EXPECT_THAT(result.error, AllOf(HasSubstr("object metal_ring"), HasSubstr("but 0 of")));
 }

@@ -93,7 +93,7 @@ TEST(HeatMap, ComesBackFromItsLine) {
   }
 }
 
-/// Two pictures of 4 x 4 pixels with maps, the defect's mask in the lower right corner.
+/// Two images of 4 x 4 pixels with maps, the defect's mask in the lower right corner.
 class MapFiguresTest : public ::testing::Test {
  protected:
   void add(const std::string& id, Verdict verdict, const HeatMap& map, int64_t mask_side = 4) {
@@ -163,11 +163,11 @@ TEST_F(MapFiguresTest, LeaveOutAMaskOfAnotherSize) {
   EXPECT_EQ(figures().n, 1);
 }
 
-TEST(HeatMap, LiesOverThePicture) {
+TEST(HeatMap, LiesOverTheImage) {
   const TempFolder folder;
-  const fs::path picture = folder.path() / "picture.png", overlay = folder.path() / "maps" / "0.png";
-  write_png(picture, {8, 20, std::vector<uint8_t>(480, 100)});
-  write_overlay(overlay, picture, small_map(), /*max_side=*/10);
+  const fs::path file = folder.path() / "image.png", overlay = folder.path() / "maps" / "0.png";
+  write_png(file, {8, 20, std::vector<uint8_t>(480, 100)});
+  write_overlay(overlay, file, small_map(), /*max_side=*/10);
   const Image image = decode_image(overlay, ResizeBackend::kPil);
   EXPECT_EQ(image.height, 4);
   EXPECT_EQ(image.width, 10);

@@ -20,10 +20,10 @@ namespace {
 constexpr double kRelative = 1e-3;
 
 /// The golden maker's formula.
-Patches patches_of(int64_t picture, const Grid& grid, int64_t width) {
+Patches patches_of(int64_t image, const Grid& grid, int64_t width) {
   Patches patches{std::vector<float>(static_cast<std::size_t>(grid[1] * grid[2] * width)), grid};
   for (std::size_t k = 0; k < patches.values.size(); ++k) {
-    const int64_t i = static_cast<int64_t>(k) + 1000 * picture;
+    const int64_t i = static_cast<int64_t>(k) + 1000 * image;
     patches.values[k] = static_cast<float>(static_cast<double>((i * i + 31 * i) % 997) / 498.5 - 1);
   }
   return patches;
@@ -39,29 +39,29 @@ class ModelMaps : public ::testing::TestWithParam<const char*> {
 
   static std::filesystem::path folder() { return std::filesystem::path(LRIAD_GOLDEN_DIR) / GetParam(); }
 
-  Patches picture(int64_t number) const {
+  Patches patches(int64_t number) const {
     return patches_of(number, kGrids[static_cast<std::size_t>(number)], model_->config().vision.patch_dim());
   }
 
   void make_samples(const char* file) {
     expected_ = std::make_unique<SafetensorsFile>(folder() / file);
     samples_.clear();
-    for (int64_t picture = 0; picture < 2; ++picture) {
+    for (int64_t image = 0; image < 2; ++image) {
       PreparedSample& sample = samples_.emplace_back();
-      sample.index = picture;
-      const std::vector<double> ids = expected(picture, "prompt_ids");
+      sample.index = image;
+      const std::vector<double> ids = expected(image, "prompt_ids");
       sample.prompt_ids.assign(ids.begin(), ids.end());
-      sample.patches = this->picture(picture);
+      sample.patches = patches(image);
     }
   }
 
-  std::vector<double> expected(int64_t picture, const std::string& name) const {
-    const at::Tensor values = expected_->tensor(concat(picture, ".", name)).to(at::kDouble).flatten().contiguous();
+  std::vector<double> expected(int64_t image, const std::string& name) const {
+    const at::Tensor values = expected_->tensor(concat(image, ".", name)).to(at::kDouble).flatten().contiguous();
     return {values.data_ptr<double>(), values.data_ptr<double>() + values.numel()};
   }
 
-  void expect_near(const std::vector<double>& got, int64_t picture, const std::string& name) const {
-    const std::vector<double> wanted = expected(picture, name);
+  void expect_near(const std::vector<double>& got, int64_t image, const std::string& name) const {
+    const std::vector<double> wanted = expected(image, name);
     ASSERT_EQ(got.size(), wanted.size()) << name;
     const double largest = std::abs(*std::ranges::max_element(wanted, {}, [](double x) { return std::abs(x); }));
     for (std::size_t i = 0; i < got.size(); ++i) {
@@ -82,29 +82,29 @@ INSTANTIATE_TEST_SUITE_P(Of, ModelMaps, ::testing::Values("tiny_qwen2vl_flat_unt
 
 TEST_P(ModelMaps, PartsAreThoseOfTransformers) {
   const std::vector<MapParts> parts = map_parts(model_, samples_, answers_, probe_);
-  for (int64_t picture = 0; picture < 2; ++picture) {
-    const MapParts& of_picture = parts.at(static_cast<std::size_t>(picture));
-    expect_near(of_picture.attention, picture, "attention");
-    expect_near(of_picture.gradient, picture, "gradient");
-    expect_near({of_picture.score}, picture, "score");
+  for (int64_t image = 0; image < 2; ++image) {
+    const MapParts& of_image = parts.at(static_cast<std::size_t>(image));
+    expect_near(of_image.attention, image, "attention");
+    expect_near(of_image.gradient, image, "gradient");
+    expect_near({of_image.score}, image, "score");
   }
 }
 
 TEST_P(ModelMaps, MapsAndDeletionChecksAreThoseOfTransformers) {
   const std::vector<HeatMap> maps = heat_maps(model_, samples_, answers_, probe_, /*seed=*/7);
-  for (int64_t picture = 0; picture < 2; ++picture) {
-    const HeatMap& map = maps.at(static_cast<std::size_t>(picture));
-    EXPECT_EQ(map.rows, kGrids[static_cast<std::size_t>(picture)][1] / 2);
-    EXPECT_EQ(map.columns, kGrids[static_cast<std::size_t>(picture)][2] / 2);
-    expect_near(map.cells, picture, "map");
-    expect_near({map.drop, map.random_drop}, picture, "deletion");
+  for (int64_t image = 0; image < 2; ++image) {
+    const HeatMap& map = maps.at(static_cast<std::size_t>(image));
+    EXPECT_EQ(map.rows, kGrids[static_cast<std::size_t>(image)][1] / 2);
+    EXPECT_EQ(map.columns, kGrids[static_cast<std::size_t>(image)][2] / 2);
+    expect_near(map.cells, image, "map");
+    expect_near({map.drop, map.random_drop}, image, "deletion");
   }
 }
 
-TEST_P(ModelMaps, AreOfThePictureBehindAReferenceImage) {
+TEST_P(ModelMaps, AreOfTheImageBehindAReferenceImage) {
   make_samples("heat_maps_reference.safetensors");
   for (int64_t number = 0; number < 2; ++number)
-    samples_[static_cast<std::size_t>(number)].references = {picture(1 - number)};
+    samples_[static_cast<std::size_t>(number)].references = {patches(1 - number)};
   const std::vector<MapParts> parts = map_parts(model_, samples_, answers_, probe_);
   const std::vector<HeatMap> maps = heat_maps(model_, samples_, answers_, probe_, /*seed=*/7);
   for (int64_t number = 0; number < 2; ++number) {
@@ -117,8 +117,8 @@ TEST_P(ModelMaps, AreOfThePictureBehindAReferenceImage) {
   }
 }
 
-// Which pictures share a pass must not matter.
-TEST_P(ModelMaps, APictureAloneHasTheSameMap) {
+// Which images share a pass must not matter.
+TEST_P(ModelMaps, AnImageAloneHasTheSameMap) {
   const std::vector<HeatMap> both = heat_maps(model_, samples_, answers_, probe_, 7);
   const std::vector<HeatMap> alone = heat_maps(model_, std::span(samples_).subspan(1), {answers_[1]}, probe_, 7);
   for (std::size_t i = 0; i < alone[0].cells.size(); ++i) EXPECT_NEAR(alone[0].cells[i], both[1].cells[i], 1e-4);

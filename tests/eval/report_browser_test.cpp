@@ -54,8 +54,8 @@ class ReportPage : public ::testing::Test {
     return input;
   }
 
-  /// Gives each of the first images a picture, and every second one a map.
-  void add_pictures(ReportInput& input) const {
+  /// Gives each of the first images a thumbnail, and every second one a map.
+  void add_thumbnails(ReportInput& input) const {
     fs::create_directories(folder_.path() / "data");
     for (size_t i = 0; i < input.predictions.size(); ++i) {
       const std::string& id = input.predictions[i].sample_id;
@@ -93,7 +93,7 @@ int64_t count_of(Browser& browser, const std::string& selector) {
 
 TEST_F(ReportPage, ShowsEveryPredictionByPagesAndAsksForNothingOutside) {
   ReportInput report = input(60);
-  add_pictures(report);
+  add_thumbnails(report);
   report.run_log = folder_.path() / "metrics.jsonl";
   std::ofstream(report.run_log) << R"({"step": 1, "reward": 0.5, "eval_auroc": null}
 {"step": 2, "reward": 0.75, "eval_auroc": 0.8}
@@ -205,7 +205,7 @@ TEST_F(ReportPage, OrdersFiltersAndSorts) {
 
 TEST_F(ReportPage, ShowsAnImageAtLargeWithItsMapByTheKeyboard) {
   ReportInput report = input(30);
-  add_pictures(report);
+  add_thumbnails(report);
   const fs::path page = write(report);
   Browser browser(program_, {});
   browser.open(page);

@@ -66,7 +66,7 @@ class Report : public ::testing::Test {
     return input;
   }
 
-  std::vector<std::string> pictures() const {
+  std::vector<std::string> thumbnails() const {
     std::vector<std::string> names;
     for (const auto& entry : fs::directory_iterator(folder_ / "report" / "images"))
       names.push_back("images/" + entry.path().filename().string());
@@ -100,9 +100,9 @@ TEST_F(Report, KeepsEveryTextAsTextAndLinksTheImages) {
   EXPECT_EQ(data["metrics"]["settings"]["prompt"], "</pre><script>alert(2)</script>");
   EXPECT_EQ(data["rows"][0]["type"], "\"><img src=x>");
   EXPECT_EQ(data["rows"][0]["file"], "../data/a%20%22%231%22.png");
-  EXPECT_EQ(pictures(), std::vector{data["rows"][0]["picture"].get<std::string>()});
+  EXPECT_EQ(thumbnails(), std::vector{data["rows"][0]["thumbnail"].get<std::string>()});
   EXPECT_EQ(data["rows"][1]["text"], "<script>alert(1)</script>\x01\xEF\xBF\xBD");
-  EXPECT_FALSE(data["rows"][1].contains("picture"));
+  EXPECT_FALSE(data["rows"][1].contains("thumbnail"));
 }
 
 TEST_F(Report, HasTheFiguresOfMetricsJson) {
@@ -119,31 +119,31 @@ TEST_F(Report, HasTheFiguresOfMetricsJson) {
   EXPECT_FALSE(data["rows"][1].contains("score"));
 }
 
-TEST_F(Report, ReplacesAnOlderOneAndKeepsItsPictures) {
+TEST_F(Report, ReplacesAnOlderOneAndKeepsItsThumbnails) {
   const fs::path image = folder_ / "data" / "a.png";
   write_png(image, {4, 8, std::vector<uint8_t>(96, 200)});
   page(one_image(image));
-  const std::vector<std::string> first = pictures();
+  const std::vector<std::string> first = thumbnails();
   ASSERT_EQ(first.size(), 1u);
   const auto made = fs::last_write_time(folder_ / "report" / first[0]);
   std::ofstream(folder_ / "report" / "images" / "9.jpg") << "old";
   ReportInput again = one_image(image);
   again.title = "second";
   EXPECT_THAT(page(again), HasSubstr("<title>second</title>"));
-  EXPECT_EQ(pictures(), first);
+  EXPECT_EQ(thumbnails(), first);
   EXPECT_EQ(fs::last_write_time(folder_ / "report" / first[0]), made);
   write_png(image, {8, 8, std::vector<uint8_t>(192, 100)});
   page(again);
-  ASSERT_EQ(pictures().size(), 1u);
-  EXPECT_NE(pictures(), first);
+  ASSERT_EQ(thumbnails().size(), 1u);
+  EXPECT_NE(thumbnails(), first);
 }
 
-// A file size limit stands for a full disk: writing a picture or the page ends half-way.
+// A file size limit stands for a full disk: writing a thumbnail or the page ends half-way.
 TEST_F(Report, ThatCannotBeWrittenLeavesTheOlderOneWhole) {
   const fs::path image = folder_ / "data" / "a.png";
   write_png(image, {4, 8, std::vector<uint8_t>(96, 200)});
   const std::string before = page(one_image(image));
-  const std::vector<std::string> pictures_before = pictures();
+  const std::vector<std::string> thumbnails_before = thumbnails();
   ReportInput next = one_image(folder_ / "data" / "b.png");
   write_png(folder_ / "data" / "b.png", noise(300, 300));
   std::signal(SIGXFSZ, SIG_IGN);
@@ -155,10 +155,10 @@ TEST_F(Report, ThatCannotBeWrittenLeavesTheOlderOneWhole) {
     EXPECT_THROW(write_report(folder_ / "report", next), Error);
     setrlimit(RLIMIT_FSIZE, &usual);
     EXPECT_EQ(read_file("test", folder_ / "report" / "index.html"), before);
-    EXPECT_THAT(pictures(), ::testing::IsSupersetOf(pictures_before));
+    EXPECT_THAT(thumbnails(), ::testing::IsSupersetOf(thumbnails_before));
   }
   page(next);
-  EXPECT_EQ(pictures().size(), 1u);
+  EXPECT_EQ(thumbnails().size(), 1u);
 }
 
 TEST_F(Report, ThinsTheCurvesOfALongRun) {

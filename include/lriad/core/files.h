@@ -24,6 +24,9 @@ using ByteSink = std::function<void(std::string_view)>;
 void write_file_atomic(std::string_view where, const std::filesystem::path& path,
                        const std::function<void(const ByteSink&)>& produce);
 
+/// As write_file_atomic(), but not flushed to the disk: for files that can be made again. Threads may write one path.
+void write_file_whole(std::string_view where, const std::filesystem::path& path, std::string_view bytes);
+
 /// Creates the folder and its parents; throws Error if that fails or the path is a file.
 void make_folder(std::string_view where, const std::filesystem::path& path);
 

@@ -7,7 +7,7 @@
 
 namespace lriad {
 
-/// Which pixels of a picture show a defect.
+/// Which pixels of an image show a defect.
 struct Mask {
   int64_t height = 0, width = 0;
   std::vector<bool> defect;  ///< row-major

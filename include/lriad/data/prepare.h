@@ -36,28 +36,31 @@ struct PreparedSample {
 std::vector<int64_t> target_ids(const Tokenizer& tokenizer, const std::string& text,
                                 const std::vector<int64_t>& end_ids);
 
+/// Why a sample cannot be used: its image (data.bad_image says what happens), or its prompt (always an error).
+enum class Fault { kNone, kImage, kPrompt };
+
+struct PrepareResult {
+  PreparedSample sample;       ///< its `index` is set even if the sample is bad
+  Fault fault = Fault::kNone;  ///< kNone: the sample is good
+  std::string error;           ///< message of the fault
+};
+
 /// Turns samples into prompts and patches. It is immutable, so threads may share it.
 class SamplePreparer {
  public:
   /// Warns if the template names no {object}, or another word in braces, which stays as it is.
   SamplePreparer(const Tokenizer& tokenizer, PromptSection prompt, ImageSettings image);
 
-  /// Calls image(), add_references() and prompt().
-  PreparedSample prepare(const Dataset& dataset, int64_t index, int64_t epoch = 0) const;
+  /// The sample with its image, the reference images that its prompt shows in this epoch, and the prompt. A reference
+  /// image that cannot be read is passed over with a warning. What Error says is returned; throws only for bugs.
+  PrepareResult prepare(const Dataset& dataset, int64_t index, int64_t epoch = 0) const;
 
   /// Reads the sample's image and cuts it into patches. Throws Error naming the file if it cannot be read.
   Patches image(const Sample& sample) const;
 
-  /// Reads the reference images that the sample's prompt shows in this epoch, if there are any. One that cannot be read
-  /// is passed over with a warning; throws Error naming the object if too few are left.
-  void add_references(const Dataset& dataset, const Sample& sample, int64_t epoch, PreparedSample& prepared) const;
-
   /// Ids of the sample's prompt with images of so many tokens, its own the last. Throws Error naming the sample if the
   /// prompt is longer than max_prompt_length or the template contains an image token; this is never the image's fault.
   std::vector<int64_t> prompt(const Sample& sample, std::span<const int64_t> image_tokens) const;
-
-  int64_t tokens_of(const Patches& patches) const { return patches.tokens(image_.merge_size); }
-  std::vector<int64_t> tokens_of(const PreparedSample& sample) const;  ///< of its images, in the order of the prompt
 
   /// Number of tokens of the sample's image, from the file's header alone. Throws as image().
   int64_t image_tokens(const Sample& sample) const;
@@ -67,6 +70,8 @@ class SamplePreparer {
   void check_prompt(const Sample& sample, std::span<const int64_t> reference_tokens = {}) const;
 
  private:
+  void add_references(const Dataset& dataset, const Sample& sample, int64_t epoch, PreparedSample& prepared) const;
+  std::vector<int64_t> tokens_of(const PreparedSample& sample) const;  ///< of its images, in the order of the prompt
   [[noreturn]] void refuse_length(const Sample& sample, int64_t length, std::span<const int64_t> image_tokens) const;
 
   Tokenizer tokenizer_;
@@ -89,19 +94,11 @@ class ReferenceTokens {
   std::map<const std::vector<Sample>*, std::vector<int64_t>> known_;  ///< by References::of_object()
 };
 
-/// Why a sample cannot be used: its image (data.bad_image says what happens), or its prompt (always an error).
-enum class Fault { kNone, kImage, kPrompt };
-
 /// Prepares samples ahead of the model on worker threads, with a bounded queue. Results come in the order of the
 /// requests. A bad sample has `fault` and `error` set; next() throws only for bugs. Data set and preparer must outlive
 /// it.
 class Prefetcher {
  public:
-  struct Result {
-    PreparedSample sample;       ///< its `index` is set even if the sample is bad
-    Fault fault = Fault::kNone;  ///< kNone: the sample is good
-    std::string error;           ///< message of the fault
-  };
   /// At most `capacity` samples are being prepared or waiting for next().
   Prefetcher(const Dataset& dataset, const SamplePreparer& preparer, int64_t num_threads, int64_t capacity);
   ~Prefetcher();  ///< drops results that were not fetched; waits only for samples that are being prepared
@@ -109,7 +106,7 @@ class Prefetcher {
   Prefetcher& operator=(const Prefetcher&) = delete;
   /// Never blocks; preparation starts when the queue has room. `epoch` decides which reference images are drawn.
   void request(int64_t index, int64_t epoch = 0);
-  Result next();  ///< waits for the result of the oldest request
+  PrepareResult next();  ///< waits for the result of the oldest request
 
  private:
   struct State;

@@ -23,6 +23,9 @@ class References {
   /// file. A prompt shows the first count() that can be read. Throws Error as refuse() if there are fewer.
   std::vector<const Sample*> drawn(const Sample& sample, int64_t epoch) const;
 
+  /// Throws Error as refuse() if no prompt of the sample can have count() images.
+  void expect_enough(const Sample& sample) const;
+
   /// All normal images of the sample's object in the order of the pool; of the objects that prompts call so if none is
   /// spelled like it, as for `lriad-eval --object NAME`.
   const std::vector<Sample>& of_object(const Sample& sample) const;

@@ -47,7 +47,7 @@ struct EvaluateOptions {
   bool keep_token_ids = false;      ///< fill prompt_ids and completion_ids
   bool keep_logprobs = false;       ///< fill logprobs
   MapFunction maps;                 ///< makes the maps of the answers; empty: none
-  std::function<void(int64_t index, HeatMap&)> keep_map;  ///< called with each map, which may name its picture
+  std::function<void(int64_t index, HeatMap&)> keep_map;  ///< called with each map, which may name its overlay
   bool show_progress = true;                              ///< status line on a terminal, else a log line now and then
   int64_t num_threads = 2;                                ///< that decode images ahead of the model
 };

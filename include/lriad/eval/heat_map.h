@@ -16,7 +16,7 @@ struct HeatMap {
   std::vector<double> cells;  ///< row-major, 0 to 1
   double drop = 0;            ///< of the score's logit when the strongest tenth of the cells is hidden
   double random_drop = 0;     ///< the same for as many cells drawn at random, mean of several draws
-  std::string file;           ///< picture with the map over it, relative to the folder of the results; empty: none
+  std::string file;           ///< image with the map over it, relative to the folder of the results; empty: none
 
   bool beats_random() const { return drop > random_drop; }
 };
@@ -30,13 +30,13 @@ int64_t num_hidden_cells(int64_t num_cells);
 /// The indices of the `count` largest cells; of equal ones the first.
 std::vector<int64_t> strongest_cells(const std::vector<double>& cells, int64_t count);
 
-/// One number of a map for each pixel of a picture.
+/// One number of a map for each pixel of an image.
 struct PixelMap {
   int64_t height = 0, width = 0;
   std::vector<double> values;  ///< row-major
 };
 
-/// The map at the picture's size, bilinear between the centres of the cells, as torch's interpolate(mode="bilinear",
+/// The map at the image's size, bilinear between the centres of the cells, as torch's interpolate(mode="bilinear",
 /// align_corners=False).
 PixelMap pixels_of(const HeatMap& map, int64_t height, int64_t width);
 
@@ -65,9 +65,9 @@ struct MapFigures {
   MaskFigures missed;                       ///< of defects called otherwise
 };
 
-/// Writes the picture in gray with the map over it, from yellow to red (its strongest cell), the longer side at most
+/// Writes the image in gray with the map over it, from yellow to red (its strongest cell), the longer side at most
 /// `max_side` pixels, as a PNG file; folders are made. Throws Error naming the file that cannot be read or written.
-void write_overlay(const std::filesystem::path& path, const std::filesystem::path& picture, const HeatMap& map,
+void write_overlay(const std::filesystem::path& path, const std::filesystem::path& image, const HeatMap& map,
                    int64_t max_side);
 
 }  // namespace lriad

@@ -9,7 +9,7 @@
 namespace lriad {
 
 /// The figures of all predictions with a map. Masks are read here: one that cannot be read, or has another size than
-/// its picture, is named in a warning and left out.
+/// its image, is named in a warning and left out.
 MapFigures map_figures(const std::vector<Prediction>& predictions, const Dataset& dataset);
 
 /// "maps act 5.8 times as strongly as random cells (...)", or that they don't; lines end in \n.

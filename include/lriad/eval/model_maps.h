@@ -25,16 +25,16 @@ struct MapParts {
   std::vector<double> attention;  ///< weight of the rows that predict the answer up to its letter, mean over rows,
                                   ///< heads and layers
   std::vector<double> gradient;   ///< sum of |ds/dx| over the normalised pixel values x of the cell's patches
-  double score = 0;               ///< s of the picture as it is
+  double score = 0;               ///< s of the image as it is
 };
 
-/// Parts of several pictures (a prompt's last image, not its reference images), by one forward and one backward pass
+/// Parts of several images (a prompt's last image, not its reference images), by one forward and one backward pass
 /// through decoder and tower with frozen weights. answers[i]: the completion of samples[i], up to and with its letter.
 std::vector<MapParts> map_parts(Qwen2Vl& model, std::span<const PreparedSample> samples,
                                 const std::vector<std::vector<int64_t>>& answers, const MapProbe& probe);
 
-/// Maps of pictures, several a pass, each with its deletion check: hidden cells show the picture's mean patch; random
-/// cells are drawn four times, by `seed` and the sample's index. Pictures and answers as in map_parts().
+/// Maps of images, several a pass, each with its deletion check: hidden cells show the image's mean patch; random
+/// cells are drawn four times, by `seed` and the sample's index. Images and answers as in map_parts().
 std::vector<HeatMap> heat_maps(Qwen2Vl& model, std::span<const PreparedSample> samples,
                                const std::vector<std::vector<int64_t>>& answers, const MapProbe& probe, uint64_t seed);
 

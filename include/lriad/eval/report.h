@@ -22,7 +22,7 @@ struct ReportInput {
   Settings settings;
   std::map<std::string, std::filesystem::path> images;  ///< sample id -> file; without one only the name is shown
   std::map<std::string, std::vector<std::filesystem::path>> references;  ///< sample id -> its prompt's reference images
-  std::map<std::string, std::filesystem::path> maps;  ///< sample id -> picture with the heat map over it
+  std::map<std::string, std::filesystem::path> maps;  ///< sample id -> image with the heat map over it
   std::filesystem::path run_log;  ///< metrics.jsonl of the training run, whose curves are shown; empty: none
 };
 
@@ -34,10 +34,10 @@ std::vector<std::pair<std::string, std::string>> about_prompt(const PromptSectio
 void add_images(ReportInput& report, const Dataset& dataset);
 
 /// Writes folder/index.html and folder/images/, which can be moved and mailed together: a page that needs no network,
-/// with the metrics, a threshold to move, curves of the run and every prediction with a small picture. Its
-/// source is src/eval/report. No text is taken for markup. Pictures that an older report has of
+/// with the metrics, a threshold to move, curves of the run and every prediction with a thumbnail. Its
+/// source is src/eval/report. No text is taken for markup. Thumbnails that an older report has of
 /// the same files are kept; the page is replaced at last, so that a failure leaves the older one whole. Throws Error
-/// naming the path if writing fails; an image that cannot be read is shown without a picture.
+/// naming the path if writing fails; an image that cannot be read is shown without one.
 void write_report(const std::filesystem::path& folder, const ReportInput& input);
 
 }  // namespace lriad

@@ -1,7 +1,7 @@
 // The images: filters, order, pages, and one of them at large.
 
 const kPerPage = 24;
-const kTiny = 128;  // pixels; smaller pictures are drawn without smoothing
+const kTiny = 128;  // pixels; smaller images are drawn without smoothing
 const kTags = {missed: 'missed defect', alarm: 'false alarm', invalid: 'invalid', unreadable: 'unreadable', right: 'right', plain: 'no label'};
 const kFilters = [
   ['all', 'All', () => true],
@@ -41,9 +41,9 @@ function labelText(row) {
 
 const scoreText = row => (row.score === undefined ? '–' : row.score.toFixed(3));
 
-function pictureOf(row) {
-  if (!row.picture) return el('span', {class: 'nothing'}, row.verdict === 'unreadable' ? 'image not readable' : 'no picture');
-  return el('img', {src: row.picture, alt: row.image, decoding: 'async', onload: event => {
+function thumbnailOf(row) {
+  if (!row.thumbnail) return el('span', {class: 'nothing'}, row.verdict === 'unreadable' ? 'image not readable' : 'no image');
+  return el('img', {src: row.thumbnail, alt: row.image, decoding: 'async', onload: event => {
     if (Math.max(event.target.naturalWidth, event.target.naturalHeight) <= kTiny) event.target.classList.add('tiny');
   }});
 }
@@ -51,7 +51,7 @@ function pictureOf(row) {
 function cardOf(shown, open) {
   const {row, outcome, verdict} = shown;
   return el('button', {type: 'button', class: `card ${outcome}`, onclick: open},
-    el('span', {class: 'image'}, pictureOf(row)),
+    el('span', {class: 'image'}, thumbnailOf(row)),
     el('span', {class: 'text'},
       el('span', {class: 'top'}, el('span', {class: 'object'}, row.object), el('span', {class: 'tag'}, kTags[outcome])),
       el('span', {class: 'facts'}, `answer ${verdict}${row.cut ? ' (cut off)' : ''} · label ${labelText(row)} · score ${scoreText(row)}`),
@@ -88,7 +88,7 @@ class Zoom {
   stage(row) {
     const overlay = row.map ? el('img', {src: row.map, class: 'map', alt: 'where the model looked', hidden: !this.map,
       style: `opacity:${this.strength / 100}`}) : null;
-    const stage = el('div', {class: 'stage'}, el('div', {class: 'layers'}, pictureOf(row), overlay));
+    const stage = el('div', {class: 'stage'}, el('div', {class: 'layers'}, thumbnailOf(row), overlay));
     stage.addEventListener('click', event => {
       const area = stage.getBoundingClientRect();
       stage.firstChild.style.transformOrigin = `${event.clientX - area.left}px ${event.clientY - area.top}px`;
@@ -122,7 +122,7 @@ class Zoom {
         el('dl', {}, fact('answer', verdict + (row.cut ? ' (cut off)' : '')), fact('label', labelText(row)), fact('score', scoreText(row)),
           fact('image', row.file ? el('a', {href: row.file, target: '_blank', rel: 'noopener'}, row.image) : row.image)),
         row.references ? el('div', {class: 'references'}, el('p', {class: 'soft'}, 'normal images that it was shown with'),
-          row.references.map(picture => el('img', {src: picture, alt: 'normal image', decoding: 'async'}))) : null,
+          row.references.map(url => el('img', {src: url, alt: 'normal image', decoding: 'async'}))) : null,
         this.mapControls(row), row.map_note ? el('p', {class: 'soft'}, row.map_note) : null,
         el('blockquote', {}, row.verdict === 'unreadable' ? row.error : row.text || 'no text')));
   }
