@@ -7,7 +7,9 @@
 namespace lriad {
 namespace {
 
-thread_local bool shapes_only = false;
+// Aligned, because mold 1.10 makes programs that do not start where the end of their code lies so near the end of a page
+// that an unaligned thread-local section ends on the next one ("cannot apply additional memory protection").
+alignas(16) thread_local bool shapes_only = false;
 
 }  // namespace
 
