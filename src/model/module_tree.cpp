@@ -7,8 +7,8 @@
 namespace lriad {
 namespace {
 
-// Aligned, because mold 1.10 makes programs that do not start where the end of their code lies so near the end of a page
-// that an unaligned thread-local section ends on the next one ("cannot apply additional memory protection").
+// Aligned, because mold 1.10 makes programs that do not start where the end of their code lies so near the end of a
+// page that an unaligned thread-local section ends on the next one ("cannot apply additional memory protection").
 alignas(16) thread_local bool shapes_only = false;
 
 }  // namespace

@@ -9,6 +9,7 @@
 #include <cmath>
 #include <cstring>
 #include <nlohmann/json.hpp>
+#include <utility>
 
 #include "core/json.h"
 #include "lriad/core/error.h"
@@ -131,6 +132,11 @@ fs::path explicit_checkpoint(const fs::path& path) {
 }
 
 }  // namespace
+
+void TrainerState::add_log(std::string json) {
+  log_history.push_back(std::move(json));
+  if (log_history.size() > kLogHistory) log_history.erase(log_history.begin());
+}
 
 fs::path write_checkpoint(const fs::path& run_dir, const CheckpointContents& contents) {
   const int64_t step = contents.trainer.global_step;

@@ -177,11 +177,16 @@ Fingerprints model_fingerprints(const Config& config) {
   return result;
 }
 
+/// Of the samples, and of the images that reference images are drawn from.
 std::string data_fingerprint(const Dataset& data) {
   std::string text;
   for (const Sample& sample : data.samples) {
     text += concat(sample.id, '\t', sample.object, '\t', sample.label ? verdict_name(*sample.label) : "", '\t',
                    sample.response, '\n');
+  }
+  if (!data.references) return sha256_hex(text);
+  for (const auto& [object, images] : data.references->by_object()) {
+    for (const Sample& image : images) text += concat("reference\t", object, '\t', image.id, '\n');
   }
   return sha256_hex(text);
 }

@@ -16,9 +16,6 @@
 namespace lriad {
 namespace {
 
-/// Logged steps that trainer_state.json keeps, so that checkpoints of a long run do not grow; metrics.jsonl has all.
-constexpr std::size_t kLogHistory = 1000;
-
 /// The metrics that are shown in the terminal and the log.
 NamedMetrics shown_metrics(const StepMetrics& metrics) {
   NamedMetrics shown;
@@ -171,10 +168,7 @@ void Trainer::Impl::show_evaluation(const Evaluation& evaluation, int64_t number
 }
 
 void Trainer::Impl::log_step(const StepResult& result, StepMetrics& metrics) {
-  if (metrics.step() % config.train.logging_steps == 0) {
-    trainer.log_history.push_back(metrics.json());
-    if (trainer.log_history.size() > kLogHistory) trainer.log_history.erase(trainer.log_history.begin());
-  }
+  if (metrics.step() % config.train.logging_steps == 0) trainer.add_log(metrics.json());
   if (!files) return;
   files->lock.check();
   for (const std::string& line : result.completions) files->log->write_completion(line);

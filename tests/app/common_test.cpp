@@ -1,9 +1,15 @@
+#include "src/app/common.h"
+
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <CLI/CLI.hpp>
 #include <algorithm>
+#include <stdexcept>
 
 #include "app/program.h"
+#include "lriad/core/error.h"
+#include "lriad/core/log.h"
 
 namespace lriad {
 namespace {
@@ -47,6 +53,30 @@ TEST(Program, RefusesABadCommandLineInOneLineThatNamesTheWord) {
   const Ended level = run_program_file("lriad-eval", {"--log-level", "loud"});
   EXPECT_EQ(level.code, 2);
   EXPECT_THAT(level.err, HasSubstr("loud"));
+}
+
+// Exit 2 asks the user to mend something; a fault of the program's own must not.
+TEST(Program, EndsWithOneForItsOwnFaultsAndWithTwoForTheUsers) {
+  const auto code = [](const std::function<int()>& body) {
+    CLI::App app;
+    CommonOptions common;
+    add_common_options(app, common);
+    char name[] = "program";
+    char* words[] = {name};
+    testing::internal::CaptureStderr();
+    const int result = run_program(app, 1, words, common, body);
+    flush_log();
+    testing::internal::GetCapturedStderr();
+    return result;
+  };
+  EXPECT_EQ(code([] { return 0; }), 0);
+  EXPECT_EQ(code([]() -> int { fail("data", "cannot read x"); }), 2);
+  EXPECT_EQ(code([] {
+              require(false, "model", "a wrong shape");
+              return 0;
+            }),
+            1);
+  EXPECT_EQ(code([]() -> int { throw std::out_of_range("x"); }), 1);
 }
 
 TEST(Program, LivesWithClosedStreamsAndAReaderThatLeaves) {

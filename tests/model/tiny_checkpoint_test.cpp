@@ -1,5 +1,6 @@
 // The tiny random checkpoint in tests/golden with what the Hugging Face code computes for it, float32 on one thread.
 #include <ATen/ATen.h>
+#include <ATen/Parallel.h>
 #include <gtest/gtest.h>
 #include <torch/csrc/autograd/autograd.h>
 
@@ -69,6 +70,14 @@ class TinyCheckpoint : public ::testing::Test {
 double gap(const at::Tensor& a, const at::Tensor& b) {
   EXPECT_EQ(a.sizes(), b.sizes());
   return (a.to(at::kDouble) - b.to(at::kDouble)).abs().max().item<double>();
+}
+
+TEST_F(TinyCheckpoint, IsLoadedWithoutAnotherNumberOfThreads) {
+  const int before = at::get_num_threads();
+  at::set_num_threads(3);
+  load(at::kFloat);
+  EXPECT_EQ(at::get_num_threads(), 3);
+  at::set_num_threads(before);
 }
 
 TEST_F(TinyCheckpoint, VisionTowerMatchesLayerByLayer) {

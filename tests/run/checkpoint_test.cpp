@@ -78,6 +78,14 @@ TEST_F(Checkpoint, GivesBackWhatWasWritten) {
   EXPECT_TRUE(at::equal(read_state(folder).at("optimizer.exp_avg"), at::full({1000}, 20.0f)));
 }
 
+TEST_F(Checkpoint, KeepsTheLastThousandLoggedSteps) {
+  TrainerState state;
+  for (int step = 1; step <= 1002; ++step) state.add_log(concat("{\"step\":", step, "}"));
+  EXPECT_EQ(state.log_history.size(), 1000u);
+  EXPECT_EQ(state.log_history.front(), "{\"step\":3}");
+  EXPECT_EQ(state.log_history.back(), "{\"step\":1002}");
+}
+
 TEST_F(Checkpoint, IsEqualByteForByteWhenWrittenTwice) {
   const fs::path folder = write(4);
   std::map<std::string, std::string> before;

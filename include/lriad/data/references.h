@@ -17,7 +17,10 @@ class References {
   /// Keeps the normal images of `pool`, each file once; `origin` names the pool in messages.
   References(const std::vector<Sample>& pool, int64_t count, uint64_t seed, std::string origin);
 
-  int64_t count() const { return count_; }  ///< images in each prompt
+  using Images = std::map<std::string, std::vector<Sample>>;  ///< their paths without links
+
+  int64_t count() const { return count_; }                ///< images in each prompt
+  const Images& by_object() const { return by_object_; }  ///< all normal images that may be drawn
 
   /// All normal images of the sample's object, in an order drawn by (seed, epoch, sample.id), never the sample's own
   /// file. A prompt shows the first count() that can be read. Throws Error as refuse() if there are fewer.
@@ -37,8 +40,6 @@ class References {
   [[noreturn]] void refuse(const Sample& sample, int64_t found) const;
 
  private:
-  using Images = std::map<std::string, std::vector<Sample>>;  ///< their paths without links
-
   int64_t count_;
   uint64_t seed_;
   std::string origin_;

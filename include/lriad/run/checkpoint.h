@@ -2,6 +2,7 @@
 
 #include <ATen/core/Tensor.h>
 
+#include <cstddef>
 #include <cstdint>
 #include <filesystem>
 #include <functional>
@@ -21,8 +22,12 @@ struct TrainerState {
   std::optional<double> best_metric;         ///< best value of train.metric_for_best_model so far
   int64_t best_step = -1;                    ///< step of best_metric; -1: none
   std::map<std::string, std::string> extra;  ///< saved texts of other parts: guard, running recall, hashes
-  std::vector<std::string> log_history;      ///< one JSON object per logged step, the last 1000
+  std::vector<std::string> log_history;      ///< one JSON object per logged step, the last kLogHistory
+
+  /// Adds a logged step. Older ones make room, so that checkpoints of a long run do not grow; metrics.jsonl has all.
+  void add_log(std::string json);
 };
+inline constexpr std::size_t kLogHistory = 1000;
 
 /// What a checkpoint consists of.
 struct CheckpointContents {
