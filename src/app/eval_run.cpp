@@ -14,7 +14,7 @@
 #include "lriad/core/log.h"
 #include "lriad/eval/compare.h"
 #include "lriad/eval/import.h"
-#include "lriad/eval/map_figures.h"
+#include "lriad/eval/map_metrics.h"
 #include "lriad/eval/mmad_answers.h"
 #include "lriad/eval/operating_point.h"
 #include "lriad/eval/paper_tables.h"
@@ -102,7 +102,7 @@ void finish(const EvalOutput& output, ReportInput report, const Dataset& dataset
     metrics.operating_point = {threshold->value, threshold->chosen_on, config.data.split, m.recall, false_alarms};
   }
   if (std::ranges::any_of(predictions, [](const Prediction& p) { return p.map.has_value(); }))
-    metrics.maps = map_figures(predictions, dataset);
+    metrics.maps = map_metrics(predictions, dataset);
   report.metrics = metrics;
   report.settings = with_scoring(report.settings, config);
   output.write_results(report, dataset);

@@ -8,7 +8,7 @@ namespace {
 constexpr int64_t kMany = 1'000'000'000;
 constexpr double kHuge = 1e12;
 
-/// The figures that metric_by_name() of eval/metrics.h knows; eval lies above config, so they are listed here again,
+/// The metrics that metric_by_name() of eval/metrics.h knows; eval lies above config, so they are listed here again,
 /// without invalid_rate, of which less is better.
 const std::vector<std::string> kMetrics = {"accuracy",    "f1_macro",          "f1_defect",
                                            "f1_normal",   "precision_defect",  "recall",

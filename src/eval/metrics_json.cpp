@@ -63,11 +63,11 @@ Json coverage_json(const Coverage& coverage) {
           {"scored", coverage.scored}};
 }
 
-Json mask_json(const MaskFigures& figures) {
+Json mask_json(const MaskMetrics& figures) {
   return {{"n", figures.n}, {"hit_rate", or_null(figures.hit_rate)}, {"pixel_auroc", or_null(figures.pixel_auroc)}};
 }
 
-Json maps_json(const MapFigures& maps) {
+Json maps_json(const MapMetrics& maps) {
   return {{"deletion_ratio", or_null(maps.deletion_ratio)},
           {"hit_rate", or_null(maps.found.hit_rate)},
           {"pixel_auroc", or_null(maps.found.pixel_auroc)},

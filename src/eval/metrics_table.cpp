@@ -1,7 +1,7 @@
 #include <algorithm>
 
 #include "lriad/core/error.h"
-#include "lriad/eval/map_figures.h"
+#include "lriad/eval/map_metrics.h"
 #include "lriad/eval/metrics.h"
 #include "number_text.h"
 

@@ -161,12 +161,12 @@ HeatMap map_of(const PreparedSample& sample, const MapParts& parts, int64_t merg
 }  // namespace
 
 MapProbe map_probe(const Tokenizer& tokenizer) {
-  const AnswerTokens letters = find_answer_tokens(tokenizer);
+  const AnswerTokens answer_tokens = find_answer_tokens(tokenizer);
   std::vector<int64_t> ids = tokenizer.encode(std::string(kProbe) + "A");
-  const auto letter = answer_position(tokenizer, letters, ids);
+  const auto letter = answer_position(tokenizer, answer_tokens, ids);
   if (!letter) fail("eval", "the tokenizer gives no answer token after ", kProbe, ", which heat maps ask for");
   ids.resize(static_cast<std::size_t>(*letter));
-  return {std::move(ids), letters.a, letters.b};
+  return {std::move(ids), answer_tokens.a, answer_tokens.b};
 }
 
 std::vector<MapParts> map_parts(Qwen2Vl& model, std::span<const PreparedSample> samples,
@@ -230,11 +230,11 @@ std::vector<HeatMap> heat_maps(Qwen2Vl& model, std::span<const PreparedSample> s
 }
 
 MapFunction model_maps(Qwen2Vl& model, const Tokenizer& tokenizer, uint64_t seed) {
-  return [&model, &tokenizer, seed, letters = find_answer_tokens(tokenizer), probe = map_probe(tokenizer)](
+  return [&model, &tokenizer, seed, answer_tokens = find_answer_tokens(tokenizer), probe = map_probe(tokenizer)](
              std::span<const PreparedSample> samples, std::span<const RawAnswer> answers) {
     std::vector<std::vector<int64_t>> texts;
     for (const RawAnswer& answer : answers) {
-      const auto letter = answer_position(tokenizer, letters, answer.ids);
+      const auto letter = answer_position(tokenizer, answer_tokens, answer.ids);
       texts.push_back(answer.ids);
       if (letter) texts.back().resize(static_cast<std::size_t>(*letter) + 1);
     }

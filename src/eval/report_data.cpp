@@ -7,7 +7,7 @@
 #include "core/json.h"
 #include "lriad/core/error.h"
 #include "lriad/core/replaced.h"
-#include "lriad/eval/map_figures.h"
+#include "lriad/eval/map_metrics.h"
 #include "lriad/eval/predictions.h"
 #include "metrics_text.h"
 #include "report_page.h"

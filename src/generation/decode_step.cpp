@@ -103,7 +103,7 @@ DecodeStep::DecodeStep(Qwen2Vl& model, const KvCache& cache, const GenerationSet
     return at::zeros(sizes, options_.dtype(dtype));
   };
   next_ids_B_ = zeros({B}, at::kLong);
-  places_B_ = zeros({B}, at::kInt);
+  num_sampled_B_ = zeros({B}, at::kInt);
   ended_B_ = zeros({B}, at::kInt);
   num_ended_1_ = zeros({1}, at::kInt);
   x_BD_ = scratch({B, D});
@@ -196,10 +196,10 @@ void DecodeStep::attention(Layer& layer, const Optional& added) {
     at::mm_out(projected_, normed_BD_, layer.qkv.t());
   }
   operators::finish_projections(projected_, layer.middle, layer.lora_b, layer.ranks, layer.query_norm, layer.key_norm,
-                                model_->config().text.rms_norm_eps, rotary_NBD_.cos_TD, rotary_NBD_.sin_TD, places_B_,
-                                queries_, layer.cache.keys, layer.cache.values);
+                                model_->config().text.rms_norm_eps, rotary_NBD_.cos_TD, rotary_NBD_.sin_TD,
+                                num_sampled_B_, queries_, layer.cache.keys, layer.cache.values);
   operators::cached_attention(queries_, layer.cache.prompt_keys, layer.cache.prompt_values, layer.cache.keys,
-                              layer.cache.values, prompt_lengths_J_, places_B_, partial_, tickets_, attended_);
+                              layer.cache.values, prompt_lengths_J_, num_sampled_B_, partial_, tickets_, attended_);
   product(*layer.o_proj, attended_.flatten(1), delta_BD_);
 }
 
@@ -217,7 +217,7 @@ void DecodeStep::gated(Layer& layer) {
 
 void DecodeStep::sample() {
   operators::sample(logits_BV_, sampling_.uniforms_NB, sampling_.banned, sampling_.eos, settings_.answer_tokens,
-                    settings_.sampler.temperature, sampling_.ids_BN, next_ids_B_, sampling_.trace_BN5, places_B_,
+                    settings_.sampler.temperature, sampling_.ids_BN, next_ids_B_, sampling_.trace_BN5, num_sampled_B_,
                     ended_B_, num_ended_1_);
 }
 

@@ -66,7 +66,7 @@ class DecodeStep {
   Rotary rotary_NBD_;
   SamplingTensors sampling_;
   at::Tensor embedding_, final_norm_, prompt_lengths_J_;
-  at::Tensor next_ids_B_, places_B_, ended_B_, num_ended_1_;
+  at::Tensor next_ids_B_, num_sampled_B_, ended_B_, num_ended_1_;
   at::Tensor x_BD_, normed_BD_, delta_BD_;  ///< residual stream, its norm, and what it grows by
   at::Tensor projected_, queries_, attended_, partial_, tickets_, gate_up_, gated_, logits_BV_;
   std::vector<Layer> layers_;

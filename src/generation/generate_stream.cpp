@@ -46,9 +46,9 @@ class StreamGenerator {
         cache_(model->config().text, rows, longest + settings.max_new_tokens, weight_.options().requires_grad(false)) {}
 
   void run(std::vector<GenerationPrompt> first) {
-    std::vector<int64_t> places(first.size());
-    std::iota(places.begin(), places.end(), int64_t{0});
-    begin(std::move(first), places);
+    std::vector<int64_t> slots(first.size());
+    std::iota(slots.begin(), slots.end(), int64_t{0});
+    begin(std::move(first), slots);
     for (;;) {
       while (refill()) {
       }
@@ -96,16 +96,16 @@ class StreamGenerator {
 
   /// Gives free rows the next prompts; false if there are no free rows or no prompts for them.
   bool refill() {
-    std::vector<int64_t> places;
+    std::vector<int64_t> slots;
     for (std::size_t b = 0; b < rows_.size(); ++b) {
-      if (!rows_[b].busy) places.push_back(static_cast<int64_t>(b));
+      if (!rows_[b].busy) slots.push_back(static_cast<int64_t>(b));
     }
-    if (places.empty()) return false;
+    if (slots.empty()) return false;
     make_room(stream_.next_length());
-    std::vector<GenerationPrompt> prompts = stream_.take(std::ssize(places), longest_);
+    std::vector<GenerationPrompt> prompts = stream_.take(std::ssize(slots), longest_);
     if (prompts.empty()) return false;
-    places.resize(prompts.size());
-    begin(std::move(prompts), places);
+    slots.resize(prompts.size());
+    begin(std::move(prompts), slots);
     return true;
   }
 
@@ -117,13 +117,13 @@ class StreamGenerator {
   }
 
   /// Computes prompts in the given rows, and their first tokens.
-  void begin(std::vector<GenerationPrompt> prompts, const std::vector<int64_t>& places) {
+  void begin(std::vector<GenerationPrompt> prompts, const std::vector<int64_t>& slots) {
     const PromptPass pass = pack_prompts(prompts, model_->config(), device());
     const at::Tensor hidden =
-        model_->hidden(pass.packed, cache_.prefill(pass.packed.spans, places)).index_select(0, pass.last_J);
+        model_->hidden(pass.packed, cache_.prefill(pass.packed.spans, slots)).index_select(0, pass.last_J);
     std::vector<Row*> fresh;
     for (std::size_t j = 0; j < prompts.size(); ++j) {
-      Row& row = rows_[static_cast<std::size_t>(places[j])];
+      Row& row = rows_[static_cast<std::size_t>(slots[j])];
       prompts[j].ids.clear();
       prompts[j].features_MD.reset();
       row = {true, std::move(prompts[j]), {}, pass.lengths[j], pass.next_J[static_cast<int64_t>(j)].item<int64_t>()};

@@ -43,9 +43,9 @@ Attend RowCache::decode(const at::Tensor& lengths_B, int64_t longest) {
   const at::Tensor mask = at::zeros(behind.sizes(), sums).masked_fill(behind, -std::numeric_limits<double>::infinity());
   return [this, lengths_B, mask](int64_t layer, const at::Tensor& q, const at::Tensor& k, const at::Tensor& v) {
     const auto index = static_cast<std::size_t>(layer);
-    const at::Tensor place = lengths_B.view({-1, 1, 1, 1}).expand({-1, k.size(1), 1, k.size(2)});
-    keys_[index].scatter_(2, place, k.unsqueeze(2));
-    values_[index].scatter_(2, place, v.unsqueeze(2));
+    const at::Tensor newest_row = lengths_B.view({-1, 1, 1, 1}).expand({-1, k.size(1), 1, k.size(2)});
+    keys_[index].scatter_(2, newest_row, k.unsqueeze(2));
+    values_[index].scatter_(2, newest_row, v.unsqueeze(2));
     return attend(index, q, mask);
   };
 }

@@ -19,7 +19,7 @@ class RowCache {
 
   /// Attention for the packed pass over new prompts, one span each; stores their keys and values in `rows`.
   Attend prefill(const std::vector<RowSpan>& spans, const std::vector<int64_t>& rows);
-  /// Attention for the pass over the next token of every row, whose place is lengths_B [B] (int64, on the device), at
+  /// Attention for the pass over the next token of every row, whose index is lengths_B [B] (int64, on the device), at
   /// most `longest`.
   Attend decode(const at::Tensor& lengths_B, int64_t longest);
   void grow(int64_t capacity);          ///< to more tokens a row

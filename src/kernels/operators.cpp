@@ -16,11 +16,11 @@ TORCH_LIBRARY(lriad, library) {
       "norm_rows_backward(Tensor gradient, Tensor x, Tensor weight, Tensor scale, Tensor(a!) x_gradient) -> ()");
   library.def(
       "finish_projections(Tensor projected, Tensor? middle, Tensor? lora_b, int[] ranks, Tensor? query_norm, "
-      "Tensor? key_norm, float eps, Tensor cosines, Tensor sines, Tensor places, Tensor(a!) queries, "
+      "Tensor? key_norm, float eps, Tensor cosines, Tensor sines, Tensor num_sampled, Tensor(a!) queries, "
       "Tensor(b!) keys, Tensor(c!) values) -> ()");
   library.def(
       "cached_attention(Tensor queries, Tensor prompt_keys, Tensor prompt_values, Tensor keys, Tensor values, "
-      "Tensor prompt_lengths, Tensor places, Tensor(a!) partial, Tensor(b!) tickets, Tensor(c!) result) -> ()");
+      "Tensor prompt_lengths, Tensor num_sampled, Tensor(a!) partial, Tensor(b!) tickets, Tensor(c!) result) -> ()");
   library.def("silu_times(Tensor gate, Tensor up, Tensor(a!) result) -> ()");
   library.def(
       "silu_times_backward(Tensor gradient, Tensor gate, Tensor up, Tensor(a!) gate_gradient, "
@@ -28,7 +28,7 @@ TORCH_LIBRARY(lriad, library) {
   library.def("rotate(Tensor x, Tensor cosines, Tensor sines, bool back, Tensor(a!) result) -> ()");
   library.def(
       "sample(Tensor logits, Tensor uniforms, Tensor banned, Tensor ends, int[] answer_tokens, float temperature, "
-      "Tensor(a!) ids, Tensor(b!) next_ids, Tensor(c!) trace, Tensor(d!) places, Tensor(e!) ended, "
+      "Tensor(a!) ids, Tensor(b!) next_ids, Tensor(c!) trace, Tensor(d!) num_sampled, Tensor(e!) ended, "
       "Tensor(f!) num_ended) -> ()");
   library.def("drop_out(Tensor x, Tensor keys, int layer, int limit, float kept, Tensor(a!) result) -> ()");
 }
@@ -63,18 +63,18 @@ void norm_rows_backward(const at::Tensor& gradient, const at::Tensor& x, const a
 
 void finish_projections(const at::Tensor& projected, const Optional& middle, const Optional& lora_b,
                         const std::array<int64_t, 3>& ranks, const Optional& query_norm, const Optional& key_norm,
-                        double eps, const at::Tensor& cosines, const at::Tensor& sines, const at::Tensor& places,
+                        double eps, const at::Tensor& cosines, const at::Tensor& sines, const at::Tensor& num_sampled,
                         const at::Tensor& queries, const at::Tensor& keys, const at::Tensor& values) {
   call("lriad::finish_projections", projected, middle, lora_b, at::IntArrayRef(ranks), query_norm, key_norm, eps,
-       cosines, sines, places, queries, keys, values);
+       cosines, sines, num_sampled, queries, keys, values);
 }
 
 void cached_attention(const at::Tensor& queries, const at::Tensor& prompt_keys, const at::Tensor& prompt_values,
                       const at::Tensor& keys, const at::Tensor& values, const at::Tensor& prompt_lengths,
-                      const at::Tensor& places, const at::Tensor& partial, const at::Tensor& tickets,
+                      const at::Tensor& num_sampled, const at::Tensor& partial, const at::Tensor& tickets,
                       const at::Tensor& result) {
-  call("lriad::cached_attention", queries, prompt_keys, prompt_values, keys, values, prompt_lengths, places, partial,
-       tickets, result);
+  call("lriad::cached_attention", queries, prompt_keys, prompt_values, keys, values, prompt_lengths, num_sampled,
+       partial, tickets, result);
 }
 
 void silu_times(const at::Tensor& gate, const at::Tensor& up, const at::Tensor& result) {
@@ -93,10 +93,10 @@ void rotate(const at::Tensor& x, const at::Tensor& cosines, const at::Tensor& si
 
 void sample(const at::Tensor& logits, const at::Tensor& uniforms, const at::Tensor& banned, const at::Tensor& ends,
             const std::array<int64_t, 2>& answer_tokens, double temperature, const at::Tensor& ids,
-            const at::Tensor& next_ids, const at::Tensor& trace, const at::Tensor& places, const at::Tensor& ended,
+            const at::Tensor& next_ids, const at::Tensor& trace, const at::Tensor& num_sampled, const at::Tensor& ended,
             const at::Tensor& num_ended) {
   call("lriad::sample", logits, uniforms, banned, ends, at::IntArrayRef(answer_tokens), temperature, ids, next_ids,
-       trace, places, ended, num_ended);
+       trace, num_sampled, ended, num_ended);
 }
 
 void drop_out(const at::Tensor& x, const at::Tensor& keys, int64_t layer, int64_t limit, double kept,

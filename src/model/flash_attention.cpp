@@ -17,10 +17,10 @@ double scale_of(const at::Tensor& q_THD) { return 1 / std::sqrt(static_cast<doub
 
 /// Gradients [L, K, D] of the gathered keys (or values) to those of the packed rows.
 at::Tensor to_rows(const at::Tensor& gradient_LKD, const FlashLayout& layout) {
-  at::Tensor rows_TKD = gradient_LKD.index_select(0, layout.own_places);
+  at::Tensor rows_TKD = gradient_LKD.index_select(0, layout.own_rows);
   for (const FlashLayout::Shared& shared : layout.shared) {
     const int64_t count = shared.end - shared.begin;
-    const at::Tensor copies = gradient_LKD.index_select(0, shared.places).unflatten(0, {-1, count});
+    const at::Tensor copies = gradient_LKD.index_select(0, shared.gathered_rows).unflatten(0, {-1, count});
     rows_TKD.slice(0, shared.begin, shared.end)
         .copy_(copies.sum(0, /*keepdim=*/false, accumulate_dtype(gradient_LKD.scalar_type())));
   }
@@ -38,8 +38,7 @@ class FlashTables {
       add_rows(prefix);
     }
     if (span.prefix < 0) first_copy_.emplace(&span - spans.data(), begin);
-    for (int64_t row = span.begin; row < span.end; ++row)
-      own_places_.push_back(std::ssize(key_rows_) + row - span.begin);
+    for (int64_t row = span.begin; row < span.end; ++row) own_rows_.push_back(std::ssize(key_rows_) + row - span.begin);
     add_rows(span);
     most_queries_ = std::max(most_queries_, span.size());
     most_keys_ = std::max(most_keys_, std::ssize(key_rows_) - begin);
@@ -55,16 +54,16 @@ class FlashTables {
     layout.most_queries = most_queries_;
     layout.most_keys = most_keys_;
     layout.key_rows = rows(key_rows_);
-    layout.own_places = rows(own_places_);
+    layout.own_rows = rows(own_rows_);
     for (const auto& [prefix, begins] : copies_) {
       const RowSpan& span = spans.at(static_cast<std::size_t>(prefix));
-      std::vector<int64_t> places;
+      std::vector<int64_t> gathered_rows;
       const auto add_copy = [&](int64_t begin) {
-        for (int64_t k = 0; k < span.size(); ++k) places.push_back(begin + k);
+        for (int64_t k = 0; k < span.size(); ++k) gathered_rows.push_back(begin + k);
       };
       add_copy(first_copy_.at(prefix));
       std::ranges::for_each(begins, add_copy);
-      layout.shared.push_back({span.begin, span.end, rows(places)});
+      layout.shared.push_back({span.begin, span.end, rows(gathered_rows)});
     }
     return layout;
   }
@@ -74,7 +73,7 @@ class FlashTables {
     for (int64_t row = span.begin; row < span.end; ++row) key_rows_.push_back(row);
   }
 
-  std::vector<int64_t> key_rows_, own_places_;
+  std::vector<int64_t> key_rows_, own_rows_;
   std::vector<int32_t> query_starts_ = {0}, key_starts_ = {0};
   std::map<int64_t, std::vector<int64_t>> copies_;  ///< of each prefix: where its copies begin
   std::map<int64_t, int64_t> first_copy_;           ///< of each span without a prefix: where its own keys begin

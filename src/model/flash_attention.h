@@ -16,12 +16,12 @@ struct FlashLayout {
   /// Rows that several sequences see, and where their copies stand among the gathered keys.
   struct Shared {
     int64_t begin = 0, end = 0;  ///< packed rows
-    at::Tensor places;           ///< [copies * (end - begin)] int64, the own one first
+    at::Tensor gathered_rows;    ///< [copies * (end - begin)] int64, the own one first
   };
   at::Tensor query_starts, key_starts;  ///< int32 [sequences + 1]
   int64_t most_queries = 0, most_keys = 0;
-  at::Tensor key_rows;    ///< int64: packed row of each gathered key
-  at::Tensor own_places;  ///< [T] int64: where the sequence of its own has each packed row among the gathered keys
+  at::Tensor key_rows;  ///< int64: packed row of each gathered key
+  at::Tensor own_rows;  ///< [T] int64: where the sequence of its own has each packed row among the gathered keys
   std::vector<Shared> shared;
 };
 

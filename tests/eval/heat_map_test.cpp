@@ -10,7 +10,7 @@
 #include "lriad/core/error.h"
 #include "lriad/core/files.h"
 #include "lriad/data/mask.h"
-#include "lriad/eval/map_figures.h"
+#include "lriad/eval/map_metrics.h"
 #include "lriad/eval/predictions.h"
 #include "lriad/vision/write_png.h"
 #include "support/temp_folder.h"
@@ -94,7 +94,7 @@ TEST(HeatMap, ComesBackFromItsLine) {
 }
 
 /// Two images of 4 x 4 pixels with maps, the defect's mask in the lower right corner.
-class MapFiguresTest : public ::testing::Test {
+class MapMetricsTest : public ::testing::Test {
  protected:
   void add(const std::string& id, Verdict verdict, const HeatMap& map, int64_t mask_side = 4) {
     Sample sample;
@@ -112,20 +112,20 @@ class MapFiguresTest : public ::testing::Test {
     dataset_.samples.push_back(sample);
     predictions_.push_back(prediction);
   }
-  MapFigures figures() const { return map_figures(predictions_, dataset_); }
+  MapMetrics figures() const { return map_metrics(predictions_, dataset_); }
 
   const TempFolder folder_;
   Dataset dataset_;
   std::vector<Prediction> predictions_;
 };
 
-TEST_F(MapFiguresTest, CountTheFoundDefectsAndTheMissedOnesApart) {
+TEST_F(MapMetricsTest, CountTheFoundDefectsAndTheMissedOnesApart) {
   HeatMap wrong = small_map(0.1, 0.3);
   std::ranges::reverse(wrong.cells);
   add("a", Verdict::kDefect, small_map(3, 0.5));
   add("b", Verdict::kDefect, wrong);
   add("c", Verdict::kNormal, small_map(-4, 9));
-  const MapFigures maps = figures();
+  const MapMetrics maps = figures();
   EXPECT_EQ(maps.n, 2);
   EXPECT_DOUBLE_EQ(*maps.drop, 1.55);
   EXPECT_DOUBLE_EQ(*maps.random_drop, 0.4);
@@ -140,14 +140,14 @@ TEST_F(MapFiguresTest, CountTheFoundDefectsAndTheMissedOnesApart) {
   EXPECT_THAT(map_text(maps), HasSubstr("1 of them no better than random"));
 }
 
-TEST_F(MapFiguresTest, SayWhenAMapDoesNotBeatRandomCells) {
+TEST_F(MapMetricsTest, SayWhenAMapDoesNotBeatRandomCells) {
   add("a", Verdict::kDefect, small_map(0.3, 0.35));
   EXPECT_THAT(map_text(figures()), HasSubstr("maps act no more strongly than random cells: they do not show"));
   EXPECT_THAT(deletion_text(small_map(0.3, 0.35)), HasSubstr("no better than random"));
   EXPECT_THAT(deletion_text(small_map()), Not(HasSubstr("no better")));
 }
 
-TEST_F(MapFiguresTest, HaveNoRatioWhereRandomCellsDoNotLowerTheScore) {
+TEST_F(MapMetricsTest, HaveNoRatioWhereRandomCellsDoNotLowerTheScore) {
   add("a", Verdict::kDefect, small_map(3, -0.1));
   EXPECT_FALSE(figures().deletion_ratio);
   EXPECT_THAT(map_text(figures()), HasSubstr("maps act, random cells do not"));
@@ -155,7 +155,7 @@ TEST_F(MapFiguresTest, HaveNoRatioWhereRandomCellsDoNotLowerTheScore) {
   EXPECT_THAT(map_text(figures()), HasSubstr("no image was called defect"));
 }
 
-TEST_F(MapFiguresTest, LeaveOutAMaskOfAnotherSize) {
+TEST_F(MapMetricsTest, LeaveOutAMaskOfAnotherSize) {
   add("a", Verdict::kDefect, small_map(), /*mask_side=*/5);
   EXPECT_EQ(figures().found.n, 0);
   fs::remove(dataset_.samples[0].mask);

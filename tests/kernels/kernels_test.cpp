@@ -132,7 +132,7 @@ TEST_P(Kernels, FinishedProjections) {
       const std::array<int64_t, 3> ranks =
           with_norm ? std::array<int64_t, 3>{0, 0, 0} : std::array<int64_t, 3>{3, 0, 2};
       const int64_t columns = (H + 2 * K) * D;
-      const at::Tensor projected = numbers({B, columns}), places = at::tensor({1, 3, 4}, at::kInt);
+      const at::Tensor projected = numbers({B, columns}), num_sampled = at::tensor({1, 3, 4}, at::kInt);
       const at::Tensor middle = normal({B, 5}).to(wide()), b_q = normal({H * D, 3}).to(wide());
       const at::Tensor b_v = normal({K * D, 2}).to(wide()), q_norm = numbers({D}), k_norm = numbers({D});
       const at::Tensor half = normal({N, B, D / 2}), angles = at::cat({half, half}, -1);
@@ -142,7 +142,7 @@ TEST_P(Kernels, FinishedProjections) {
       operators::finish_projections(there(projected), given(middle, !with_norm),
                                     given(at::cat({b_q.flatten(), b_v.flatten()}), !with_norm), ranks,
                                     given(q_norm, with_norm), given(k_norm, with_norm), 1e-6, there(cosines),
-                                    there(sines), there(places), queries, keys, values);
+                                    there(sines), there(num_sampled), queries, keys, values);
       // The same by plain operators.
       at::Tensor q = projected.slice(1, 0, H * D), k = projected.slice(1, H * D, (H + K) * D);
       at::Tensor v = projected.slice(1, (H + K) * D);
@@ -152,23 +152,27 @@ TEST_P(Kernels, FinishedProjections) {
       }
       q = q.reshape({B, H, D}), k = k.reshape({B, K, D}), v = v.reshape({B, K, D});
       if (with_norm) q = plain_norm(q, q_norm, 1e-6), k = plain_norm(k, k_norm, 1e-6);
-      const at::Tensor row = at::arange(B), place = places.to(at::kLong) - 1;
-      const at::Tensor cos = cosines.index({place, row}).unsqueeze(1), sin = sines.index({place, row}).unsqueeze(1);
+      const at::Tensor row = at::arange(B), token_index = num_sampled.to(at::kLong) - 1;
+      const at::Tensor cos = cosines.index({token_index, row}).unsqueeze(1),
+                       sin = sines.index({token_index, row}).unsqueeze(1);
       const auto turned = [&](const at::Tensor& x) {
         return x * cos + at::cat({-x.slice(-1, D / 2), x.slice(-1, 0, D / 2)}, -1) * sin;
       };
       expect_near(queries, turned(q), "queries");
-      const auto newest = [&](const at::Tensor& cache) { return cache.cpu().transpose(1, 2).index({row, place}); };
+      const auto newest = [&](const at::Tensor& cache) {
+        return cache.cpu().transpose(1, 2).index({row, token_index});
+      };
       expect_near(newest(keys), turned(k), "keys");
       expect_near(newest(values), v, "values");
-      EXPECT_EQ((~at::isnan(keys.cpu())).sum().item<int64_t>(), B * K * D) << "other places of the cache were written";
+      EXPECT_EQ((~at::isnan(keys.cpu())).sum().item<int64_t>(), B * K * D)
+          << "other num_sampled of the cache were written";
     }
   }
 }
 
 TEST_P(Kernels, AttentionOverASharedPromptAndOwnKeys) {
   const int64_t J = 2, G = 3, B = J * G, N = 9, P = 37;
-  const at::Tensor lengths = at::tensor({37, 21}, at::kInt), places = at::tensor({1, 9, 4, 2, 3, 1}, at::kInt);
+  const at::Tensor lengths = at::tensor({37, 21}, at::kInt), num_sampled = at::tensor({1, 9, 4, 2, 3, 1}, at::kInt);
   for (const auto& [H, K, D] : {HeadShape{4, 2, 8}, HeadShape{7, 1, 128}, HeadShape{8, 1, 40}}) {
     for (const int64_t splits : D == 8 ? std::vector<int64_t>{1, 3, 45} : std::vector<int64_t>{2}) {
       const at::Tensor queries = numbers({B, H, D}), prompt_keys = numbers({J, K, P, D});
@@ -178,14 +182,14 @@ TEST_P(Kernels, AttentionOverASharedPromptAndOwnKeys) {
       const at::Tensor tickets = there(at::zeros({B, K}, at::kInt));
       for (int again = 0; again < 2; ++again) {
         operators::cached_attention(there(queries), there(prompt_keys), there(prompt_values), there(keys),
-                                    there(values), there(lengths), there(places), partial, tickets, result);
+                                    there(values), there(lengths), there(num_sampled), partial, tickets, result);
       }
       EXPECT_EQ(tickets.cpu().abs().sum().item<int64_t>(), 0);
       std::vector<at::Tensor> rows;
       for (int64_t b = 0; b < B; ++b) {
-        const int64_t j = b / G, length = lengths[j].item<int>(), place = places[b].item<int>();
+        const int64_t j = b / G, length = lengths[j].item<int>(), token_index = num_sampled[b].item<int>();
         const auto seen = [&](const at::Tensor& prompt, const at::Tensor& own) {
-          return at::cat({prompt[j].slice(1, 0, length), own[b].slice(1, 0, place)}, 1)
+          return at::cat({prompt[j].slice(1, 0, length), own[b].slice(1, 0, token_index)}, 1)
               .to(at::kDouble)
               .repeat_interleave(H / K, 0);
         };
@@ -223,16 +227,16 @@ TEST_P(Kernels, RotationAndItsGradient) {
   }
 }
 
-/// What sample() works on: B rows, N places.
+/// What sample() works on: B rows, N tokens.
 struct SampledRows {
-  at::Tensor ids, next_ids, trace, places, ended, num_ended;
+  at::Tensor ids, next_ids, trace, num_sampled, ended, num_ended;
   SampledRows(int64_t rows, int64_t count, const at::Device& device) {
     const auto zeros = [&](at::IntArrayRef sizes, at::ScalarType type) {
       return at::zeros(sizes, at::TensorOptions().dtype(type).device(device));
     };
     ids = zeros({rows, count}, at::kLong), next_ids = zeros({rows}, at::kLong);
     trace = zeros({rows, count, 5}, at::kDouble);
-    places = zeros({rows}, at::kInt), ended = zeros({rows}, at::kInt), num_ended = zeros({1}, at::kInt);
+    num_sampled = zeros({rows}, at::kInt), ended = zeros({rows}, at::kInt), num_ended = zeros({1}, at::kInt);
   }
 };
 
@@ -247,7 +251,7 @@ TEST_P(Kernels, SamplingIsThatOfTheSampler) {
       for (int64_t n = 0; n < N; ++n) {
         const at::Tensor logits = (normal({B, vocabulary}) * 3).to(dtype());
         operators::sample(there(logits), there(uniforms), there(sampler.banned()), there(ends), {5, 6}, temperature,
-                          rows.ids, rows.next_ids, rows.trace, rows.places, rows.ended, rows.num_ended);
+                          rows.ids, rows.next_ids, rows.trace, rows.num_sampled, rows.ended, rows.num_ended);
         const at::Tensor scores = sampler.scores(logits), ids = sampler.sample(scores, uniforms[n]);
         EXPECT_TRUE(at::equal(rows.next_ids.cpu(), ids));
         EXPECT_TRUE(at::equal(rows.ids.cpu().select(1, n), ids));
@@ -267,7 +271,7 @@ TEST_P(Kernels, SamplingIsThatOfTheSampler) {
       const at::Tensor ended = (rows.ids.cpu() < vocabulary / 2).any(1);
       EXPECT_TRUE(at::equal(rows.ended.cpu().to(at::kBool), ended));
       EXPECT_EQ(rows.num_ended.cpu().item<int>(), ended.sum().item<int64_t>());
-      EXPECT_TRUE((rows.places.cpu() == N).all().item<bool>());
+      EXPECT_TRUE((rows.num_sampled.cpu() == N).all().item<bool>());
     }
   }
 }
@@ -276,7 +280,7 @@ TEST_P(Kernels, SamplingReachesTheFirstAndTheLastToken) {
   const at::Tensor logits = at::zeros({2, 1000}, dtype()), none = at::empty({0}, at::kLong);
   SampledRows rows(2, 1, device_);
   operators::sample(there(logits), there(at::tensor({0.0, 1 - 0x1p-53}, at::kDouble).view({1, 2})), there(none),
-                    there(none), {5, 6}, 1, rows.ids, rows.next_ids, rows.trace, rows.places, rows.ended,
+                    there(none), {5, 6}, 1, rows.ids, rows.next_ids, rows.trace, rows.num_sampled, rows.ended,
                     rows.num_ended);
   EXPECT_TRUE(at::equal(rows.next_ids.cpu(), at::tensor({0, 999}, at::kLong)));
 }
@@ -285,7 +289,7 @@ TEST_P(Kernels, ARowThatIsNotANumberGivesTheLastToken) {
   const at::Tensor logits = at::full({1, 100}, NAN, dtype()), none = at::empty({0}, at::kLong);
   SampledRows rows(1, 1, device_);
   operators::sample(there(logits), there(at::zeros({1, 1}, at::kDouble)), there(none), there(none), {5, 6}, 1, rows.ids,
-                    rows.next_ids, rows.trace, rows.places, rows.ended, rows.num_ended);
+                    rows.next_ids, rows.trace, rows.num_sampled, rows.ended, rows.num_ended);
   EXPECT_EQ(rows.next_ids.cpu().item<int64_t>(), 99);
   EXPECT_TRUE(std::isnan(rows.trace.cpu()[0][0][1].item<double>()));
 }

@@ -49,20 +49,20 @@ std::optional<double> pixel_auroc(const std::vector<double>& values, const std::
 bool hits_defect(const HeatMap& map, int64_t height, int64_t width, const std::vector<bool>& defect);
 
 /// How well maps of several images show the defect, beside masks.
-struct MaskFigures {
+struct MaskMetrics {
   int64_t n = 0;                      ///< images with map and mask
   std::optional<double> hit_rate;     ///< share of them for which hits_defect()
   std::optional<double> pixel_auroc;  ///< mean over the images
 };
 
 /// The maps of a run. Images that the answer calls defect count: in others there is nothing to find or nothing found.
-struct MapFigures {
+struct MapMetrics {
   int64_t n = 0;                            ///< images called defect that have a map
   std::optional<double> drop, random_drop;  ///< means over them
   std::optional<double> deletion_ratio;     ///< drop by random_drop; null if random cells do not lower the score
   int64_t weaker = 0;                       ///< maps that lower the score no more than random cells
-  MaskFigures found;                        ///< of defects called defect
-  MaskFigures missed;                       ///< of defects called otherwise
+  MaskMetrics found;                        ///< of defects called defect
+  MaskMetrics missed;                       ///< of defects called otherwise
 };
 
 /// Writes the image in gray with the map over it, from yellow to red (its strongest cell), the longer side at most

@@ -42,7 +42,7 @@ enum class InvalidPolicy { kWrong, kExtraClass };
 /// Shares of false alarms at which the recall of the score is given.
 inline constexpr std::array<double, 4> kFalseAlarmShares = {0.01, 0.02, 0.05, 0.1};
 
-/// The figures M of metrics.json; null where undefined. Fractions 0..1, defect is positive.
+/// The metrics M of metrics.json; null where undefined. Fractions 0..1, defect is positive.
 struct ClassMetrics {
   int64_t n = 0, n_defect = 0, n_normal = 0;
   int64_t tp = 0, tn = 0, fp = 0, fn = 0;
@@ -64,7 +64,7 @@ struct ClassMetrics {
   Interval ci95_balanced_accuracy, ci95_f1_macro, ci95_auroc;
 };
 
-/// Of the labelled images: how far the figures reach.
+/// Of the labelled images: how much the metrics cover.
 struct Coverage {
   int64_t labelled = 0;    ///< images asked for
   int64_t answered = 0;    ///< have an answer, an invalid one included
@@ -102,7 +102,7 @@ struct MetricsReport {
   Coverage coverage;
   std::optional<CheckpointChoice> chosen_on;      ///< null: not chosen by an evaluation
   std::optional<OperatingPoint> operating_point;  ///< null: the answers' own verdicts
-  std::optional<MapFigures> maps;                 ///< null: no heat maps were made
+  std::optional<MapMetrics> maps;                 ///< null: no heat maps were made
 };
 
 /// Predictions without a label are left out, those of unreadable images count in the coverage alone. `skipped`:

@@ -36,7 +36,7 @@ class Settings {
 };
 
 /// Writes metrics.json atomically: coverage, metrics, recall by defect type, how many answers there were of each kind
-/// (images without a label included) and the settings. Undefined figures are null.
+/// (images without a label included) and the settings. Undefined metrics are null.
 void write_metrics(const std::filesystem::path& path, const MetricsReport& report,
                    const std::vector<Prediction>& predictions, const Settings& settings);
 

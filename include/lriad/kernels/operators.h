@@ -30,19 +30,20 @@ void norm_rows_backward(const at::Tensor& gradient, const at::Tensor& x, const a
 
 /// From projected [B, (H + 2 K) D] and the middle of its low-rank branches: adds the branches (lora_b: of queries, keys
 /// and values [columns, rank], flat, one after another), norms the heads, rotates by the angles [N, B, D] of the newest
-/// token, and writes queries [B, H, D] and, at the newest token's place, keys and values [B, K, N, D]. places int32 [B]
-/// counts the tokens sampled so far.
+/// token, and writes queries [B, H, D] and, at the newest token's index, keys and values [B, K, N, D]. num_sampled
+/// int32 [B] counts the tokens sampled so far.
 void finish_projections(const at::Tensor& projected, const Optional& middle, const Optional& lora_b,
                         const std::array<int64_t, 3>& ranks, const Optional& query_norm, const Optional& key_norm,
-                        double eps, const at::Tensor& cosines, const at::Tensor& sines, const at::Tensor& places,
+                        double eps, const at::Tensor& cosines, const at::Tensor& sines, const at::Tensor& num_sampled,
                         const at::Tensor& queries, const at::Tensor& keys, const at::Tensor& values);
 
 /// result [B, H, D]: attention of one query row a sequence over the first prompt_lengths int32 [J] rows of its prompt
-/// [J, K, P, D] and its first `places` own ones [B, K, N, D], both at scale D^-0.5. Scratch: partial [B, K, splits, H /
-/// K, D + 2] in the dtype of sums, tickets int32 [B, K] zeros, left as zeros. D <= 128, a multiple of 8; H / K <= 8.
+/// [J, K, P, D] and its first num_sampled own ones [B, K, N, D], both at scale D^-0.5. Scratch: partial [B, K, splits,
+/// H / K, D + 2] in the dtype of sums, tickets int32 [B, K] zeros, left as zeros. D <= 128, a multiple of 8; H / K
+/// <= 8.
 void cached_attention(const at::Tensor& queries, const at::Tensor& prompt_keys, const at::Tensor& prompt_values,
                       const at::Tensor& keys, const at::Tensor& values, const at::Tensor& prompt_lengths,
-                      const at::Tensor& places, const at::Tensor& partial, const at::Tensor& tickets,
+                      const at::Tensor& num_sampled, const at::Tensor& partial, const at::Tensor& tickets,
                       const at::Tensor& result);
 
 /// result = silu(gate) * up, [rows, size]; the rows of gate and up may stand apart, as halves of one tensor do.
@@ -55,12 +56,12 @@ void silu_times_backward(const at::Tensor& gradient, const at::Tensor& gate, con
 void rotate(const at::Tensor& x, const at::Tensor& cosines, const at::Tensor& sines, bool back,
             const at::Tensor& result);
 
-/// Samples token `places` of each row from logits [B, V] as generation/sampler.h does with bans and temperature:
+/// Samples the next token of each row from logits [B, V] as generation/sampler.h does with bans and temperature:
 /// uniforms float64 [N, B]; banned and ends: ids, int64. Writes ids int64 [B, N], next_ids int64 [B], trace float64 [B,
-/// N, 5] (the fields of TokenTrace), and counts places, ended and num_ended [1] (int32) on.
+/// N, 5] (the fields of TokenTrace), and counts num_sampled, ended and num_ended [1] (int32) on.
 void sample(const at::Tensor& logits, const at::Tensor& uniforms, const at::Tensor& banned, const at::Tensor& ends,
             const std::array<int64_t, 2>& answer_tokens, double temperature, const at::Tensor& ids,
-            const at::Tensor& next_ids, const at::Tensor& trace, const at::Tensor& places, const at::Tensor& ended,
+            const at::Tensor& next_ids, const at::Tensor& trace, const at::Tensor& num_sampled, const at::Tensor& ended,
             const at::Tensor& num_ended);
 
 /// result = x times the dropout mask of rows with these keys (model/dropout.h): a number stays, times `kept`, where its

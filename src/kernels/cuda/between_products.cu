@@ -111,9 +111,9 @@ __global__ void __launch_bounds__(64) finish_projections_kernel(const FinishProj
       x[k] = rounded<T>(static_cast<W>(norm[low + k * half]) * rounded<T>(x[k] * scale));
   }
   if (!busy) return;
-  const int place = s.places[row] - 1;
+  const int token_index = s.num_sampled[row] - 1;
   if (part < 2) {
-    const int64_t angle = (static_cast<int64_t>(place) * s.rows + row) * s.head_size + low;
+    const int64_t angle = (static_cast<int64_t>(token_index) * s.rows + row) * s.head_size + low;
     const W first = x[0];
     x[0] = rounded<T>(x[0] * static_cast<W>(s.cosines[angle])) + rounded<T>(-x[1] * static_cast<W>(s.sines[angle]));
     x[1] = rounded<T>(x[1] * static_cast<W>(s.cosines[angle + half])) +
@@ -122,7 +122,7 @@ __global__ void __launch_bounds__(64) finish_projections_kernel(const FinishProj
   T* out = s.queries + (static_cast<int64_t>(row) * s.heads + head) * s.head_size;
   if (part > 0) {
     const int64_t cell = static_cast<int64_t>(row) * s.key_heads + head - first_head;
-    out = (part == 1 ? s.keys : s.values) + (cell * s.num_places + place) * s.head_size;
+    out = (part == 1 ? s.keys : s.values) + (cell * s.num_tokens + token_index) * s.head_size;
   }
   out[low] = static_cast<T>(x[0]);
   out[low + half] = static_cast<T>(x[1]);

@@ -47,12 +47,12 @@ struct CacheReader {
   int prompt_length, chunks;
   __device__ CacheReader(const CachedAttention<T>& s, int row, int head) {
     const int prompt = row / s.rows_per_prompt;
-    const int64_t shared_place = (static_cast<int64_t>(prompt) * s.key_heads + head) * s.longest_prompt * s.head_size;
-    const int64_t own_place = (static_cast<int64_t>(row) * s.key_heads + head) * s.num_places * s.head_size;
-    prompt_keys = eights(s.prompt_keys + shared_place);
-    prompt_values = eights(s.prompt_values + shared_place);
-    keys = eights(s.keys + own_place);
-    values = eights(s.values + own_place);
+    const int64_t shared_begin = (static_cast<int64_t>(prompt) * s.key_heads + head) * s.longest_prompt * s.head_size;
+    const int64_t own_begin = (static_cast<int64_t>(row) * s.key_heads + head) * s.num_tokens * s.head_size;
+    prompt_keys = eights(s.prompt_keys + shared_begin);
+    prompt_values = eights(s.prompt_values + shared_begin);
+    keys = eights(s.keys + own_begin);
+    values = eights(s.values + own_begin);
     prompt_length = s.prompt_lengths[prompt];
     chunks = s.head_size / 8;
   }
@@ -87,7 +87,7 @@ __global__ void __launch_bounds__(kAttentionThreads) cached_attention_kernel(con
     for (int i = 0; i < 8; ++i) q[n][i] = static_cast<W>(own.at[i]) * static_cast<W>(s.scale);
   }
   const CacheReader<T> cache(s, row, head);
-  const int length = cache.prompt_length + s.places[row], each = (length + s.splits - 1) / s.splits;
+  const int length = cache.prompt_length + s.num_sampled[row], each = (length + s.splits - 1) / s.splits;
   const int begin = split * each, end = begin + each < length ? begin + each : length;
   for (int first = begin; first < end; first += kGroups) {  // all lanes stay: the sums over lanes need them
     const int k = first + group < end ? first + group : end - 1;

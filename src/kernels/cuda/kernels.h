@@ -6,8 +6,8 @@
 
 // The kernels by their raw arguments, all device memory, rows contiguous unless said otherwise; `stream` is a
 // cudaStream_t. T: double, float or c10::BFloat16; sums are Wide<T>. src/kernels/cuda/operators.cpp checks shapes.
-// Shape letters: B rows (sequences), G rows of a prompt, H query heads, K key heads, D head size, N token places, P
-// places of a prompt, V vocabulary.
+// Shape letters: B rows (sequences), G rows of a prompt, H query heads, K key heads, D head size, N tokens of a
+// completion, P rows of a prompt, V vocabulary.
 namespace lriad::kernels {
 
 /// The type in which numbers stored as T are computed.
@@ -57,10 +57,10 @@ struct FinishProjections {
   int ranks[3];                    ///< of queries, keys and values; 0: no branch
   const T *query_norm, *key_norm;  ///< [D]; null: no norm
   const T *cosines, *sines;        ///< [N, B, D]
-  const int* places;               ///< [B]: tokens sampled so far; the newest one's keys and values are made here
+  const int* num_sampled;          ///< [B]: tokens sampled so far; the newest one's keys and values are made here
   T* queries;                      ///< [B, H, D]
   T *keys, *values;                ///< [B, K, N, D]
-  int rows, heads, key_heads, head_size, num_places;
+  int rows, heads, key_heads, head_size, num_tokens;
   double eps;
 };
 
@@ -71,11 +71,11 @@ struct CachedAttention {
   const T *prompt_keys, *prompt_values;  ///< [B / G, K, P, D]
   const T *keys, *values;                ///< [B, K, N, D]
   const int* prompt_lengths;             ///< [B / G]
-  const int* places;                     ///< [B]: own keys that are seen
+  const int* num_sampled;                ///< [B]: own keys that are seen
   Wide<T>* partial;                      ///< [B, K, splits, H / K, D + 2]: scratch
   int* tickets;                          ///< [B, K]: zeros, and left as zeros
   T* result;                             ///< [B, H, D]
-  int rows, rows_per_prompt, heads, key_heads, head_size, longest_prompt, num_places, splits;
+  int rows, rows_per_prompt, heads, key_heads, head_size, longest_prompt, num_tokens, splits;
   double scale;
 };
 
@@ -109,15 +109,15 @@ struct Rotate {
 /// arguments.
 template <class T>
 struct Sample {
-  const T* logits;                  ///< [B, V]
-  const double* uniforms;           ///< [N, B]
-  const int64_t *banned, *ends;     ///< ids
-  int64_t* ids;                     ///< [B, N]
-  int64_t* next_ids;                ///< [B]
-  double* trace;                    ///< [B, N, 5]: the fields of TokenTrace
-  int *places, *ended, *num_ended;  ///< [B], [B], [1]
+  const T* logits;                       ///< [B, V]
+  const double* uniforms;                ///< [N, B]
+  const int64_t *banned, *ends;          ///< ids
+  int64_t* ids;                          ///< [B, N]
+  int64_t* next_ids;                     ///< [B]
+  double* trace;                         ///< [B, N, 5]: the fields of TokenTrace
+  int *num_sampled, *ended, *num_ended;  ///< [B], [B], [1]
   int64_t answer_a, answer_b;
-  int rows, vocabulary, num_places, num_banned, num_ends;
+  int rows, vocabulary, num_tokens, num_banned, num_ends;
   double temperature;
 };
 

@@ -92,15 +92,15 @@ void run_norm_rows_backward(const at::Tensor& gradient, const at::Tensor& x, con
 
 void run_finish_projections(const at::Tensor& projected, const Optional& middle, const Optional& lora_b,
                             at::IntArrayRef ranks, const Optional& query_norm, const Optional& key_norm, double eps,
-                            const at::Tensor& cosines, const at::Tensor& sines, const at::Tensor& places,
+                            const at::Tensor& cosines, const at::Tensor& sines, const at::Tensor& num_sampled,
                             const at::Tensor& queries, const at::Tensor& keys, const at::Tensor& values) {
   const int64_t rows = queries.size(0), heads = queries.size(1), size = queries.size(2);
-  const int64_t key_heads = keys.size(1), num_places = keys.size(2);
+  const int64_t key_heads = keys.size(1), num_tokens = keys.size(2);
   TORCH_CHECK(ranks.size() == 3, "[kernels] expected three ranks");
   TORCH_CHECK(size % 2 == 0 && size <= kMostHeadSize, "[kernels] the head size is ", size);
   check_shape(projected, {rows, (heads + 2 * key_heads) * size}, "the projections");
-  check_shape(values, {rows, key_heads, num_places, size}, "the cache of values");
-  check_shape(cosines, {num_places, rows, size}, "the table of cosines");
+  check_shape(values, {rows, key_heads, num_tokens, size}, "the cache of values");
+  check_shape(cosines, {num_tokens, rows, size}, "the table of cosines");
   for_dtype_of(projected, [&](auto zero) {
     using T = decltype(zero);
     finish_projections(FinishProjections<T>{data<T>(projected),
@@ -111,7 +111,7 @@ void run_finish_projections(const at::Tensor& projected, const Optional& middle,
                                             data<T>(key_norm),
                                             data<T>(cosines),
                                             data<T>(sines),
-                                            data<int>(places),
+                                            data<int>(num_sampled),
                                             data<T>(queries),
                                             data<T>(keys),
                                             data<T>(values),
@@ -119,7 +119,7 @@ void run_finish_projections(const at::Tensor& projected, const Optional& middle,
                                             whole(heads),
                                             whole(key_heads),
                                             whole(size),
-                                            whole(num_places),
+                                            whole(num_tokens),
                                             eps},
                        stream_of(projected));
   });
@@ -127,7 +127,7 @@ void run_finish_projections(const at::Tensor& projected, const Optional& middle,
 
 void run_cached_attention(const at::Tensor& queries, const at::Tensor& prompt_keys, const at::Tensor& prompt_values,
                           const at::Tensor& keys, const at::Tensor& values, const at::Tensor& prompt_lengths,
-                          const at::Tensor& places, const at::Tensor& partial, const at::Tensor& tickets,
+                          const at::Tensor& num_sampled, const at::Tensor& partial, const at::Tensor& tickets,
                           const at::Tensor& result) {
   const int64_t rows = queries.size(0), heads = queries.size(1), size = queries.size(2), prompts = prompt_keys.size(0);
   const int64_t key_heads = keys.size(1), shared_by = heads / key_heads;
@@ -141,7 +141,7 @@ void run_cached_attention(const at::Tensor& queries, const at::Tensor& prompt_ke
     using T = decltype(zero);
     cached_attention(
         CachedAttention<T>{data<T>(queries), data<T>(prompt_keys), data<T>(prompt_values), data<T>(keys),
-                           data<T>(values), data<int>(prompt_lengths), data<int>(places), data<Wide<T>>(partial),
+                           data<T>(values), data<int>(prompt_lengths), data<int>(num_sampled), data<Wide<T>>(partial),
                            data<int>(tickets), data<T>(result), whole(rows), whole(rows / prompts), whole(heads),
                            whole(key_heads), whole(size), whole(prompt_keys.size(2)), whole(keys.size(2)),
                            whole(partial.size(2)), 1 / std::sqrt(static_cast<double>(size))},
@@ -190,17 +190,17 @@ void run_rotate(const at::Tensor& x, const at::Tensor& cosines, const at::Tensor
 
 void run_sample(const at::Tensor& logits, const at::Tensor& uniforms, const at::Tensor& banned, const at::Tensor& ends,
                 at::IntArrayRef answer_tokens, double temperature, const at::Tensor& ids, const at::Tensor& next_ids,
-                const at::Tensor& trace, const at::Tensor& places, const at::Tensor& ended,
+                const at::Tensor& trace, const at::Tensor& num_sampled, const at::Tensor& ended,
                 const at::Tensor& num_ended) {
-  const int64_t rows = logits.size(0), num_places = ids.size(1);
-  check_shape(uniforms, {num_places, rows}, "the uniform numbers");
-  check_shape(trace, {rows, num_places, 5}, "the trace");
+  const int64_t rows = logits.size(0), num_tokens = ids.size(1);
+  check_shape(uniforms, {num_tokens, rows}, "the uniform numbers");
+  check_shape(trace, {rows, num_tokens, 5}, "the trace");
   for_dtype_of(logits, [&](auto zero) {
     using T = decltype(zero);
     sample(Sample<T>{data<T>(logits), data<double>(uniforms), data<int64_t>(banned), data<int64_t>(ends),
-                     data<int64_t>(ids), data<int64_t>(next_ids), data<double>(trace), data<int>(places),
+                     data<int64_t>(ids), data<int64_t>(next_ids), data<double>(trace), data<int>(num_sampled),
                      data<int>(ended), data<int>(num_ended), answer_tokens[0], answer_tokens[1], whole(rows),
-                     whole(logits.size(1)), whole(num_places), whole(banned.numel()), whole(ends.numel()), temperature},
+                     whole(logits.size(1)), whole(num_tokens), whole(banned.numel()), whole(ends.numel()), temperature},
            stream_of(logits));
   });
 }

@@ -73,7 +73,7 @@ class RowSampler {
   }
 
   /// The lowest id of the largest score, or the first id at which the running sum is above the uniform number's share.
-  __device__ int choose(int place) {
+  __device__ int choose(int token_index) {
     if (threadIdx.x == 0) *chosen = s.vocabulary;
     __syncthreads();
     int own = s.vocabulary;
@@ -83,7 +83,7 @@ class RowSampler {
       }
       own = smallest_of_lanes(own);
     } else {
-      const double uniform = uniforms[static_cast<int64_t>(place) * s.rows];
+      const double uniform = uniforms[static_cast<int64_t>(token_index) * s.rows];
       // Rounding must not lift the target to the total.
       const double target = uniform * total < total * (1 - 0x1p-52) ? uniform * total : total * (1 - 0x1p-52);
       double before = 0;
@@ -138,12 +138,12 @@ class RowSampler {
 
 template <class T>
 __global__ void __launch_bounds__(kMostSampleThreads) sample_kernel(const Sample<T> s) {
-  const int row = static_cast<int>(blockIdx.x), place = s.places[row];
+  const int row = static_cast<int>(blockIdx.x), token_index = s.num_sampled[row];
   RowSampler<T> sampler(s, row);
   sampler.add_up();
-  const int id = sampler.choose(place);
+  const int id = sampler.choose(token_index);
   if (threadIdx.x != 0) return;
-  const int64_t cell = static_cast<int64_t>(row) * s.num_places + place;
+  const int64_t cell = static_cast<int64_t>(row) * s.num_tokens + token_index;
   s.ids[cell] = id;
   s.next_ids[row] = id;
   double* const trace = s.trace + 5 * cell;
@@ -157,7 +157,7 @@ __global__ void __launch_bounds__(kMostSampleThreads) sample_kernel(const Sample
     s.ended[row] = 1;
     atomicAdd(s.num_ended, 1);
   }
-  s.places[row] = place + 1;
+  s.num_sampled[row] = token_index + 1;
 }
 
 }  // namespace

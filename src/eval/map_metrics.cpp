@@ -1,4 +1,4 @@
-#include "lriad/eval/map_figures.h"
+#include "lriad/eval/map_metrics.h"
 
 #include <unordered_map>
 
@@ -11,7 +11,7 @@
 namespace lriad {
 namespace {
 
-/// Sums of what MaskFigures has means of.
+/// Sums of what MaskMetrics has means of.
 struct MaskSums {
   int64_t n = 0, hits = 0, areas = 0;
   double area_sum = 0;
@@ -25,12 +25,12 @@ struct MaskSums {
     }
   }
 
-  MaskFigures means() const {
-    MaskFigures figures;
-    figures.n = n;
-    if (n > 0) figures.hit_rate = static_cast<double>(hits) / static_cast<double>(n);
-    if (areas > 0) figures.pixel_auroc = area_sum / static_cast<double>(areas);
-    return figures;
+  MaskMetrics means() const {
+    MaskMetrics metrics;
+    metrics.n = n;
+    if (n > 0) metrics.hit_rate = static_cast<double>(hits) / static_cast<double>(n);
+    if (areas > 0) metrics.pixel_auroc = area_sum / static_cast<double>(areas);
+    return metrics;
   }
 };
 
@@ -48,56 +48,56 @@ std::optional<Mask> mask_of(const Sample& sample) {
   return std::nullopt;
 }
 
-std::string mask_text(const char* which, const MaskFigures& figures) {
-  if (figures.n == 0) return "";
-  return concat("maps against masks, ", which, " defects (", figures.n, "): maximum on the defect ",
-                percent(figures.hit_rate), ", pixel AUROC ", percent(figures.pixel_auroc), "\n");
+std::string mask_text(const char* which, const MaskMetrics& metrics) {
+  if (metrics.n == 0) return "";
+  return concat("maps against masks, ", which, " defects (", metrics.n, "): maximum on the defect ",
+                percent(metrics.hit_rate), ", pixel AUROC ", percent(metrics.pixel_auroc), "\n");
 }
 
 }  // namespace
 
-MapFigures map_figures(const std::vector<Prediction>& predictions, const Dataset& dataset) {
+MapMetrics map_metrics(const std::vector<Prediction>& predictions, const Dataset& dataset) {
   std::unordered_map<std::string, const Sample*> samples;
   for (const Sample& sample : dataset.samples) samples.emplace(sample.id, &sample);
-  MapFigures figures;
+  MapMetrics metrics;
   MaskSums found, missed;
   double drop = 0, random_drop = 0;
   for (const Prediction& prediction : predictions) {
     if (!prediction.map) continue;
     const bool called_defect = prediction.verdict == Verdict::kDefect;
     if (called_defect) {
-      ++figures.n;
+      ++metrics.n;
       drop += prediction.map->drop;
       random_drop += prediction.map->random_drop;
-      figures.weaker += prediction.map->beats_random() ? 0 : 1;
+      metrics.weaker += prediction.map->beats_random() ? 0 : 1;
     }
     const auto sample = samples.find(prediction.sample_id);
     if (sample == samples.end() || sample->second->mask.empty() || prediction.label != Verdict::kDefect) continue;
     if (const auto mask = mask_of(*sample->second)) (called_defect ? found : missed).add(*prediction.map, *mask);
   }
-  figures.found = found.means();
-  figures.missed = missed.means();
-  if (figures.n == 0) return figures;
-  figures.drop = drop / static_cast<double>(figures.n);
-  figures.random_drop = random_drop / static_cast<double>(figures.n);
-  if (*figures.random_drop > 0) figures.deletion_ratio = *figures.drop / *figures.random_drop;
-  return figures;
+  metrics.found = found.means();
+  metrics.missed = missed.means();
+  if (metrics.n == 0) return metrics;
+  metrics.drop = drop / static_cast<double>(metrics.n);
+  metrics.random_drop = random_drop / static_cast<double>(metrics.n);
+  if (*metrics.random_drop > 0) metrics.deletion_ratio = *metrics.drop / *metrics.random_drop;
+  return metrics;
 }
 
-std::string map_text(const MapFigures& figures) {
-  if (figures.n == 0) return "maps: no image was called defect, so that there is nothing to check them by\n";
-  const std::string drops = concat(" (hidden cells lower the score's logit by ", formatted("%.2f", *figures.drop),
-                                   " against ", formatted("%.2f", *figures.random_drop), "; ", figures.n,
-                                   " images called defect, ", figures.weaker, " of them no better than random)\n");
+std::string map_text(const MapMetrics& metrics) {
+  if (metrics.n == 0) return "maps: no image was called defect, so that there is nothing to check them by\n";
+  const std::string drops = concat(" (hidden cells lower the score's logit by ", formatted("%.2f", *metrics.drop),
+                                   " against ", formatted("%.2f", *metrics.random_drop), "; ", metrics.n,
+                                   " images called defect, ", metrics.weaker, " of them no better than random)\n");
   std::string text;
-  if (*figures.drop <= *figures.random_drop) {
+  if (*metrics.drop <= *metrics.random_drop) {
     text = "maps act no more strongly than random cells: they do not show what the answers rest on" + drops;
-  } else if (figures.deletion_ratio) {
-    text = concat("maps act ", formatted("%.2f", *figures.deletion_ratio), " times as strongly as random cells", drops);
+  } else if (metrics.deletion_ratio) {
+    text = concat("maps act ", formatted("%.2f", *metrics.deletion_ratio), " times as strongly as random cells", drops);
   } else {
     text = "maps act, random cells do not" + drops;
   }
-  return text + mask_text("found", figures.found) + mask_text("missed", figures.missed);
+  return text + mask_text("found", metrics.found) + mask_text("missed", metrics.missed);
 }
 
 std::string deletion_text(const HeatMap& map) {
