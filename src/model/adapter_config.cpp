@@ -40,6 +40,11 @@ bool says_nothing(const json& value) {
   return value.is_null() || value == false || (!value.is_primitive() && value.empty()) || value == "";
 }
 
+/// Options of another part of PEFT, all off, say nothing either: {"ephemeral_gpu_offload": false}.
+bool asks_for_nothing(const json& value) {
+  return says_nothing(value) || (value.is_object() && std::ranges::all_of(value, asks_for_nothing));
+}
+
 [[noreturn]] void refuse(const std::string& where, const std::string& key, const json& value,
                          const std::string& wanted) {
   std::string text = value.dump(-1, ' ', false, json::error_handler_t::replace);
@@ -49,7 +54,7 @@ bool says_nothing(const json& value) {
 
 void refuse_unknown(const json& object, const std::string& where) {
   for (const auto& [key, value] : object.items()) {
-    if (kRead.contains(key) || kInert.contains(key) || says_nothing(value)) continue;
+    if (kRead.contains(key) || kInert.contains(key) || asks_for_nothing(value)) continue;
     refuse(where, key, value, "nothing: what it asks for is not computed here");
   }
   if (object.value("peft_type", json()) != "LORA")
