@@ -113,6 +113,7 @@ class Bench:
             settings = [f"model.path={self.work / home / start}", f"data.root={self.work / home / data / 'data.jsonl'}", f"train.max_steps={steps}", f"optim.learning_rate={rate}"]
             self.run(f"{home}/{name}", config + set_words(settings), [f"{home}/{start}", f"{home}/{data}"])
         self.judge_cold(seed)
+        self.evaluate(f"{home}/sharp_greedy", seed, None, 0, model="sharp")
 
     def judge_cold(self, seed):
         self.evaluate(f"cold/{seed}/greedy", seed, None, 0)
@@ -125,11 +126,11 @@ class Bench:
                                f"train.eval_steps={eval_steps}", f"train.max_steps={self.sizes.steps}"]
         return self.run(name, ["lriad-train", "--config", self.base, *set_words(settings)], [f"cold/{seed}/model", f"data/{data}", f"data/{eval_data}"])
 
-    def evaluate(self, name, seed, adapter, temperature):
+    def evaluate(self, name, seed, adapter, temperature, model="model"):
         form, root = self.data_at("test")
-        command = ["lriad-eval", "--config", self.base, "--model", self.work / f"cold/{seed}/model", "--data", root,
+        command = ["lriad-eval", "--config", self.base, "--model", self.work / f"cold/{seed}/{model}", "--data", root,
                    "--format", form, "--max-new-tokens", 24, "--temperature", temperature]
-        reads = [f"cold/{seed}/model", "data/test"]
+        reads = [f"cold/{seed}/{model}", "data/test"]
         if adapter:
             command, reads = command + ["--adapter", self.work / adapter], reads + [adapter]
         return self.run(name, command, reads)
