@@ -220,7 +220,7 @@ def show(bench, result):
 
 
 def quick(bench):
-    """One seed, two modes, rates as the whole benchmark chose them: 1 if ours does not beat the printed method."""
+    """One seed, two modes, rates that an earlier whole benchmark chose: 1 if ours does not beat the printed method."""
     modes = {mode: MODES[mode] for mode in ("lriad_paper", "lriad")}
     bench.seeds = bench.seeds[:1]
     bench.make_data()
