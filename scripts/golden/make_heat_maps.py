@@ -101,7 +101,7 @@ def image_maps(model, image, found, reference=None):
     found.update({f"{image}.prompt_ids": torch.tensor(prompt), f"{image}.attention": attention,
                   f"{image}.gradient": gradient, f"{image}.score": whole, f"{image}.map": cells,
                   f"{image}.deletion": torch.tensor([drop(model, prompt, pixels, grid, before, unit, strongest, whole),
-                                                       sum(drawn) / DRAWS], dtype=torch.float64)})
+                                                     sum(drawn) / DRAWS], dtype=torch.float64)})
 
 
 def mask_case(case):

@@ -98,12 +98,12 @@ int run_train(TrainCommandLine line, const std::vector<std::string>& arguments) 
   if (line.device_memory) return plan_for_absent_gpus(loaded, line);
   const std::optional<World> world = world_from_environment();
   const std::vector<at::Device> chosen = world ? std::vector{device_of_rank(devices, *world)} : choose_devices(devices);
+  if (!world) check_all_reduce(config.distributed.all_reduce, chosen.front());
   if (line.plan) return print_plan(loaded, chosen.front(), world ? world->size : std::ssize(chosen));
   if (world) line.resume = resume_of(line.resume, *world, config.output_dir);
   check_output_place(given);
   check_run_folder(config.output_dir, line.resume);
   if (world) return train(loaded, line, *world, chosen.front());
-  check_all_reduce(config.distributed.all_reduce, chosen.front());
   const int64_t max_restarts = config.distributed.max_restarts;
   if (chosen.size() > 1 || max_restarts > 0) return launch(chosen, arguments, max_restarts);
   return train(loaded, line, World{}, chosen.front());

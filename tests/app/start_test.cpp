@@ -79,12 +79,19 @@ TEST_P(PlanUnder, ALauncherPlansAndDoesNotTrain) {
   EXPECT_FALSE(std::filesystem::exists(at("planned") / "metrics.jsonl"));
 }
 
-TEST_F(Start, APlanThatDoesNotFitSaysWhatWould) {
+TEST_F(Start, APlanThatNoKeyCanMakeFitSaysWhatWould) {
   const Ended plan = run_program_file(
       "lriad-train", arguments("planned", {"--plan", "--device-memory", "1", "--set", "rollout.num_generations=1024",
                                            "--set", "rollout.max_completion_length=4096"}));
   EXPECT_EQ(plan.code, 2) << plan.err;
-  EXPECT_THAT(plan.err, HasSubstr("the run needs "));
+  EXPECT_THAT(plan.err, AllOf(HasSubstr("the run needs "), HasSubstr("take a smaller model or a larger device")));
+}
+
+TEST_F(Start, APlanRefusesASumThatTheDevicesDoNotHave) {
+  const Ended plan =
+      run_program_file("lriad-train", arguments("planned", {"--plan", "--set", "distributed.all_reduce=ring"}));
+  EXPECT_EQ(plan.code, 2) << plan.err;
+  EXPECT_THAT(plan.err, HasSubstr("distributed.all_reduce"));
 }
 
 TEST_F(Start, APlanCountsTheEvaluation) {

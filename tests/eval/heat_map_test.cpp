@@ -112,7 +112,7 @@ class MapMetricsTest : public ::testing::Test {
     dataset_.samples.push_back(sample);
     predictions_.push_back(prediction);
   }
-  MapMetrics figures() const { return map_metrics(predictions_, dataset_); }
+  MapMetrics metrics() const { return map_metrics(predictions_, dataset_); }
 
   const TempFolder folder_;
   Dataset dataset_;
@@ -125,7 +125,7 @@ TEST_F(MapMetricsTest, CountTheFoundDefectsAndTheMissedOnesApart) {
   add("a", Verdict::kDefect, small_map(3, 0.5));
   add("b", Verdict::kDefect, wrong);
   add("c", Verdict::kNormal, small_map(-4, 9));
-  const MapMetrics maps = figures();
+  const MapMetrics maps = metrics();
   EXPECT_EQ(maps.n, 2);
   EXPECT_DOUBLE_EQ(*maps.drop, 1.55);
   EXPECT_DOUBLE_EQ(*maps.random_drop, 0.4);
@@ -142,25 +142,25 @@ TEST_F(MapMetricsTest, CountTheFoundDefectsAndTheMissedOnesApart) {
 
 TEST_F(MapMetricsTest, SayWhenAMapDoesNotBeatRandomCells) {
   add("a", Verdict::kDefect, small_map(0.3, 0.35));
-  EXPECT_THAT(map_text(figures()), HasSubstr("maps act no more strongly than random cells: they do not show"));
+  EXPECT_THAT(map_text(metrics()), HasSubstr("maps act no more strongly than random cells: they do not show"));
   EXPECT_THAT(deletion_text(small_map(0.3, 0.35)), HasSubstr("no better than random"));
   EXPECT_THAT(deletion_text(small_map()), Not(HasSubstr("no better")));
 }
 
 TEST_F(MapMetricsTest, HaveNoRatioWhereRandomCellsDoNotLowerTheScore) {
   add("a", Verdict::kDefect, small_map(3, -0.1));
-  EXPECT_FALSE(figures().deletion_ratio);
-  EXPECT_THAT(map_text(figures()), HasSubstr("maps act, random cells do not"));
+  EXPECT_FALSE(metrics().deletion_ratio);
+  EXPECT_THAT(map_text(metrics()), HasSubstr("maps act, random cells do not"));
   predictions_[0].verdict = Verdict::kNormal;
-  EXPECT_THAT(map_text(figures()), HasSubstr("no image was called defect"));
+  EXPECT_THAT(map_text(metrics()), HasSubstr("no image was called defect"));
 }
 
 TEST_F(MapMetricsTest, LeaveOutAMaskOfAnotherSize) {
   add("a", Verdict::kDefect, small_map(), /*mask_side=*/5);
-  EXPECT_EQ(figures().found.n, 0);
+  EXPECT_EQ(metrics().found.n, 0);
   fs::remove(dataset_.samples[0].mask);
-  EXPECT_EQ(figures().found.n, 0);
-  EXPECT_EQ(figures().n, 1);
+  EXPECT_EQ(metrics().found.n, 0);
+  EXPECT_EQ(metrics().n, 1);
 }
 
 TEST(HeatMap, LiesOverTheImage) {

@@ -164,8 +164,7 @@ TEST_P(Kernels, FinishedProjections) {
       };
       expect_near(newest(keys), turned(k), "keys");
       expect_near(newest(values), v, "values");
-      EXPECT_EQ((~at::isnan(keys.cpu())).sum().item<int64_t>(), B * K * D)
-          << "other num_sampled of the cache were written";
+      EXPECT_EQ((~at::isnan(keys.cpu())).sum().item<int64_t>(), B * K * D) << "other tokens of the cache were written";
     }
   }
 }
@@ -187,9 +186,9 @@ TEST_P(Kernels, AttentionOverASharedPromptAndOwnKeys) {
       EXPECT_EQ(tickets.cpu().abs().sum().item<int64_t>(), 0);
       std::vector<at::Tensor> rows;
       for (int64_t b = 0; b < B; ++b) {
-        const int64_t j = b / G, length = lengths[j].item<int>(), token_index = num_sampled[b].item<int>();
+        const int64_t j = b / G, length = lengths[j].item<int>(), own_keys = num_sampled[b].item<int>();
         const auto seen = [&](const at::Tensor& prompt, const at::Tensor& own) {
-          return at::cat({prompt[j].slice(1, 0, length), own[b].slice(1, 0, token_index)}, 1)
+          return at::cat({prompt[j].slice(1, 0, length), own[b].slice(1, 0, own_keys)}, 1)
               .to(at::kDouble)
               .repeat_interleave(H / K, 0);
         };

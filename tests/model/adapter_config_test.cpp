@@ -98,7 +98,8 @@ TEST(AdapterConfig, PassesKeysThatSayNothingOrAreInert) {
   config_of(
       R"({"use_dora": false, "kasa_config": null, "loftq_config": {}, "a_key_of_next_year": [], "peft_version": "0.30",
     "megatron_core": "megatron.core", "qalora_group_size": 16, "init_lora_weights": "gaussian", "revision": "main",
-    "lora_dtype": "float32", "runtime_config": {"ephemeral_gpu_offload": false}, "lorap_emb_lr": 1e-6, "auto_mapping": {"base_model_class": "Qwen2VL"}, "bias": "none"})");
+    "lora_dtype": "float32", "lorap_emb_lr": 1e-6, "auto_mapping": {"base_model_class": "Qwen2VL"}, "bias": "none",
+    "runtime_config": {"ephemeral_gpu_offload": false}})");
 }
 
 }  // namespace
